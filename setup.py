@@ -1,0 +1,38 @@
+"""Installs the generative model zoo: `pip install -e .` (add `[test]` or `[cuda]`)."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+
+TEST = [
+    "pytest>=8,<10",
+    "ruff>=0.12,<1",
+    "scikit-learn>=1.6,<2",  # an independent oracle (PCA, logistic regression)
+]
+
+setup(
+    name="generative-zoo",
+    version="0.1.0",
+    description="Deep generative models on TensorFlow, Keras 3 and TensorFlow Probability.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["zoo", "zoo.*"]),
+    package_data={"zoo.data": ["fashion_mnist/*"]},
+    install_requires=[
+        "absl-py>=2.1,<3",
+        "keras>=3.15,<3.16",
+        "numpy>=2,<3",
+        "pillow>=11,<14",
+        "tensorboard>=2.20,<3",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-probability[tf]>=0.25,<0.26",
+    ],
+    extras_require={
+        "test": TEST,
+        "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    },
+)

@@ -1,0 +1,112 @@
+"""Command lines: typed absl flags made of dataclasses, and errors that are for people."""
+
+import dataclasses
+import os
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from zoo import registry
+from zoo.errors import InputError
+
+_DEFINE = {
+    float: flags.DEFINE_float,
+    int: flags.DEFINE_integer,
+    bool: flags.DEFINE_bool,
+    str: flags.DEFINE_string,
+}
+
+
+def define(config_class: type, default: Any = None, skip: Sequence[str] = ()) -> None:
+    """Makes a flag of each field of a configuration dataclass, with its type, help and bounds.
+
+    Args:
+      config_class: the dataclass.
+      default: an instance whose values are the flags' defaults; the class' own when left out.
+      skip: fields that get no flag.
+    """
+    default = default or config_class()
+    hints = typing.get_type_hints(config_class)
+    for f in dataclasses.fields(config_class):
+        if f.name in skip:
+            continue
+        value, hint, text = getattr(default, f.name), hints[f.name], f.metadata["help"]
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        where = {"module_name": sys.argv[0]}  # else --help would not list them
+        if origin is typing.Literal:
+            flags.DEFINE_enum(f.name, value, list(arguments), text, **where)
+        elif origin is tuple:
+            flags.DEFINE_list(f.name, [str(v) for v in value], text, **where)
+            flags.register_validator(f.name, _numbers(arguments[0]), "must be comma-separated.")
+        elif hint in (int, float):
+            lower, upper = f.metadata["lower"], f.metadata["upper"]
+            bounds = {"lower_bound": lower, "upper_bound": upper}
+            _DEFINE[hint](f.name, value, text, **bounds, **where)
+        else:
+            _DEFINE[hint](f.name, value, text, **where)
+
+
+def _numbers(kind: type) -> Callable[[list[str]], bool]:
+    def valid(values):
+        try:
+            return all(kind(v) > 0 for v in values)
+        except ValueError:
+            return False
+
+    return valid
+
+
+def values(config_class: type) -> dict[str, Any]:
+    """The values that were given for a dataclass' fields by flags, as the fields' types."""
+    hints = typing.get_type_hints(config_class)
+    result = {}
+    for f in dataclasses.fields(config_class):
+        if f.name in flags.FLAGS:
+            value = flags.FLAGS[f.name].value
+            if typing.get_origin(hints[f.name]) is tuple:
+                value = tuple(map(typing.get_args(hints[f.name])[0], value))
+            result[f.name] = value
+    return result
+
+
+def parser(define_flags: Callable[[str], None]) -> Callable[[list[str]], list[str]]:
+    """A flags parser that peeks at `--model` and then lets `define_flags(model)` add its flags."""
+
+    def parse(argv: list[str]) -> list[str]:
+        peek = flags.FlagValues()
+        flags.DEFINE_string("model", None, "", flag_values=peek)
+        peek(argv, known_only=True)
+        if peek.model in registry.MODELS:
+            define_flags(peek.model)
+        return app.parse_flags_with_usage(argv)
+
+    return parse
+
+
+def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
+    """Runs a script: `main`'s result is the exit code, and bad input is one line and code 2.
+
+    TensorFlow's start-up notices are turned off, unless the user has set how loud it should be.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def guarded(argv):
+        try:
+            if len(argv) > 1:
+                raise InputError(f"what is {argv[1]!r}? Settings are given as --name=value")
+            return main(argv)
+        except InputError as e:
+            print(f"error: {e}", file=sys.stderr)
+            return 2
+        except BrokenPipeError:
+            return 1
+        except OSError as e:
+            if e.filename is None and e.errno is None:
+                raise
+            print(f"error: {os.strerror(e.errno)}: {e.filename or 'writing'}", file=sys.stderr)
+            return 1
+
+    app.run(guarded, flags_parser=flags_parser or app.parse_flags_with_usage)

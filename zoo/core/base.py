@@ -1,0 +1,497 @@
+"""The families of models, and the only train steps of the zoo.
+
+A model file says what its networks, distributions and losses are; what happens to a loss (scaling,
+gradients, two optimizers, several devices, logged means) is here, once for all.
+"""
+
+import dataclasses
+import math
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import keras
+import tensorflow as tf
+
+from zoo.core import bounds, config
+from zoo.errors import InputError
+
+tfd = tfp.distributions
+
+Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
+_COUNT = tf.TensorSpec([], tf.int32, name="num_samples")
+_SEED = tf.TensorSpec([], tf.int32, name="seed")
+_LABELS = tf.TensorSpec([None], tf.int32, name="labels")
+
+
+def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
+    """The int32 [2] seed of TensorFlow's stateless functions, from a number; None draws one."""
+    seed = tf.convert_to_tensor(secrets.randbelow(2**31 - 1) if seed is None else seed, tf.int32)
+    return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
+
+
+def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Float32 noise of N(0, I), the same on every kind of device for one seed.
+
+    Inside a `tf.distribute` replica the noise of the whole global batch (the first axis) is drawn
+    and this replica's part is returned: several devices then see what a single one would have.
+    """
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return tf.random.stateless_normal(shape, seed, alg="philox")
+    local, index = shape[0], tf.cast(replica.replica_id_in_sync_group, tf.int32)
+    whole = [local * replica.num_replicas_in_sync, *shape[1:]]
+    return tf.random.stateless_normal(whole, seed, alg="philox")[index * local :][:local]
+
+
+def in_unit_range(images: tf.Tensor) -> tf.Tensor:
+    """Images as float32 in [0, 1]; uint8 levels k become k/255."""
+    images = tf.convert_to_tensor(images)
+    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+
+
+class ImageModel(keras.Model):
+    """What every model shares: its configuration, its noise and its logged means.
+
+    Args:
+      config: the model's own `Config`; its defaults when left out.
+      image_shape: (H, W, C).
+      num_classes: number of labels K.
+      seed: of the noise that training draws; the initial weights follow Keras' global seed.
+      **kwargs: Keras' own (`name`, `dtype`).
+    """
+
+    Config: type
+    conditional = False  # whether `sample` and `log_prob` take labels
+    tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
+
+    def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config or self.Config()
+        self.image_shape = tuple(image_shape)
+        self.num_classes = num_classes
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._means = [keras.metrics.Mean(name=name) for name in self.tracked]
+
+    def build(self, input_shape=None):
+        """Marks the model as built: constructors build their networks themselves."""
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that `from_config` needs, as plain values."""
+        shared = {k: getattr(self, k) for k in ("image_shape", "num_classes", "seed")}
+        return {**super().get_config(), **shared, **dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, values: dict[str, Any]) -> "ImageModel":
+        """The inverse of `get_config`."""
+        names = {f.name for f in dataclasses.fields(cls.Config)}
+        own = {k: v for k, v in values.items() if k in names}
+        rest = {k: v for k, v in values.items() if k not in names}
+        return cls(config.make(cls.Config, own), **rest)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The logged means."""
+        return self._means
+
+    def next_seed(self) -> tf.Tensor:
+        """The next int32 [2] seed of this model's stream; its state is saved with the weights."""
+        return tf.cast(tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1), tf.int32)
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """SavedModel signatures: name -> (function of tensors, its input signature)."""
+        raise NotImplementedError
+
+    @property
+    def images_spec(self) -> tf.TensorSpec:
+        """The signature of a batch of images."""
+        return tf.TensorSpec([None, *self.image_shape], tf.float32, name="images")
+
+    def checked_labels(self, labels) -> tf.Tensor:
+        """Labels as int32 [N]; one outside 0..K-1 is an error, in a graph as well.
+
+        Raises:
+          tf.errors.InvalidArgumentError: a label is out of range.
+        """
+        labels = tf.convert_to_tensor(labels, tf.int32)
+        message = f"labels must be in 0..{self.num_classes - 1}"
+        checks = [
+            tf.debugging.assert_non_negative(labels, message=message),
+            tf.debugging.assert_less(labels, self.num_classes, message=message),
+        ]
+        with tf.control_dependencies([c for c in checks if c is not None]):
+            return tf.identity(labels)
+
+    def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
+        """The labels of `num_samples` samples: those given, checked, or uniform ones by the seed.
+
+        Raises:
+          InputError: labels for an unconditional model, or not one for each sample.
+        """
+        if not self.conditional:
+            if labels is not None:
+                raise InputError(f"{self.name} is unconditional: it takes no labels")
+            return None
+        if labels is None:
+            seed = tf.random.experimental.stateless_fold_in(seed, 1)
+            return tf.random.stateless_uniform(
+                [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
+            )
+        labels = self.checked_labels(labels)
+        if isinstance(num_samples, int) and labels.shape.rank and labels.shape[0] != num_samples:
+            raise InputError(f"{num_samples} samples need as many labels, not {labels.shape[0]}")
+        return labels
+
+    def _sample_endpoint(self) -> Endpoint:
+        if self.conditional:
+
+            def sample(labels, seed):
+                return {"images": self.sample(tf.shape(labels)[0], labels, seed)}
+
+            return sample, [_LABELS, _SEED]
+
+        def sample(num_samples, seed):
+            return {"images": self.sample(num_samples, seed=seed)}
+
+        return sample, [_COUNT, _SEED]
+
+    def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return in_unit_range(images), labels
+
+    def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        means = [mean for mean in self._means if mean.name in values]
+        for mean in means:
+            value, weight = values[mean.name], None
+            if mean.name.endswith("grad_norm"):
+                # float16's loss scaling skips a step whose gradient overflowed; so does the mean
+                weight = tf.cast(tf.math.is_finite(value), tf.float32)
+                value = tf.math.multiply_no_nan(value, weight)
+            mean.update_state(value, sample_weight=weight)
+        return {mean.name: mean.result() for mean in means}
+
+    def _descend(self, loss_of: Callable[[], dict[str, tf.Tensor]], name, optimizer, variables):
+        """One step of `optimizer` down the mean of the per-example loss `loss_of()[name]`.
+
+        Returns:
+          What `loss_of` returned, and the gradient's norm (unscaled; of this replica's part).
+        """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            values = loss_of()
+            # apply() sums the gradients of all replicas
+            loss = optimizer.scale_loss(tf.reduce_mean(values[name]) / replicas)
+        gradients = tape.gradient(loss, variables)
+        scale = optimizer.scale_loss(tf.constant(1.0)) / replicas
+        optimizer.apply(gradients, variables)
+        return values, tf.linalg.global_norm(gradients) / scale
+
+
+class LikelihoodModel(ImageModel):
+    """A model trained by one objective, a per-example `loss` (a bound, a likelihood)."""
+
+    tracked = ("loss",)
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
+        """Keras' `compile`, with the optimizer's state built at once."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def losses(self, images, labels, training: bool) -> dict[str, tf.Tensor]:
+        """Per-example quantities [B]; `loss` is minimised, those in `tracked` are logged.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+          labels: int32 [B], or None.
+          training: whether dropout and the like are on.
+        """
+        raise NotImplementedError
+
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """One step down the mean loss of a batch."""
+        images, labels = self._unpack(data)
+        values, _ = self._descend(
+            lambda: self.losses(images, labels, training=True),
+            "loss",
+            self.optimizer,
+            self.trainable_variables,
+        )
+        return self._track(values)
+
+    def test_step(self, data) -> dict[str, tf.Tensor]:
+        """The same quantities on a batch that is not learnt from."""
+        return self._track(self.losses(*self._unpack(data), training=False))
+
+
+class LatentVariableModel(LikelihoodModel):
+    """p(x, z) = p(x|z) p(z) with an approximate posterior q(z|x).
+
+    A model of this family has `latent_dim` and defines `p_z`, `q_z_given_x` and `p_x_given_z`.
+    """
+
+    latent_dim: int
+
+    def p_z(self) -> tfd.Distribution:
+        """The prior, of event shape [latent_dim]."""
+        raise NotImplementedError
+
+    def q_z_given_x(self, images, training: bool = False) -> tfd.Distribution:
+        """The approximate posterior of images [B, H, W, C], of event shape [latent_dim]."""
+        raise NotImplementedError
+
+    def p_x_given_z(self, latents, training: bool = False) -> tfd.Distribution:
+        """The decoder's distribution over images for latents [B, latent_dim]."""
+        raise NotImplementedError
+
+    def draw(self, distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
+        """One reparameterized draw of a diagonal Gaussian: loc + scale * noise, [B, latent_dim]."""
+        loc = distribution.mean()
+        return loc + distribution.stddev() * standard_normal(tf.shape(loc), seed)
+
+    def encode(self, images) -> tfd.Distribution:
+        """q(z|x) of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+        return self.q_z_given_x(in_unit_range(images))
+
+    def decode(self, latents) -> tfd.Distribution:
+        """p(x|z) of latents [N, latent_dim]."""
+        return self.p_x_given_z(latents)
+
+    def generate(self, latents, labels=None) -> tf.Tensor:
+        """The decoder's mean of latents [N, latent_dim]: images [N, H, W, C] in [0, 1]."""
+        return tf.clip_by_value(self.decode(latents).mean(), 0.0, 1.0)
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """Reconstructions of images [N, H, W, C] from their posterior means."""
+        return self.generate(self.q_z_given_x(in_unit_range(images), training).mean())
+
+    def reconstruct(self, images, observation: str = "mean", seed=None) -> tf.Tensor:
+        """Images decoded from the posterior means of images [N, H, W, C].
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
+          seed: of that draw.
+        """
+        return self._observe(self.encode(images).mean(), observation, stateless_seed(seed))
+
+    def sample(self, num_samples, labels=None, seed=None, observation: str = "mean") -> tf.Tensor:
+        """Images [num_samples, H, W, C] in [0, 1] of latents drawn from the prior.
+
+        Args:
+          num_samples: how many.
+          labels: none, unless the model is conditional.
+          seed: an integer; the same one gives the same images.
+          observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
+        """
+        seed = stateless_seed(seed)
+        self.labels_for(num_samples, labels, seed)
+        latents = self.draw_prior(num_samples, seed)
+        return self._observe(
+            latents, observation, tf.random.experimental.stateless_fold_in(seed, 2)
+        )
+
+    def draw_prior(self, num_samples, seed) -> tf.Tensor:
+        """Latents z ~ p(z), [num_samples, latent_dim]."""
+        return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
+
+    def _observe(self, latents, observation, seed):
+        if observation == "mean":
+            return self.generate(latents)
+        if observation == "sample":
+            return tf.clip_by_value(self.decode(latents).sample(seed=seed), 0.0, 1.0)
+        raise InputError(f"observation must be mean or sample, not {observation!r}")
+
+    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """A lower bound on log p(x): the K-sample importance-weighted bound, nats an image [N].
+
+        In expectation over the seed it is the ELBO for K = 1, grows with K = `num_samples` and
+        tends to log p(x) (Burda et al. 2016, eq. 8). Memory does not grow with K.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: none: the model is unconditional.
+          num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
+          seed: an integer; the same one gives the same numbers.
+        """
+        images, seed = in_unit_range(images), stateless_seed(seed)
+        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
+        q, p_z = self.q_z_given_x(images), self.p_z()
+
+        def add(k, total):
+            z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))
+            # log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x)
+            log_w = self.p_x_given_z(z).log_prob(images) + p_z.log_prob(z) - q.log_prob(z)
+            return k + 1, tfp.math.log_add_exp(total, log_w)
+
+        start = tf.fill(tf.shape(images)[:1], -float("inf"))
+        _, total = tf.while_loop(lambda k, _: k < num_samples, add, [0, start])
+        return total - tf.math.log(tf.cast(num_samples, tf.float32))
+
+    def bits_per_dim(self, nats) -> tf.Tensor:
+        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel.
+
+        For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
+        it stays an approximation that can fall below zero, and compares with no other model.
+        """
+        num_dims = math.prod(self.image_shape)
+        if self.config.likelihood == "gaussian":
+            nats -= num_dims * math.log(255.0)
+        return bounds.bits_per_dim(nats, num_dims)
+
+    def kl_per_dim(self, images) -> tf.Tensor:
+        """KL(q(z_j|x) || p(z_j)) of each latent dimension in nats, [N, latent_dim]."""
+        q = self.encode(images)
+        return bounds.kl(tfd.Normal(q.mean(), q.stddev()), tfd.Normal(0.0, 1.0))
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """`sample`, `encode`, `decode`, `reconstruct` and `log_prob`."""
+        latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
+
+        def encode(images):
+            q = self.encode(images)
+            return {"loc": q.mean(), "scale": q.stddev()}
+
+        def decode(latents):
+            return {"images": self.generate(latents)}
+
+        def reconstruct(images):
+            return {"images": self.reconstruct(images)}
+
+        def log_prob(images, num_samples, seed):
+            return {"log_prob": self.log_prob(images, None, num_samples, seed)}
+
+        return {
+            "sample": self._sample_endpoint(),
+            "encode": (encode, [self.images_spec]),
+            "decode": (decode, [latents]),
+            "reconstruct": (reconstruct, [self.images_spec]),
+            "log_prob": (log_prob, [self.images_spec, _COUNT, _SEED]),
+        }
+
+
+class AdversarialModel(ImageModel):
+    """A generator G and a discriminator D that play against each other.
+
+    A model of this family has `generator`, `discriminator`, `latent_dim`, and defines `generate`,
+    `discriminate`, `d_losses` and `g_losses`. The generator's optimizer is Keras' `optimizer`.
+    """
+
+    latent_dim: int
+    generator: keras.Model
+    discriminator: keras.Model
+    tracked = ("value", "d_real", "d_fake", "d_loss", "g_loss", "d_grad_norm", "g_grad_norm")
+
+    @property
+    def discriminator_steps(self) -> int:
+        """Steps of D for each of G; a training batch is split into as many distinct parts."""
+        return self.config.discriminator_steps
+
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        discriminator_optimizer: keras.optimizers.Optimizer,
+        **kwargs,
+    ):
+        """Keras' `compile` with a second optimizer and so a step size for each player.
+
+        Args:
+          optimizer: the generator's.
+          discriminator_optimizer: the discriminator's.
+          **kwargs: Keras' own (`jit_compile`, `steps_per_execution`, ...).
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # Keras wraps only its own one, and an unscaled float16 loss underflows silently
+            discriminator_optimizer = keras.optimizers.LossScaleOptimizer(discriminator_optimizer)
+        self.discriminator_optimizer = discriminator_optimizer
+        self.optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def generate(self, latents, labels=None, training: bool = False) -> tf.Tensor:
+        """G(z): latents [N, latent_dim] -> images [N, H, W, C] in [0, 1]."""
+        raise NotImplementedError
+
+    def discriminate(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """Logits [N] of D(x), the probability that images [N, H, W, C] in [0, 1] are real."""
+        raise NotImplementedError
+
+    def d_losses(self, images, labels, latents, training: bool) -> dict[str, tf.Tensor]:
+        """Per-example quantities; `d_loss` is what the discriminator minimises."""
+        raise NotImplementedError
+
+    def g_losses(self, latents, labels, training: bool) -> dict[str, tf.Tensor]:
+        """Per-example quantities; `g_loss` is what the generator minimises."""
+        raise NotImplementedError
+
+    def call(self, latents, training=False) -> tf.Tensor:
+        """G(z), or G(z, y) of a pair (latents, labels)."""
+        return self.generate(*(latents if self.conditional else (latents,)), training=training)
+
+    def draw_prior(self, num_samples, seed) -> tf.Tensor:
+        """Latents z ~ N(0, I), [num_samples, latent_dim]."""
+        return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
+
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """Goodfellow et al. 2014, algorithm 1: k steps of D on distinct data, then one of G."""
+        images, labels = self._unpack(data)
+        k = self.discriminator_steps
+        parts = tf.split(images, k)
+        label_parts = [None] * k if labels is None else tf.split(labels, k)
+        for real, y in zip(parts, label_parts, strict=True):
+            latents = standard_normal([tf.shape(real)[0], self.latent_dim], self.next_seed())
+            d_values, d_norm = self._descend(
+                lambda x=real, y=y, z=latents: self.d_losses(x, y, z, training=True),
+                "d_loss",
+                self.discriminator_optimizer,
+                self.discriminator.trainable_variables,
+            )
+        latents = standard_normal([tf.shape(real)[0], self.latent_dim], self.next_seed())
+        g_values, g_norm = self._descend(
+            lambda: self.g_losses(latents, y, training=True),
+            "g_loss",
+            self.optimizer,
+            self.generator.trainable_variables,
+        )
+        return self._track({**d_values, **g_values, "d_grad_norm": d_norm, "g_grad_norm": g_norm})
+
+    def test_step(self, data) -> dict[str, tf.Tensor]:
+        """V(D, G) and both losses on data that neither player learnt from."""
+        images, labels = self._unpack(data)
+        latents = standard_normal([tf.shape(images)[0], self.latent_dim], self.next_seed())
+        values = self.d_losses(images, labels, latents, training=False)
+        return self._track({**values, **self.g_losses(latents, labels, training=False)})
+
+    def sample(self, num_samples, labels=None, seed=None) -> tf.Tensor:
+        """Images [num_samples, H, W, C] in [0, 1].
+
+        Args:
+          num_samples: how many.
+          labels: int32 [num_samples] for a conditional model, drawn uniformly when left out.
+          seed: an integer; the same one gives the same images.
+        """
+        seed = stateless_seed(seed)
+        labels = self.labels_for(num_samples, labels, seed)
+        return self.generate(self.draw_prior(num_samples, seed), labels)
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """`sample`, `generate` and `discriminate`."""
+        latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
+
+        def generate(latents, labels=None):
+            labels = None if labels is None else self.checked_labels(labels)
+            return {"images": self.generate(latents, labels)}
+
+        def discriminate(images, labels=None):
+            labels = None if labels is None else self.checked_labels(labels)
+            return {"logits": self.discriminate(images, labels)}
+
+        also = [_LABELS] if self.conditional else []
+        return {
+            "sample": self._sample_endpoint(),
+            "generate": (generate, [latents, *also]),
+            "discriminate": (discriminate, [self.images_spec, *also]),
+        }

@@ -1,0 +1,56 @@
+"""Bounds on the log-likelihood: pure functions of log-probabilities and distributions, in nats."""
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import tensorflow as tf
+
+tfd = tfp.distributions
+
+
+def kl(q: tfd.Distribution, p: tfd.Distribution, num_samples: int = 1, seed=None) -> tf.Tensor:
+    """KL(q || p) = E_q[log q(z) - log p(z)]; in closed form where TFP knows one.
+
+    Args:
+      q: the distribution of the expectation, of batch shape [B] (or [B, D] for D separate terms).
+      p: the other one.
+      num_samples: draws of the Monte Carlo estimate, where there is no closed form.
+      seed: int32 [2], for the Monte Carlo estimate only.
+
+    Returns:
+      Nats, of q's batch shape.
+    """
+    try:
+        return tfd.kl_divergence(q, p)
+    except NotImplementedError:
+        z = q.sample(num_samples, seed=seed)
+        return tf.reduce_mean(q.log_prob(z) - p.log_prob(z), axis=0)
+
+
+def elbo(log_p_x_given_z: tf.Tensor, kl_nats: tf.Tensor) -> tf.Tensor:
+    """ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) <= log p(x)  (Kingma & Welling 2014, eq. 3).
+
+    Args:
+      log_p_x_given_z: [B], of one or more draws z ~ q(z|x), averaged.
+      kl_nats: [B].
+
+    Returns:
+      Nats an example, [B].
+    """
+    return log_p_x_given_z - kl_nats
+
+
+def iwae(log_w: tf.Tensor) -> tf.Tensor:
+    """L_K = log 1/K sum_k w_k, w_k = p(x, z_k)/q(z_k|x)  (Burda et al. 2016, eq. 8).
+
+    Args:
+      log_w: log importance weights, [K, B].
+
+    Returns:
+      A lower bound on log p(x) in expectation, [B]; L_1 is the ELBO, and L_K grows with K.
+    """
+    num_samples = tf.cast(tf.shape(log_w)[0], log_w.dtype)
+    return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(num_samples)
+
+
+def bits_per_dim(nats: tf.Tensor, num_dims: int) -> tf.Tensor:
+    """Code length of an example in bits a dimension: -nats / (num_dims log 2)."""
+    return -nats / (num_dims * tf.math.log(2.0))

@@ -1,0 +1,63 @@
+"""Model configurations: frozen dataclasses whose fields carry a help text and bounds.
+
+This file needs no TensorFlow, so that command-line flags can be made of it (`zoo/cli.py`).
+"""
+
+import dataclasses
+import typing
+from typing import Any
+
+from zoo.errors import InputError
+
+
+def field(default: Any, help: str, *, lower: float | None = None, upper: float | None = None):
+    """A configuration field.
+
+    Args:
+      default: its value when nothing is said; a tuple for a list of numbers.
+      help: one sentence, shown by `--help`.
+      lower: least value allowed (every element's, for a tuple).
+      upper: greatest value allowed.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help, "lower": lower, "upper": upper}
+    )
+
+
+def make(config_class: type, values: dict[str, Any]) -> Any:
+    """Builds a configuration of given values, checked.
+
+    Raises:
+      InputError: an unknown field, a wrong type, or a value out of its range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(config_class)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise InputError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(fields)}")
+    hints = typing.get_type_hints(config_class)
+    return config_class(**{k: _checked(fields[k], hints[k], v) for k, v in values.items()})
+
+
+def _checked(field: dataclasses.Field, hint: Any, value: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        if value not in args:
+            raise InputError(f"{field.name} must be one of {', '.join(args)}, not {value!r}")
+        return value
+    element = args[0] if origin is tuple else hint
+    values = value if origin is tuple else [value]
+    if origin is tuple and not isinstance(value, (tuple, list)):
+        raise InputError(f"{field.name} must be a list of {element.__name__}, not {value!r}")
+    for v in values:
+        whole = isinstance(v, int) and not isinstance(v, bool)
+        if not (isinstance(v, element) if element is not float else whole or isinstance(v, float)):
+            raise InputError(f"{field.name} must be of type {element.__name__}, not {v!r}")
+        if element is int and not whole:
+            raise InputError(f"{field.name} must be of type int, not {v!r}")
+        lower, upper = field.metadata.get("lower"), field.metadata.get("upper")
+        if lower is not None and not v >= lower:
+            raise InputError(f"{field.name} must be at least {lower}, not {v}")
+        if upper is not None and not v <= upper:
+            raise InputError(f"{field.name} must be at most {upper}, not {v}")
+    if origin is tuple:
+        return tuple(element(v) for v in values)
+    return element(value)

@@ -1,0 +1,102 @@
+"""Stacks of layers. The last layer of each computes in float32 whatever the precision policy."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from zoo.errors import InputError
+
+
+def mlp(
+    input_shape: Sequence[int],
+    hidden: Sequence[int],
+    output_shape: Sequence[int],
+    *,
+    activation: str = "relu",
+    name: str,
+) -> keras.Sequential:
+    """Dense layers from [B, *input_shape] to [B, *output_shape], linear at the end."""
+    size = 1
+    for d in output_shape:
+        size *= d
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            *[layers.Dense(units, activation=activation) for units in hidden],
+            layers.Dense(size, dtype="float32"),
+            layers.Reshape(output_shape, dtype="float32"),
+        ],
+        name=name,
+    )
+
+
+def conv_down(
+    image_shape: Sequence[int],
+    width: int,
+    output_size: int,
+    *,
+    dropout: float = 0.0,
+    name: str,
+) -> keras.Sequential:
+    """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end."""
+    _check_size(image_shape)
+    stages = []
+    for filters in (width, 2 * width):
+        stages += [
+            layers.Conv2D(filters, 4, strides=2, padding="same"),
+            layers.LeakyReLU(0.2),
+        ]
+        if dropout:
+            stages.append(layers.Dropout(dropout))
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            *stages,
+            layers.Flatten(),
+            layers.Dense(output_size, dtype="float32"),
+        ],
+        name=name,
+    )
+
+
+def conv_up(
+    input_size: int,
+    width: int,
+    output_shape: Sequence[int],
+    *,
+    batch_norm: bool = False,
+    name: str,
+) -> keras.Sequential:
+    """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].
+
+    Linear at the end. With `batch_norm` each hidden layer is normalised by the statistics of the
+    batch (of the global batch, when several devices share it).
+    """
+    _check_size(output_shape)
+    height, depth = output_shape[0] // 4, output_shape[1] // 4
+
+    def hidden(layer: layers.Layer) -> list[layers.Layer]:
+        norm = [layers.BatchNormalization(synchronized=True)] if batch_norm else []
+        return [layer, *norm, layers.ReLU()]
+
+    bias = not batch_norm  # batch norm has its own
+    return keras.Sequential(
+        [
+            keras.Input((input_size,)),
+            *hidden(layers.Dense(height * depth * 2 * width, use_bias=bias)),
+            layers.Reshape((height, depth, 2 * width)),
+            *hidden(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=bias)),
+            layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", dtype="float32"),
+        ],
+        name=name,
+    )
+
+
+def _check_size(image_shape: Sequence[int]) -> None:
+    if image_shape[0] % 4 or image_shape[1] % 4:
+        raise InputError(
+            f"a convolutional network needs images whose sides are multiples of 4, not "
+            f"{image_shape[0]}x{image_shape[1]}; resize them, or choose --network=mlp"
+        )

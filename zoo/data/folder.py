@@ -1,0 +1,102 @@
+"""Class folders of PNG or JPEG files: PATH/<class>/*, or PATH/train/<class>/* and PATH/test/..."""
+
+import hashlib
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from zoo.errors import InputError
+
+SUFFIXES = {".png", ".jpg", ".jpeg"}
+GREY = {"1", "L", "LA", "I;16", "I"}
+RESIZE = "centre crop to a square, then Pillow's antialiased bicubic resize"
+
+
+def read(path: pathlib.Path, image_size: int | None):
+    """Reads a folder of images.
+
+    Images are grey [.., 1] if every one is, else RGB [.., 3]. Without `train` and `test` folders
+    a tenth of the files is the test split, chosen by a hash of their names.
+
+    Args:
+      path: the folder.
+      image_size: side after a resize (see `RESIZE`); None when all are square and of one size.
+
+    Returns:
+      (train images, train labels, test images, test labels, class names).
+
+    Raises:
+      InputError: no images, or one that cannot be used.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder")
+    split = (path / "train").is_dir() and (path / "test").is_dir()
+    root = path / "train" if split else path
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    train = _listing(root, names)
+    if not train:
+        raise InputError(f"{root}: no PNG or JPEG files in class folders")
+    if split:
+        test = _listing(path / "test", names)
+        strangers = {p.name for p in (path / "test").iterdir() if p.is_dir()} - set(names)
+        if strangers:
+            raise InputError(f"{path / 'test' / min(strangers)}: a class that train does not have")
+        if not test:
+            raise InputError(f"{path / 'test'}: no PNG or JPEG files in class folders")
+    else:
+        train.sort(
+            key=lambda item: hashlib.sha256(str(item[0].relative_to(root)).encode()).digest()
+        )
+        cut = len(train) - max(1, len(train) // 10)
+        train, test = train[:cut], train[cut:]
+    grey, size = True, image_size
+    for file, _ in train + test:
+        mode, (width, height) = _header(file)
+        grey = grey and mode in GREY
+        if image_size is None:
+            size = size or width
+            if (width, height) != (size, size):
+                raise InputError(
+                    f"{file}: is {width}x{height}, and images must be square and of one size "
+                    f"({size}x{size} so far): give --image_size to resize them"
+                )
+    mode = "L" if grey else "RGB"
+    result = []
+    for part in (train, test):
+        images = np.empty((len(part), size, size, 1 if grey else 3), np.uint8)
+        for i, (file, _) in enumerate(part):
+            images[i] = _decode(file, mode, image_size).reshape(images.shape[1:])
+        result += [images, np.array([y for _, y in part], np.int32)]
+    return *result, tuple(names)
+
+
+def _listing(root: pathlib.Path, names: list[str]) -> list[tuple[pathlib.Path, int]]:
+    return [
+        (file, label)
+        for label, name in enumerate(names)
+        for file in sorted((root / name).glob("*"))
+        if file.suffix.lower() in SUFFIXES
+    ]
+
+
+def _header(file: pathlib.Path) -> tuple[str, tuple[int, int]]:
+    try:
+        with Image.open(file) as image:
+            return image.mode, image.size
+    except (OSError, ValueError, Image.DecompressionBombError) as e:
+        raise InputError(f"{file}: cannot be decoded ({e})") from None
+
+
+def _decode(file: pathlib.Path, mode: str, image_size: int | None) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            if image.mode.startswith("I"):  # 16 bits: Pillow would clip, not scale
+                pixels = np.asarray(image).astype(np.float64) / 257
+                image = Image.fromarray(np.round(pixels).astype(np.uint8))
+            image = image.convert(mode)
+            if image_size is not None:
+                image = ImageOps.fit(image, (image_size,) * 2, Image.Resampling.BICUBIC)
+            return np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as e:
+        raise InputError(f"{file}: cannot be decoded ({e})") from None

@@ -1,0 +1,97 @@
+"""Batches that are a function of (seed, step): a run can go on anywhere, at no cost.
+
+Images stay uint8 all the way to the device, which scales them.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.sources import Split
+from zoo.errors import InputError
+
+BINARIZATIONS = ("none", "static", "stochastic")
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Whole batches in a pass over a split.
+
+    Raises:
+      InputError: there is not even one.
+    """
+    if len(split) < batch_size:
+        raise InputError(f"{len(split)} training images are too few for a batch of {batch_size}")
+    return len(split) // batch_size
+
+
+def binarize(images: np.ndarray, seed: int) -> np.ndarray:
+    """Each pixel 255 with probability pixel/255, else 0: the same draw for the same seed."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    noise = rng.random(images.shape, np.float32)
+    return np.where(noise < images / np.float32(255), np.uint8(255), np.uint8(0))
+
+
+def train_batches(
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int,
+    start: int = 0,
+    stop: int,
+    binarization: str = "none",
+) -> tf.data.Dataset:
+    """Batches `start` to `stop` - 1 of an endless training, each a function of (seed, i) alone.
+
+    Every epoch is a permutation of its own, of which the incomplete last batch is left out.
+
+    Args:
+      split: what to draw from.
+      batch_size: B.
+      seed: of the order, and of stochastic pixels.
+      start: the first step.
+      stop: the step after the last.
+      binarization: `none`; `static`, drawn once for all; `stochastic`, anew at each step.
+
+    Returns:
+      Pairs of uint8 [B, H, W, C] and int32 [B].
+
+    Raises:
+      InputError: too few images for one batch.
+    """
+    per_epoch = steps_per_epoch(split, batch_size)
+    pixels = binarize(split.images, seed) if binarization == "static" else split.images
+    with tf.device("CPU:0"):
+        images, labels = tf.constant(pixels), tf.constant(split.labels)
+
+    def batch(i):
+        epoch, k = i // per_epoch, i % per_epoch
+        key = tf.cast(tf.stack([tf.cast(seed, tf.int64), epoch]), tf.int32)
+        positions = tf.range(k * batch_size, (k + 1) * batch_size)
+        index = tf.random.experimental.index_shuffle(positions, key, max_index=len(split) - 1)
+        x, y = tf.gather(images, index), tf.gather(labels, index)
+        if binarization == "stochastic":
+            key = tf.random.experimental.stateless_fold_in(tf.stack([seed, 1]), i)
+            noise = tf.random.stateless_uniform([batch_size, *split.images.shape[1:]], key)
+            x = tf.where(noise < tf.cast(x, tf.float32) / 255.0, np.uint8(255), np.uint8(0))
+        x = tf.ensure_shape(x, [batch_size, *split.images.shape[1:]])
+        return x, tf.ensure_shape(y, [batch_size])
+
+    steps = tf.data.Dataset.range(start, stop)
+    return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def evaluation_batches(
+    split: Split,
+    batch_size: int,
+    *,
+    binarization: str = "none",
+    seed: int = 0,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Every image once, in order; the last batch may be smaller.
+
+    An evaluation must be repeatable, so both kinds of binarization draw once, by the seed.
+    """
+    images = split.images if binarization == "none" else binarize(split.images, seed)
+    with tf.device("CPU:0"):
+        batches = tf.data.Dataset.from_tensor_slices((images, split.labels))
+    return batches.batch(batch_size, drop_remainder=drop_remainder).prefetch(2)

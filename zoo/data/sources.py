@@ -1,0 +1,208 @@
+"""Data sets by name or folder, each split once for all into train, validation and test."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import numpy as np
+
+from zoo.data import folder, idx
+from zoo.errors import InputError
+
+EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
+NUM_VALIDATION = 5000
+DIGITS = tuple("0123456789")
+CLASS_NAMES = {
+    "fashion_mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    "mnist": DIGITS,
+    "cifar10": (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
+}
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+SHA256 = {
+    FILES[0]: "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    FILES[1]: "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+    FILES[2]: "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+    FILES[3]: "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, H, W, C] and their labels int32 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Three disjoint splits; `test` is for final figures, never for a choice.
+
+    Attributes:
+      name: as it was asked for.
+      train: to learn from.
+      validation: the last 5,000 training images (a tenth of a smaller set), to choose by.
+      test: the set's own.
+      class_names: one for each label.
+      digest: SHA-256 over all images and labels.
+      description: one line: source, sizes and any resize.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    class_names: tuple[str, ...]
+    digest: str
+    description: str
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.train.images.shape[1:]
+
+
+def load(
+    name: str = "fashion_mnist", data_dir: str | None = None, image_size: int | None = None
+) -> Dataset:
+    """Reads a data set.
+
+    Args:
+      name: `fashion_mnist` (embedded), `mnist`, `cifar10` (by keras.datasets), or `folder:PATH`.
+      data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead.
+      image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).
+
+    Raises:
+      InputError: something is missing or wrong; the line names the file.
+    """
+    is_folder = name.startswith("folder:")
+    if image_size and not is_folder:
+        raise InputError("image_size goes with --dataset=folder:PATH only")
+    if is_folder and data_dir:
+        raise InputError("give --dataset=folder:PATH or --data_dir, not both")
+    how = ""
+    if is_folder:
+        *arrays, class_names = folder.read(pathlib.Path(name.removeprefix("folder:")), image_size)
+        how = f"; {folder.RESIZE} to {image_size}x{image_size}" if image_size else ""
+    elif data_dir:
+        arrays = _read_quadruple(pathlib.Path(data_dir))
+        how = f" from {data_dir}"
+        if name in ("fashion_mnist", "mnist"):
+            class_names = CLASS_NAMES[name]
+        else:
+            class_names = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
+    elif name == "fashion_mnist":
+        arrays, class_names = _read_quadruple(EMBEDDED, SHA256), CLASS_NAMES[name]
+    elif name in CLASS_NAMES:
+        arrays, class_names = _download(name), CLASS_NAMES[name]
+    else:
+        raise InputError(
+            f"no data set named {name!r}: choose {', '.join(CLASS_NAMES)} or folder:PATH, "
+            "or give --data_dir"
+        )
+    return _split(name, arrays, class_names, how)
+
+
+def _split(name, arrays, class_names, how) -> Dataset:
+    images, labels, test_images, test_labels = arrays
+    for x, y, part in ((images, labels, "train"), (test_images, test_labels, "test")):
+        if len(x) != len(y):
+            raise InputError(f"{name}{how}: {len(x)} {part} images but {len(y)} labels")
+        if len(y) and (y.min() < 0 or y.max() >= len(class_names)):
+            bad = int(y.max() if y.max() >= len(class_names) else y.min())
+            raise InputError(
+                f"{name}{how}: a {part} label is {bad}, outside the {len(class_names)} classes"
+            )
+    if images.shape[1:] != test_images.shape[1:]:
+        raise InputError(
+            f"{name}{how}: training images are {images.shape[1:]}, test images "
+            f"{test_images.shape[1:]}"
+        )
+    if len(images) < 10 or not len(test_images):
+        raise InputError(
+            f"{name}{how}: {len(images)} training and {len(test_images)} test images are too few"
+        )
+    cut = len(images) - min(NUM_VALIDATION, len(images) // 10)
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    side, _, channels = images.shape[1:]
+    return Dataset(
+        name=name,
+        train=Split(images[:cut], labels[:cut]),
+        validation=Split(images[cut:], labels[cut:]),
+        test=Split(test_images, test_labels),
+        class_names=tuple(class_names),
+        digest=digest.hexdigest(),
+        description=(
+            f"{name}{how}: {cut:,} train, {len(images) - cut:,} validation, "
+            f"{len(test_images):,} test images of {side}x{side}x{channels}"
+        ),
+    )
+
+
+def _read_quadruple(root: pathlib.Path, sha256: dict[str, str] | None = None) -> list[np.ndarray]:
+    arrays = []
+    for i, file in enumerate(FILES):
+        path = root / f"{file}.gz"
+        if not path.exists():
+            path = root / file
+        if not path.exists():
+            raise InputError(f"{path}: no such file, gzipped or not")
+        if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256[file]:
+            raise InputError(f"{path}: checksum mismatch: the file is damaged, install zoo anew")
+        arrays.append(idx.read_labels(path) if i % 2 else idx.read_images(path))
+        if i % 2 and len(arrays[-1]) != len(arrays[-2]):
+            raise InputError(f"{path}: {len(arrays[-1])} labels for {len(arrays[-2])} images")
+    return arrays
+
+
+def _download(name: str) -> list[np.ndarray]:
+    import keras
+
+    try:
+        (x, y), (test_x, test_y) = getattr(keras.datasets, name).load_data()
+    except Exception as e:  # whatever a network, a cache or a proxy can raise
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(
+            f"{name} could not be downloaded ({reason}): give --data_dir with its files"
+        ) from None
+    images = [v if v.ndim == 4 else v[..., None] for v in (x, test_x)]
+    labels = [v.reshape(-1).astype(np.int32) for v in (y, test_y)]
+    return [images[0], labels[0], images[1], labels[1]]

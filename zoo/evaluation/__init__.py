@@ -1,0 +1,1 @@
+"""Features -> statistics -> number; pictures; the record that names its protocol."""

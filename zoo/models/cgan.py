@@ -1,0 +1,52 @@
+"""The conditional GAN (Mirza & Osindero 2014, arXiv:1411.1784).
+
+    min_G max_D V(D, G) = E_{x,y}[log D(x, y)] + E_{z,y}[log(1 - D(G(z, y), y))]          (eq. 2)
+
+Both players are told the label: G sees the one-hot label beside the latents, D sees it as one
+constant plane a class beside the image's channels. Losses and steps are the GAN's. Deviation:
+convolutional networks by default, with batch normalization in G and dropout in D.
+"""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+
+from zoo.core.base import in_unit_range
+from zoo.core.config import field
+from zoo.models import gan
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(gan.Config):
+    """Architecture and objective of the conditional GAN."""
+
+    network: Literal["mlp", "conv"] = field("conv", "Kind of generator and discriminator.")
+
+
+class CGAN(gan.GAN):
+    """A GAN of images [N, H, W, C] given labels [N]."""
+
+    Config = Config
+    conditional = True
+
+    def make_generator(self, input_size):
+        """A network of [z, onehot(y)]."""
+        return super().make_generator(input_size + self.num_classes)
+
+    def make_discriminator(self, input_shape):
+        """A network of [x, a plane for each class]."""
+        height, width, channels = input_shape
+        return super().make_discriminator((height, width, channels + self.num_classes))
+
+    def generate(self, latents, labels=None, training=False):
+        """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
+        y = tf.one_hot(labels, self.num_classes)
+        return super().generate(tf.concat([latents, y], axis=-1), training=training)
+
+    def discriminate(self, images, labels=None, training=False):
+        """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
+        images = in_unit_range(images)
+        y = tf.one_hot(labels, self.num_classes)[:, None, None, :]
+        planes = tf.broadcast_to(y, tf.concat([tf.shape(images)[:3], tf.shape(y)[3:]], axis=0))
+        return super().discriminate(tf.concat([images, planes], axis=-1), training=training)

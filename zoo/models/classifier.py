@@ -1,0 +1,84 @@
+"""A classifier p(y|x): a small convolutional network.
+
+    p(y|x) = Categorical(softmax(f(x)))        loss(x, y) = -log p(y|x)
+
+The zoo uses it to see whether a conditional model makes the class it was asked for, and to build
+conditional models by Bayes' rule. Two convolutional stages with batch normalization and dropout,
+in the manner of LeNet (LeCun et al. 1998), with the layers of today.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from zoo.core.base import LikelihoodModel, in_unit_range
+from zoo.core.config import field
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Architecture of the classifier."""
+
+    width: int = field(32, "Channels of the first stage; the second has twice.", lower=1)
+    dropout: float = field(0.3, "Share of activations dropped.", lower=0.0, upper=0.95)
+
+
+class Classifier(LikelihoodModel):
+    """p(y|x) over `num_classes` labels of images [N, H, W, C]."""
+
+    Config = Config
+    tracked = ("loss", "accuracy")
+
+    def __init__(self, config=None, **kwargs):
+        super().__init__(config, **kwargs)
+        width, dropout = self.config.width, self.config.dropout
+        stages = []
+        for filters in (width, 2 * width):
+            stages += [
+                layers.Conv2D(filters, 3, padding="same", use_bias=False),
+                layers.BatchNormalization(synchronized=True),
+                layers.ReLU(),
+                layers.MaxPooling2D(),
+                layers.Dropout(dropout),
+            ]
+        self.network = keras.Sequential(
+            [
+                keras.Input(self.image_shape),
+                *stages,
+                layers.Flatten(),
+                layers.Dense(4 * width, activation="relu", name="features"),
+                layers.Dropout(dropout),
+                layers.Dense(self.num_classes, dtype="float32", name="logits"),
+            ],
+            name="network",
+        )
+        self.build()
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """Logits [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+        return self.network(in_unit_range(images), training=training)
+
+    def classify(self, images) -> tf.Tensor:
+        """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""
+        return tf.nn.softmax(self(images))
+
+    def losses(self, images, labels, training):
+        """Loss = -log p(y|x) in nats; accuracy is 1 where the likeliest label is y."""
+        logits = self(images, training=training)
+        return {
+            "loss": tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits),
+            "accuracy": tf.cast(
+                tf.argmax(logits, -1, output_type=labels.dtype) == labels, tf.float32
+            ),
+        }
+
+    def endpoints(self):
+        """`classify`."""
+
+        def classify(images):
+            logits = self(images)
+            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+        return {"classify": (classify, [self.images_spec])}

@@ -1,0 +1,107 @@
+"""The variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114).
+
+    p(z) = N(0, I)      p(x|z) = N(loc(z), diag(scale^2))      q(z|x) = N(m(x), diag(s(x)^2))
+    ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) <= log p(x)                           (eq. 3)
+    -KL = 1/2 sum_j (1 + log s_j^2 - m_j^2 - s_j^2)                                (appendix B)
+
+The expectation takes one reparameterized draw z = m + s * noise (eq. 4). Grey levels are discrete,
+and a density on discrete data is unbounded, so the decoder's Gaussian is by default quantized: its
+mass on each of the 256 levels. `beta` (Higgins et al. 2017) weighs the KL in the loss alone; the
+ELBO that is reported is never weighted.
+"""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import keras
+import tensorflow as tf
+
+from zoo.core import bounds, distributions, networks
+from zoo.core.base import LatentVariableModel
+from zoo.core.config import field
+
+tfd = tfp.distributions
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Architecture and objective of the VAE."""
+
+    latent_dim: int = field(20, "Number of latent dimensions.", lower=1)
+    network: Literal["conv", "mlp"] = field("conv", "Kind of encoder and decoder.")
+    width: int = field(32, "Channels of the convolutions (conv).", lower=1)
+    hidden: tuple[int, ...] = field(
+        (512, 256), "Units of the encoder's hidden layers; the decoder's reversed (mlp).", lower=1
+    )
+    likelihood: Literal["quantized_gaussian", "gaussian", "bernoulli"] = field(
+        "quantized_gaussian",
+        "p(x|z): a Gaussian's mass on grey levels, its density, or Bernoulli (binarized data).",
+    )
+    scale: Literal["per_pixel", "shared"] = field(
+        "per_pixel", "The decoder's learned scale: a function of z for each pixel, or one number."
+    )
+    beta: float = field(1.0, "Weight of the KL in the loss.", lower=0.0)
+
+
+class VAE(LatentVariableModel):
+    """A VAE of images [N, H, W, C] with a diagonal-Gaussian posterior and decoder."""
+
+    Config = Config
+    tracked = ("loss", "reconstruction_nats", "kl_nats", "elbo_nats", "bits_per_dim")
+
+    def __init__(self, config=None, **kwargs):
+        super().__init__(config, **kwargs)
+        c, shape = self.config, self.image_shape
+        self.latent_dim = c.latent_dim
+        per_pixel = c.likelihood != "bernoulli" and c.scale == "per_pixel"
+        output_shape = (*shape[:2], shape[2] * (2 if per_pixel else 1))
+        if c.network == "conv":
+            self.encoder = networks.conv_down(shape, c.width, 2 * c.latent_dim, name="encoder")
+            self.decoder = networks.conv_up(c.latent_dim, c.width, output_shape, name="decoder")
+        else:
+            self.encoder = networks.mlp(shape, c.hidden, (2 * c.latent_dim,), name="encoder")
+            self.decoder = networks.mlp(
+                (c.latent_dim,), c.hidden[::-1], output_shape, name="decoder"
+            )
+        if c.likelihood != "bernoulli" and c.scale == "shared":
+            self.raw_scale = self.add_weight(
+                shape=(), initializer=keras.initializers.Constant(-2.0), name="raw_scale"
+            )
+        self.build()
+
+    def p_z(self) -> tfd.Distribution:
+        """p(z) = N(0, I)."""
+        return tfd.MultivariateNormalDiag(tf.zeros(self.latent_dim), tf.ones(self.latent_dim))
+
+    def q_z_given_x(self, images, training=False) -> tfd.Distribution:
+        """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
+        loc, raw_scale = tf.split(self.encoder(images, training=training), 2, axis=-1)
+        return tfd.MultivariateNormalDiag(loc, distributions.positive(raw_scale))
+
+    def p_x_given_z(self, latents, training=False) -> tfd.Distribution:
+        """p(x|z) = N(loc(z), diag(scale^2)) on grey levels, of batch shape [B]."""
+        output, c = self.decoder(latents, training=training), self.config
+        if c.likelihood == "bernoulli":
+            return distributions.image_distribution("bernoulli", output, None)
+        if c.scale == "per_pixel":
+            output, raw_scale = tf.split(output, 2, axis=-1)
+        else:
+            raw_scale = self.raw_scale
+        scale = distributions.positive(raw_scale, distributions.MIN_SCALE)
+        return distributions.image_distribution(c.likelihood, output, scale)
+
+    def losses(self, images, labels, training):
+        """Loss = -E_q[log p(x|z)] + beta KL; the rest is the ELBO and its two terms, in nats."""
+        q = self.q_z_given_x(images, training)
+        z = self.draw(q, self.next_seed())
+        reconstruction = self.p_x_given_z(z, training).log_prob(images)  # E_q[log p(x|z)]
+        kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
+        elbo = bounds.elbo(reconstruction, kl)
+        return {
+            "loss": -reconstruction + self.config.beta * kl,
+            "reconstruction_nats": reconstruction,
+            "kl_nats": kl,
+            "elbo_nats": elbo,
+            "bits_per_dim": self.bits_per_dim(elbo),
+        }

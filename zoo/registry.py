@@ -1,0 +1,76 @@
+"""The models of the zoo by name. To add one: a file in `zoo/models/` and a line here."""
+
+import ast
+import functools
+import importlib
+import importlib.util
+import pathlib
+
+from zoo.errors import InputError
+
+MODELS = {
+    "classifier": "zoo.models.classifier:Classifier",
+    "vae": "zoo.models.vae:VAE",
+    "gan": "zoo.models.gan:GAN",
+    "cgan": "zoo.models.cgan:CGAN",
+}
+
+
+def list_models() -> list[str]:
+    """Names of all registered models."""
+    return list(MODELS)
+
+
+def _location(name: str) -> list[str]:
+    if name not in MODELS:
+        raise InputError(f"no model named {name!r}; the zoo has {', '.join(MODELS)}")
+    return MODELS[name].split(":")
+
+
+def model_class(name: str) -> type:
+    """The model's class; imports TensorFlow.
+
+    Raises:
+      InputError: no model has this name.
+    """
+    module, cls = _location(name)
+    return getattr(importlib.import_module(module), cls)
+
+
+@functools.cache
+def config_class(name: str) -> type:
+    """The model's configuration dataclass, read from its file without importing TensorFlow.
+
+    Only the imports of `dataclasses`, `typing` and `zoo.core.config` and the class `Config` itself
+    are run, so that `--help` answers at once. A model that builds on a sibling's configuration
+    (`class Config(vae.Config)` after `from zoo.models import vae`) is followed into that file.
+
+    Raises:
+      InputError: no model has this name.
+    """
+    module, _ = _location(name)
+    return _read_config(module)
+
+
+def _read_config(module: str) -> type:
+    package, _, leaf = module.rpartition(".")
+    path = pathlib.Path(__file__).parent / "models" / f"{leaf}.py"
+    namespace = {"__name__": module}
+    wanted = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            for alias in node.names:
+                sibling = type(alias.name, (), {"Config": _read_config(f"{package}.{alias.name}")})
+                namespace[alias.asname or alias.name] = sibling
+        elif isinstance(node, ast.Import) and node.names[0].name in ("dataclasses", "typing"):
+            wanted.append(node)
+        elif isinstance(node, ast.ImportFrom) and node.module in (
+            "typing",
+            "zoo.core.config",
+            "zoo.errors",
+        ):
+            wanted.append(node)
+        elif isinstance(node, ast.ClassDef) and node.name == "Config":
+            wanted.append(node)
+    exec(compile(ast.Module(wanted, []), str(path), "exec"), namespace)
+    return namespace["Config"]

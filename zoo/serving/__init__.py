@@ -1,0 +1,1 @@
+"""Export for use without this code."""

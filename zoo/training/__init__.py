@@ -1,0 +1,1 @@
+"""Recipes, callbacks, checkpoints and strategies: how a model is trained, and survives."""

@@ -1,0 +1,275 @@
+"""What happens around the steps of `fit`: watching, logging, surviving."""
+
+import json
+import math
+import pathlib
+import signal
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.core import latents
+from zoo.evaluation import pictures
+from zoo.training import checkpoints
+
+ROWS, COLUMNS = 8, 8
+TRAVERSAL = np.linspace(-3, 3, 9)  # standard deviations of the prior
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; its state is saved."""
+
+    def __init__(self, signal_number: int, step: int):
+        super().__init__(f"stopped by {signal.Signals(signal_number).name} after step {step}")
+        self.signal_number = signal_number
+
+
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Raises `checkpoints.Diverged` at the first step whose loss is not finite."""
+
+    def __init__(self, first_step: int):
+        """Args: first_step, how many steps were done before."""
+        super().__init__()
+        self.step = first_step
+
+    def on_train_batch_end(self, batch, logs=None):
+        """The logged losses are running means: one bad value stays visible."""
+        self.step += 1
+        for name, value in logs.items():
+            if name.endswith("loss") and not math.isfinite(float(value)):
+                raise checkpoints.Diverged(f"at step {self.step} the {name} is {float(value)}")
+
+
+class KLPerDimension(keras.callbacks.Callback):
+    """Adds `val_kl_per_dim_nats`, a list, to an epoch's logs: collapsed dimensions are near 0."""
+
+    def __init__(self, images: np.ndarray):
+        """Args: images, uint8 [N, H, W, C], of the validation split."""
+        super().__init__()
+        self.images = images
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The KL of each latent dimension, averaged over the images."""
+        parts = np.array_split(self.images, math.ceil(len(self.images) / 500))
+        kl = np.concatenate([self.model.kl_per_dim(p) for p in parts]).mean(0)
+        logs["val_kl_per_dim_nats"] = [float(v) for v in kl]
+
+
+class Board(keras.callbacks.Callback):
+    """TensorBoard: scalars, weight histograms, the graph, hyperparameters and pictures.
+
+    Keras' own callback touches every scalar at every step, draws no graph of a subclassed model
+    and writes no pictures; this one writes at the end of each epoch.
+    """
+
+    def __init__(self, workdir: pathlib.Path, hparams: dict[str, Any], images: np.ndarray):
+        """A board for one run.
+
+        Args:
+          workdir: has `logs/` and `samples/`.
+          hparams: what HParams shows.
+          images: uint8 [N, H, W, C], of the validation split, to reconstruct and to encode.
+        """
+        super().__init__()
+        self.samples = workdir / "samples"
+        self.writers = {
+            name: tf.summary.create_file_writer(str(workdir / "logs" / name))
+            for name in ("train", "validation")
+        }
+        self.hparams = hparams
+        self.images = images
+
+    def on_train_begin(self, logs=None):
+        """The graph of a step's forward pass, and the hyperparameters."""
+        from tensorboard.plugins.hparams import api
+
+        spec = (
+            tf.TensorSpec([None, *self.images.shape[1:]], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
+        )
+        losses = tf.function(lambda *data: self.model.test_step(data))
+        with tf.distribute.get_strategy().scope():
+            graph = losses.get_concrete_function(*spec).graph
+        with self.writers["train"].as_default(step=0):
+            tf.summary.graph(graph)
+            api.hparams(self.hparams)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Everything else."""
+        epoch += 1  # as people count, and as the files are named
+        for name, value in logs.items():
+            writer = self.writers["validation" if name.startswith("val_") else "train"]
+            name = name.removeprefix("val_")
+            with writer.as_default(step=epoch):
+                if isinstance(value, list):
+                    for i, v in enumerate(value):
+                        tf.summary.scalar(f"{name}/{i:02d}", v)
+                else:
+                    tf.summary.scalar(name, value)
+        with self.writers["train"].as_default(step=epoch):
+            for weight in self.model.trainable_variables:
+                tf.summary.histogram(weight.path, weight.value)
+            for name, picture in self.draw().items():
+                tf.summary.image(name, picture[None])
+                prefix = "" if name == "samples" else f"{name}_"
+                self.samples.mkdir(exist_ok=True)
+                pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Name -> picture: what this model can show, always from the same latents and images."""
+        model, result = self.model, {}
+        if hasattr(model, "sample"):
+            labels, rows = None, ROWS
+            if model.conditional:  # a row for each class
+                rows = model.num_classes
+                labels = np.repeat(np.arange(rows), COLUMNS)
+            result["samples"] = pictures.grid(
+                model.sample(rows * COLUMNS, labels, seed=0), columns=COLUMNS
+            )
+        if hasattr(model, "encode"):
+            originals = self.images[: ROWS * COLUMNS // 2]
+            pairs = np.stack([originals / 255.0, model.reconstruct(originals)], 1)
+            result["reconstructions"] = pictures.grid(
+                pairs.reshape(-1, *originals.shape[1:]), columns=COLUMNS
+            )
+            code = model.encode(self.images[:1]).mean()
+            rows = [latents.traverse(code, j, TRAVERSAL)[0] for j in range(model.latent_dim)]
+            result["traversals"] = pictures.grid(latents.images_of(model, tf.stack(rows)))
+        return result
+
+    def on_train_end(self, logs=None):
+        """Closes the event files."""
+        for writer in self.writers.values():
+            writer.flush()
+
+
+def write_projector(workdir: pathlib.Path, model, images, labels, class_names) -> None:
+    """Latent means for TensorBoard's projector, with a sprite and a class name for each image.
+
+    Args:
+      workdir: the projector looks into `logs/train`, which holds an event file.
+      model: has `encode`.
+      images: uint8 [N, H, W, C].
+      labels: int [N].
+      class_names: a name for each label.
+    """
+    folder = workdir / "logs" / "train"
+    codes = np.asarray(model.encode(images).mean())
+    rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
+    (folder / "latents.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    names = [class_names[y].replace("\t", " ") for y in labels]
+    (folder / "classes.tsv").write_text("\n".join(names) + "\n", encoding="utf-8")
+    n, height, width, channels = images.shape
+    side = math.ceil(math.sqrt(n))  # the projector wants a square without gaps
+    padded = np.concatenate([images, np.zeros((side**2 - n, *images.shape[1:]), np.uint8)])
+    sprite = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
+    sprite = sprite.reshape(side * height, side * width, channels)
+    pictures.save_png(folder / "sprite.png", sprite)
+    (folder / "projector_config.pbtxt").write_text(
+        "embeddings {\n"
+        '  tensor_name: "latent means of validation images"\n'
+        '  tensor_path: "latents.tsv"\n'
+        '  metadata_path: "classes.tsv"\n'
+        "  sprite {\n"
+        '    image_path: "sprite.png"\n'
+        f"    single_image_dim: {width}\n    single_image_dim: {height}\n"
+        "  }\n}\n",
+        encoding="utf-8",
+    )
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """`metrics.jsonl`: one line an epoch, written anew as a whole so that it is never torn."""
+
+    def __init__(self, path: pathlib.Path, steps_per_epoch: int):
+        """Keeps the lines that are already there for earlier epochs."""
+        super().__init__()
+        self.path, self.steps_per_epoch = path, steps_per_epoch
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.records = [json.loads(line) for line in lines]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds a line."""
+        values = {k: v if isinstance(v, list) else float(v) for k, v in logs.items()}
+        record = {
+            "epoch": epoch + 1,
+            "step": (epoch + 1) * self.steps_per_epoch,
+            "seconds": round(time.perf_counter() - self.start, 3),
+            **values,
+        }
+        # an epoch that is run again, because a kill came before its checkpoint, replaces its line
+        self.records = [r for r in self.records if r["epoch"] <= epoch] + [record]
+        text = "".join(json.dumps(r) + "\n" for r in self.records)
+        checkpoints.write_atomically(self.path, lambda f: f.write(text.encode()))
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves each epoch and each `every` steps, and when a signal asks to stop. Comes last."""
+
+    def __init__(
+        self,
+        manager: checkpoints.Manager,
+        first_step: int,
+        steps_per_epoch: int,
+        every: int,
+        monitor,
+    ):
+        """A checkpoint callback.
+
+        Args:
+          manager: writes the files.
+          first_step: steps done before.
+          steps_per_epoch: of the whole run.
+          every: steps between two checkpoints inside an epoch; 0 for none.
+          monitor: name of the logged scalar of which the best checkpoint has least, or "".
+        """
+        super().__init__()
+        self.manager, self.step, self.every = manager, first_step, every
+        self.steps_per_epoch, self.monitor = steps_per_epoch, monitor
+        self.restored_means = None
+        self.signal_number = None
+
+    def stop(self, signal_number: int, frame=None):
+        """A signal handler: the state is saved after the step that is under way."""
+        self.signal_number = signal_number
+
+    def on_train_begin(self, logs=None):
+        """Keras starts each epoch's means afresh; those of an epoch half done are put back."""
+        if self.step % self.steps_per_epoch:
+            self.restored_means = [v.numpy() for m in self.model.metrics for v in m.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """See `on_train_begin`."""
+        if self.restored_means is not None:
+            variables = [v for m in self.model.metrics for v in m.variables]
+            for variable, value in zip(variables, self.restored_means, strict=True):
+                variable.assign(value)
+            self.restored_means = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Inside an epoch; its last step is saved with the epoch's end, after validation."""
+        self.step += 1
+        if self.step % self.steps_per_epoch == 0:
+            return
+        if self.signal_number or (self.every and self.step % self.every == 0):
+            self.manager.save(self.model, self.step)
+        self._leave_if_asked()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """All that an epoch writes is written: this is where a run may go on."""
+        score = float(logs[self.monitor]) if self.monitor else None
+        self.manager.save(self.model, self.step, score)
+        self._leave_if_asked()
+
+    def _leave_if_asked(self):
+        if self.signal_number:
+            raise Interrupted(self.signal_number, self.step)

@@ -1,0 +1,217 @@
+"""Checkpoints from which a run goes on to the same bits: atomic, whole or refused.
+
+One file holds every variable that the next step depends on: weights, both optimizers' state, the
+state of every random seed (which no Keras format saves) and the running means. It is a NumPy
+archive, so each array carries a checksum, and reading it executes nothing.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import InputError
+
+_NAME = "step_{:09d}.npz"
+_META = "meta"
+
+
+class Damaged(InputError):
+    """A checkpoint that is truncated, altered or of another model."""
+
+
+class Diverged(Exception):
+    """A weight is not finite: training has diverged, and this state is not worth keeping."""
+
+
+def state(model) -> dict[str, Any]:
+    """All variables of a compiled model that training reads, by a name that is stable.
+
+    (Not by their paths: Keras numbers layers by how many a process has made before.) Keys start
+    with `weights/`, `seeds/`, `metrics/` or `optimizer<i>/`.
+    """
+    metrics = [v for m in model.metrics for v in m.variables]
+    optimizers = [model.optimizer, getattr(model, "discriminator_optimizer", None)]
+    weights = {id(v) for v in model.weights} - {id(v) for v in metrics}
+    groups = {
+        "weights": [v for v in model.variables if id(v) in weights and not _is_seed(v)],
+        "seeds": [v for v in model.variables if _is_seed(v)],
+        "metrics": metrics,
+        **{f"optimizer{i}": o.variables for i, o in enumerate(optimizers) if o is not None},
+    }
+    return {
+        f"{group}/{i:04d}/{v.name}": v for group, vs in groups.items() for i, v in enumerate(vs)
+    }
+
+
+def _is_seed(variable) -> bool:
+    return variable.path.endswith("seed_generator_state")
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, types and values."""
+    h = hashlib.sha256()
+    for name, a in sorted(arrays.items()):
+        h.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
+        h.update(np.ascontiguousarray(a).tobytes())
+    return h.hexdigest()
+
+
+def write_atomically(path: pathlib.Path, write) -> None:
+    """Calls `write(file)` on a new binary file that takes the place of `path` once it is on disk.
+
+    Whatever happens in between, even a loss of power or a full disk, `path` is the old file or the
+    new one.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with open(temporary, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes one JSON document atomically."""
+    text = json.dumps(value, indent=2) + "\n"
+    write_atomically(path, lambda f: f.write(text.encode()))
+
+
+class Manager:
+    """The checkpoints of one run: the last `keep`, and the best."""
+
+    def __init__(self, folder: pathlib.Path, keep: int = 3):
+        """Args: folder, made when the first checkpoint is written; keep, how many last ones."""
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+        self.best_path = self.folder / "best.npz"
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints at hand, newest first."""
+        found = [re.fullmatch(r"step_(\d+)\.npz", p.name) for p in self.folder.glob("step_*.npz")]
+        return sorted((int(m[1]) for m in found if m), reverse=True)
+
+    def path(self, step: int) -> pathlib.Path:
+        """Where the checkpoint of a step lies."""
+        return self.folder / _NAME.format(step)
+
+    def save(self, model, step: int, score: float | None = None) -> None:
+        """Writes the state after `step` steps, and drops the oldest beyond `keep`.
+
+        Args:
+          model: compiled.
+          step: number of training steps done.
+          score: what the best checkpoint has least of; None where the last one is the best.
+
+        Raises:
+          Diverged: a weight is not finite. Nothing is written.
+          OSError: the disk is full, say. What was there stays whole.
+        """
+        arrays = {k: np.asarray(v) for k, v in state(model).items()}
+        for name, a in arrays.items():
+            if name.startswith("weights/") and not np.isfinite(a).all():
+                raise Diverged(
+                    f"after step {step} the weight {name.split('/', 2)[2]} is not finite"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        meta = json.dumps({"step": step, "score": score, "sha256": digest(arrays)})
+        content = {**arrays, _META: np.array(meta)}
+        write_atomically(self.path(step), lambda f: np.savez(f, **content))
+        if score is not None and score < self.best_score():
+            write_atomically(self.best_path, lambda f: np.savez(f, **content))
+        for old in self.steps()[self.keep :]:
+            self.path(old).unlink()
+
+    def best_score(self) -> float:
+        """The score of the best checkpoint; infinite before there is one."""
+        try:
+            score = read(self.best_path)[0]["score"]
+        except (FileNotFoundError, Damaged):
+            return float("inf")
+        return float(score)
+
+    def restore(self, model, report=print) -> int:
+        """Brings back the newest whole checkpoint.
+
+        Args:
+          model: compiled, as it was when the checkpoint was written.
+          report: called with a line for each damaged file that is passed over.
+
+        Returns:
+          The number of steps done; 0 when there is no checkpoint.
+
+        Raises:
+          InputError: there are checkpoints, and every one is damaged.
+        """
+        steps = self.steps()
+        for step in steps:
+            try:
+                meta, arrays = read(self.path(step))
+                _assign(self.path(step), state(model), arrays)
+                return meta["step"]
+            except Damaged as e:
+                report(f"damaged checkpoint passed over: {e}")
+        if steps:
+            raise InputError(
+                f"every checkpoint in {self.folder} is damaged; start with --overwrite"
+            )
+        return 0
+
+    def restore_weights(self, model, report=print) -> int:
+        """Brings back only the weights, of the best checkpoint or else of the newest whole one.
+
+        Raises:
+          InputError: there is none.
+        """
+        for path in [self.best_path, *map(self.path, self.steps())]:
+            try:
+                meta, arrays = read(path)
+                names = {k: v for k, v in state(model).items() if k.startswith("weights/")}
+                _assign(path, names, {k: v for k, v in arrays.items() if k in names})
+                return meta["step"]
+            except FileNotFoundError:
+                continue
+            except Damaged as e:
+                report(f"damaged checkpoint passed over: {e}")
+        raise InputError(f"{self.folder} holds no whole checkpoint: nothing was trained here yet")
+
+
+def read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A checkpoint's meta data and its arrays.
+
+    Raises:
+      FileNotFoundError: there is none.
+      Damaged: it is not what was written.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {k: archive[k] for k in archive.files}
+        meta = json.loads(str(arrays.pop(_META)))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
+        raise Damaged(f"{path} cannot be read ({e})") from None
+    if digest(arrays) != meta.get("sha256"):
+        raise Damaged(f"{path} is not what was written: its checksum differs")
+    return meta, arrays
+
+
+def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    if unmatched := sorted(set(variables) ^ set(arrays)):
+        raise Damaged(f"{path} is of another model: {unmatched[0]} has no counterpart")
+    for name, v in variables.items():
+        if tuple(v.shape) != arrays[name].shape:
+            raise Damaged(f"{path} is of another model: {name} has shape {arrays[name].shape}")
+    for name, v in variables.items():
+        v.assign(arrays[name])

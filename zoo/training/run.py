@@ -1,0 +1,285 @@
+"""One training run: from checked settings to a workdir with a trained, exported model."""
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shutil
+import signal
+import sys
+from typing import Any
+
+import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+import keras
+import tensorflow as tf
+
+from zoo import data
+from zoo.core.base import AdversarialModel
+from zoo.data import pipeline
+from zoo.errors import InputError
+from zoo.training import callbacks, checkpoints, setup
+from zoo.training.recipes import Recipe, Run
+
+DIVERGED = 3
+_WRITES = (
+    "config.json",
+    "metrics.jsonl",
+    "summary.json",
+    "checkpoints",
+    "logs",
+    "samples",
+    "saved_model",
+)
+_MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite"}
+_EVALUATION_BATCH = 500
+
+
+def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:
+    """Trains, continues or finishes a run.
+
+    Args:
+      model_name: a registered model.
+      model_config: the fields of its configuration.
+      recipe: epochs, batch size, step sizes.
+      run: everything else.
+
+    Returns:
+      The exit code: 0 done, 3 diverged, 128 + n when signal n asked to stop.
+
+    Raises:
+      InputError: bad data or settings; nothing has been written.
+    """
+    devices = _devices(run)
+    strategy = tf.distribute.get_strategy()
+    if run.strategy == "mirrored":
+        strategy = tf.distribute.MirroredStrategy(devices)
+    replicas = strategy.num_replicas_in_sync
+    if recipe.batch_size % replicas:
+        raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
+    if model_config.get("likelihood") == "bernoulli" and run.binarization == "none":
+        raise InputError(
+            "likelihood=bernoulli is for black or white pixels: add --binarization=stochastic"
+        )
+
+    dataset = data.load(run.dataset, run.data_dir or None, run.image_size or None)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(run.seed)
+    with setup.precision(run.precision), strategy.scope():
+        model = setup.create(
+            model_name, dataset.image_shape, dataset.num_classes, model_config, run.seed
+        )
+        jit = {"auto": bool(_gpus()) and replicas == 1, "on": True, "off": False}[run.jit_compile]
+        setup.compile_model(model, recipe, jit_compile=jit)
+
+    batch = recipe.batch_size * getattr(model, "discriminator_steps", 1)
+    steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
+    pipeline.steps_per_epoch(dataset.train, batch)  # too few images: an error, whatever was asked
+    settings = {
+        "model": model_name,
+        "image_shape": dataset.image_shape,
+        "num_classes": dataset.num_classes,
+        "class_names": dataset.class_names,
+        "dataset_digest": dataset.digest,
+        "config": dataclasses.asdict(model.config),
+        "recipe": dataclasses.asdict(recipe),
+        "run": {**dataclasses.asdict(run), "steps_per_epoch": steps_per_epoch},
+        "versions": versions(),
+    }
+    workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
+    with _prepared(workdir, settings, run.overwrite):
+        print(f"{model_name}: {model.count_params():,} parameters; {dataset.description}")
+        print(
+            f"device: {', '.join(devices)}; precision: {run.precision}; "
+            f"XLA: {'on' if jit else 'off'}; workdir: {workdir}",
+            flush=True,
+        )
+        try:
+            _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings)
+        except checkpoints.Diverged as e:
+            print(
+                f"error: training diverged: {e}. The last good checkpoint is kept in {workdir}; "
+                "try a smaller --learning_rate.",
+                file=sys.stderr,
+            )
+            return DIVERGED
+        except callbacks.Interrupted as e:
+            print(f"\n{e}; the same command goes on from there.")
+            return 128 + e.signal_number
+        finish(workdir, dataset, run)
+    return 0
+
+
+def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings) -> None:
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    total = recipe.epochs * steps_per_epoch
+    done = manager.restore(model, report=lambda line: print(line, file=sys.stderr))
+    if done >= total:
+        print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
+        return
+    if done:
+        print(f"continuing after step {done} of {total}", flush=True)
+    validation_batch = recipe.batch_size
+    validation = pipeline.evaluation_batches(
+        dataset.validation,
+        validation_batch,
+        binarization=run.binarization,
+        seed=run.seed,
+        drop_remainder=run.strategy != "none",
+    )
+    checkpoint = callbacks.Checkpoint(
+        manager, done, steps_per_epoch, run.checkpoint_steps, recipe.monitor
+    )
+    hparams = {**settings["config"], **settings["recipe"]}
+    hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
+    watchers = [
+        callbacks.StopWhenDiverged(done),
+        callbacks.Board(workdir, hparams, dataset.validation.images[:64]),
+        callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch),
+        checkpoint,
+    ]
+    if hasattr(model, "kl_per_dim"):
+        watchers.insert(1, callbacks.KLPerDimension(dataset.validation.images))
+    handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
+        rest = -done % steps_per_epoch
+        for first, last, steps in (
+            (done // steps_per_epoch, done // steps_per_epoch + 1, rest),
+            (-(-done // steps_per_epoch), recipe.epochs, steps_per_epoch),
+        ):
+            if steps and first < last:
+                start = first * steps_per_epoch + (steps_per_epoch - steps)
+                model.fit(
+                    pipeline.train_batches(
+                        dataset.train,
+                        batch,
+                        seed=run.seed,
+                        start=start,
+                        stop=last * steps_per_epoch,
+                        binarization=run.binarization,
+                    ),
+                    validation_data=validation,
+                    initial_epoch=first,
+                    epochs=last,
+                    steps_per_epoch=steps,
+                    callbacks=watchers,
+                    shuffle=False,
+                    verbose=1 if sys.stdout.isatty() else 2,
+                )
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def finish(workdir: pathlib.Path, dataset: data.Dataset, run: Run) -> None:
+    """Exports the trained model, and writes and prints the final figures."""
+    from zoo.serving import export
+
+    model = setup.load(workdir)
+    export.saved_model(model, workdir / "saved_model")
+    if hasattr(model, "encode"):
+        split = dataset.validation
+        callbacks.write_projector(
+            workdir, model, split.images[:1000], split.labels[:1000], dataset.class_names
+        )
+    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    test = {}
+    if not isinstance(model, AdversarialModel):
+        batches = pipeline.evaluation_batches(
+            dataset.test, _EVALUATION_BATCH, binarization=run.binarization, seed=run.seed
+        )
+        test = model.evaluate(batches, verbose=0, return_dict=True)
+    scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list)}
+    summary = {
+        "epochs": scalars.pop("epoch"),
+        "steps": scalars.pop("step"),
+        "training_seconds": round(sum(r["seconds"] for r in records), 1),
+        "parameters": model.count_params(),
+        "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
+        "test": test,
+    }
+    checkpoints.write_json(workdir / "summary.json", summary)
+    print(f"\n{'':24}{'train':>12}{'validation':>12}{'test':>12}")
+    last = summary["last_epoch"]
+    for name in [k for k in last if not k.startswith("val_")]:
+        row = (last[name], last.get(f"val_{name}"), test.get(name))
+        cells = "".join(f"{'' if v is None else format(v, '.4f'):>12}" for v in row)
+        print(f"{name:24}{cells}")
+    if test:
+        print("(train, validation: the last epoch; test: the weights that are exported)")
+    print(f"{workdir}/saved_model is ready; tensorboard --logdir {workdir}/logs shows the run")
+
+
+@contextlib.contextmanager
+def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
+    """The workdir, locked, with `config.json`: new, or of the same settings as before.
+
+    Raises:
+      InputError: it belongs to another run, in configuration or in time.
+    """
+    path = workdir / setup.CONFIG_FILE
+    settings = json.loads(json.dumps(settings))
+    if path.exists() and not overwrite:
+        if different := _differences(setup.read_config(workdir), settings):
+            raise InputError(
+                f"{workdir} was trained with other settings ({'; '.join(different)}): "
+                "choose another --workdir, or --overwrite"
+            )
+    elif not overwrite and (strangers := [n for n in _WRITES if (workdir / n).exists()]):
+        raise InputError(
+            f"{workdir} holds {strangers[0]} but no config.json: choose another --workdir, "
+            "or --overwrite"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another run is writing to {workdir}") from None
+        if overwrite:
+            for name in _WRITES:
+                if (workdir / name).is_dir():
+                    shutil.rmtree(workdir / name)
+                else:
+                    (workdir / name).unlink(missing_ok=True)
+        checkpoints.write_json(path, settings)
+        yield
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [k for k in {**old, **new} if k not in _MAY_CHANGE]
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), k)]
+    return [] if old == new else [f"{name}: {old} then, {new} now"]
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a run's numbers depend on."""
+    names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
+    result = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            result[name] = importlib.metadata.version(name)
+    return result
+
+
+def _gpus() -> list[Any]:
+    return tf.config.list_physical_devices("GPU")
+
+
+def _devices(run: Run) -> list[str]:
+    """Names of the devices that are used, with memory growth on for GPUs."""
+    for gpu in _gpus():
+        tf.config.experimental.set_memory_growth(gpu, True)
+    kind = "GPU" if _gpus() else "CPU"
+    names = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices(kind)]
+    return names if run.strategy == "mirrored" else names[:1]
+
+
+def _short(name: str) -> str:
+    """The end of a data set's name, fit for a folder's."""
+    return pathlib.PurePath(name.removeprefix("folder:")).name or "data"

@@ -1,0 +1,83 @@
+"""From settings to a compiled model, and from a workdir to a trained one."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+import keras
+
+from zoo import registry
+from zoo.core import config
+from zoo.core.base import AdversarialModel
+from zoo.errors import InputError
+from zoo.training import checkpoints
+from zoo.training.recipes import RECIPES, Recipe
+
+CONFIG_FILE = "config.json"
+
+
+@contextlib.contextmanager
+def precision(policy: str):
+    """Keras' global dtype policy, set for the length of the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def create(name, image_shape, num_classes, values: dict[str, Any], seed: int = 0):
+    """A new model, compiled by its recipe; see `zoo.create`."""
+    settings = config.make(registry.config_class(name), values)
+    cls = registry.model_class(name)
+    settings = cls.Config(**dataclasses.asdict(settings))
+    model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
+    compile_model(model, RECIPES[name])
+    return model
+
+
+def compile_model(model, recipe: Recipe, **kwargs) -> None:
+    """Gives a model its recipe's optimizers; `kwargs` are those of Keras' `compile`."""
+    optimizers = {"optimizer": keras.optimizers.Adam(recipe.learning_rate, recipe.beta_1)}
+    if isinstance(model, AdversarialModel):
+        optimizers["discriminator_optimizer"] = keras.optimizers.Adam(
+            recipe.discriminator_learning_rate, recipe.beta_1
+        )
+    model.compile(**optimizers, **kwargs)
+
+
+def read_config(workdir) -> dict[str, Any]:
+    """The settings of a workdir.
+
+    Raises:
+      InputError: the folder or its `config.json` is missing or not readable.
+    """
+    path = pathlib.Path(workdir) / CONFIG_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: {workdir} is no workdir of train.py") from None
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path} cannot be read: {e}") from None
+
+
+def load(workdir):
+    """The trained model of a workdir, in float32; see `zoo.load`."""
+    settings = read_config(workdir)
+    try:
+        arguments = (
+            settings["model"],
+            tuple(settings["image_shape"]),
+            settings["num_classes"],
+            settings["config"],
+        )
+    except (KeyError, TypeError) as e:
+        raise InputError(f"{workdir}/{CONFIG_FILE} lacks the setting {e}") from None
+    with precision("float32"):
+        model = create(*arguments)
+    checkpoints.Manager(pathlib.Path(workdir) / "checkpoints").restore_weights(model)
+    return model
