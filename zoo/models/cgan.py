@@ -2,15 +2,17 @@
 
     min_G max_D V(D, G) = E_{x,y}[log D(x, y)] + E_{z,y}[log(1 - D(G(z, y), y))]          (eq. 2)
 
-Both players are told the label: G sees the one-hot label beside the latents, D sees it as one
-constant plane a class beside the image's channels. Losses and steps are the GAN's. Deviation:
+Both players are told the label: G sees the one-hot label beside the latents, D sees a learned
+plane for the class beside the image's channels. Losses and steps are the GAN's. Deviation:
 convolutional networks by default, with batch normalization in G and dropout in D.
 """
 
 import dataclasses
 from typing import Literal
 
+import keras
 import tensorflow as tf
+from keras import layers
 
 from zoo.core.base import in_unit_range
 from zoo.core.config import field
@@ -35,9 +37,13 @@ class CGAN(gan.GAN):
         return super().make_generator(input_size + self.num_classes)
 
     def make_discriminator(self, input_shape):
-        """A network of [x, a plane for each class]."""
+        """A network of [x, y] that lays a learned plane for the class beside the channels."""
         height, width, channels = input_shape
-        return super().make_discriminator((height, width, channels + self.num_classes))
+        x, y = keras.Input(input_shape), keras.Input((), dtype="int32")
+        plane = layers.Embedding(self.num_classes, height * width)(y)
+        pair = layers.Concatenate()([x, layers.Reshape((height, width, 1))(plane)])
+        logits = super().make_discriminator((height, width, channels + 1))(pair)
+        return keras.Model([x, y], logits, name="discriminator")
 
     def generate(self, latents, labels=None, training=False):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
@@ -45,8 +51,6 @@ class CGAN(gan.GAN):
         return super().generate(tf.concat([latents, y], axis=-1), training=training)
 
     def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
-        images = in_unit_range(images)
-        y = tf.one_hot(labels, self.num_classes)[:, None, None, :]
-        planes = tf.broadcast_to(y, tf.concat([tf.shape(images)[:3], tf.shape(y)[3:]], axis=0))
-        return super().discriminate(tf.concat([images, planes], axis=-1), training=training)
+        """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
+        pair = [2 * in_unit_range(images) - 1, labels]
+        return self.discriminator(pair, training=training)[:, 0]

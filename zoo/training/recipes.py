@@ -24,11 +24,11 @@ class Recipe:
     )
 
 
-_ADVERSARIAL = Recipe(learning_rate=2e-4, beta_1=0.5)
+_ADVERSARIAL = Recipe(epochs=12, learning_rate=2e-4, beta_1=0.5)
 
 RECIPES = {
-    "classifier": Recipe(epochs=10, monitor="val_loss"),
-    "vae": Recipe(epochs=20, monitor="val_loss"),
+    "classifier": Recipe(epochs=8, monitor="val_loss"),
+    "vae": Recipe(epochs=15, monitor="val_loss"),
     "gan": _ADVERSARIAL,
     "cgan": _ADVERSARIAL,
 }
