@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
 import keras
 
-from zoo import registry
+from zoo import data, registry
 from zoo.core import config
 from zoo.core.base import AdversarialModel
 from zoo.errors import InputError
@@ -81,3 +81,23 @@ def load(workdir):
         model = create(*arguments)
     checkpoints.Manager(pathlib.Path(workdir) / "checkpoints").restore_weights(model)
     return model
+
+
+def dataset_of(workdir, data_dir: str | None = None) -> data.Dataset:
+    """The data set that a workdir was trained on.
+
+    Args:
+      workdir: the folder.
+      data_dir: where the data lies now, if it has moved.
+
+    Raises:
+      InputError: it cannot be read, or is not what it was.
+    """
+    settings = read_config(workdir)
+    run = settings["run"]
+    dataset = data.load(
+        run["dataset"], data_dir or run["data_dir"] or None, run["image_size"] or None
+    )
+    if dataset.digest != settings["dataset_digest"]:
+        raise InputError(f"{dataset.description}: not the images that {workdir} was trained on")
+    return dataset

@@ -1,0 +1,70 @@
+"""Measures a trained model on images it has not seen: python scripts/evaluate.py --workdir=DIR.
+
+The record names its protocol: split, number of images and of samples, binarization, seed, versions.
+"""
+
+import pathlib
+
+from absl import flags
+
+from zoo import cli
+from zoo.errors import InputError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+_SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "Which images.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the IDX files lie now, if they have moved.")
+_NUM_SAMPLES = flags.DEFINE_integer(
+    "num_samples", 100, "K, the draws an image of the importance-weighted bound.", lower_bound=1
+)
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "First images only; 0: all.", lower_bound=0)
+_CLASSIFIER = flags.DEFINE_string(
+    "classifier", "", "Workdir of a classifier that judges the classes of a conditional model."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
+_OUT = flags.DEFINE_string("out", "", "The record; default WORKDIR/evaluation.json.")
+
+
+def main(argv: list[str]) -> None:
+    """Reads the flags, measures and writes the record."""
+    out = pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / "evaluation.json")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder to write to")
+
+    import json
+
+    import zoo
+    from zoo.evaluation import metrics
+    from zoo.training import checkpoints, run, setup
+
+    model = zoo.load(_WORKDIR.value)
+    settings = setup.read_config(_WORKDIR.value)
+    classifier = zoo.load(_CLASSIFIER.value) if _CLASSIFIER.value else None
+    binarization = settings["run"]["binarization"]
+    figures = metrics.evaluate(
+        model,
+        lambda: getattr(setup.dataset_of(_WORKDIR.value, _DATA_DIR.value), _SPLIT.value),
+        num_images=_NUM_IMAGES.value or None,
+        num_samples=_NUM_SAMPLES.value,
+        binarization=binarization,
+        classifier=classifier,
+        seed=_SEED.value,
+    )
+    record = {
+        "model": settings["model"],
+        "config": settings["config"],
+        "dataset": settings["run"]["dataset"],
+        "dataset_digest": settings["dataset_digest"],
+        "split": _SPLIT.value,
+        "binarization": binarization,
+        "seed": _SEED.value,
+        "classifier": _CLASSIFIER.value or None,
+        "versions": run.versions(),
+        "figures": figures,
+    }
+    checkpoints.write_json(out, record)
+    print(json.dumps(figures, indent=2))
+    print(f"record: {out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

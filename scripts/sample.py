@@ -1,0 +1,82 @@
+"""Draws from a trained model: python scripts/sample.py --workdir=runs/cgan-fashion_mnist.
+
+What is drawn goes to a PNG grid, or as arrays to an .npz file.
+"""
+
+import pathlib
+
+from absl import flags
+
+from zoo import cli
+from zoo.errors import InputError
+
+KINDS = ("prior", "reconstruct", "traverse", "interpolate", "edit")
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+_WHAT = flags.DEFINE_enum(
+    "what",
+    "prior",
+    KINDS,
+    "prior: new images; reconstruct: test images beside their reconstructions; traverse: one "
+    "latent dimension a row; interpolate: from one image (or latent) to another; edit: test "
+    "images, and the same with --edit applied to their codes.",
+)
+_NUM = flags.DEFINE_integer("num", 64, "Images (rows, for interpolate).", lower_bound=1)
+_LABELS = flags.DEFINE_list("labels", None, "Classes of a conditional model, repeated to --num.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
+_OBSERVATION = flags.DEFINE_enum(
+    "observation", "mean", ["mean", "sample"], "Show p(x|z)'s mean or draw from it (VAEs)."
+)
+_SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere.")
+_STEPS = flags.DEFINE_integer("steps", 9, "Columns of traverse and interpolate.", lower_bound=2)
+_EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
+_ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
+_OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
+
+
+def main(argv: list[str]) -> None:
+    """Reads the flags, draws and writes."""
+    out = pathlib.Path(_OUT.value)
+    if out.suffix not in (".png", ".npz"):
+        raise InputError(f"--out={out} must end in .png or .npz")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder to write to")
+    try:
+        labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
+        changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
+    except ValueError:
+        raise InputError("--labels are whole numbers, --edit is like 3:+1.5,7:-2") from None
+
+    import numpy as np
+
+    import zoo
+    from zoo.evaluation import drawing, pictures
+
+    model = zoo.load(_WORKDIR.value)
+    images, columns = drawing.draw(
+        model,
+        _WHAT.value,
+        num=_NUM.value,
+        labels=labels,
+        seed=_SEED.value,
+        observation=_OBSERVATION.value,
+        spherical=_SPHERICAL.value,
+        steps=_STEPS.value,
+        changes=changes,
+        real_images=lambda n: _test_images(_WORKDIR.value, n),
+    )
+    if out.suffix == ".npz":
+        np.savez(out, images=images)
+    else:
+        pictures.save_png(out, pictures.grid(images, columns), _ZOOM.value)
+    print(f"{len(images)} images in {out}")
+
+
+def _test_images(workdir: str, num: int):
+    from zoo.training import setup
+
+    return setup.dataset_of(workdir).test.images[:num]
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,74 @@
+"""The quantized Gaussian against scipy, against its own sum, and against its limits."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from zoo.core.distributions import QuantizedNormal, image_distribution
+
+LEVELS = np.arange(256) / 255.0
+CASES = [(0.5, 0.1), (0.02, 0.3), (1.2, 0.05), (-0.4, 0.02), (0.3, 0.001), (0.7, 3.0)]
+
+
+def log_probs(loc, scale, dtype=np.float64):
+    loc, scale = (np.full(256, v, dtype) for v in (loc, scale))
+    return QuantizedNormal(loc, scale).log_prob(LEVELS.astype(dtype)).numpy()
+
+
+@pytest.mark.parametrize(("loc", "scale"), CASES)
+def test_probabilities_of_all_levels_sum_to_one(loc, scale):
+    assert float(np.exp(log_probs(loc, scale)).sum()) == pytest.approx(1, abs=1e-9)
+    assert float(np.exp(log_probs(loc, scale, np.float32)).sum()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(("loc", "scale"), CASES)
+def test_mass_of_each_level_is_a_difference_of_cdfs(loc, scale):
+    edges = (np.arange(257) - 0.5) / 255
+    edges[0], edges[-1] = -np.inf, np.inf
+    cdf = scipy.stats.norm(loc, scale).cdf(edges)
+    mass = np.diff(cdf)
+    seen = mass > 1e-12  # scipy's own difference has no digits below
+    np.testing.assert_allclose(np.exp(log_probs(loc, scale))[seen], mass[seen], rtol=1e-3)
+
+
+def test_tails_keep_their_logarithm_and_their_gradient():
+    loc, scale = tf.Variable(0.9), tf.Variable(0.004)
+    with tf.GradientTape() as tape:
+        log_p = QuantizedNormal(loc, scale).log_prob(tf.constant(0.1))
+    # 200 standard deviations away: log p ~ -1/2 (0.8 - 1/510)^2 / 0.004^2
+    assert float(log_p) == pytest.approx(-0.5 * ((0.8 - 1 / 510) / 0.004) ** 2, rel=1e-3)
+    slopes = tape.gradient(log_p, [loc, scale])
+    assert float(slopes[0]) == pytest.approx(-(0.8 - 1 / 510) / 0.004**2, rel=1e-2)
+    assert float(slopes[1]) == pytest.approx((0.8 - 1 / 510) ** 2 / 0.004**3, rel=1e-2)
+
+
+def test_wide_gaussian_tends_to_density_times_bin():
+    inside = slice(1, 255)
+    density = scipy.stats.norm(0.5, 0.3).logpdf(LEVELS) - np.log(255)
+    np.testing.assert_allclose(log_probs(0.5, 0.3)[inside], density[inside], atol=1e-4)
+
+
+@pytest.mark.parametrize(("loc", "scale"), CASES)
+def test_mean_is_the_sum_over_levels_to_half_a_level(loc, scale):
+    exact = (np.exp(log_probs(loc, scale)) * LEVELS).sum()
+    assert float(QuantizedNormal(loc, scale).mean()) == pytest.approx(exact, abs=0.5 / 255)
+
+
+def test_samples_follow_the_probabilities():
+    draws = QuantizedNormal(0.02, 0.05).sample(200_000, seed=[1, 2]).numpy()
+    counts = np.bincount(np.round(draws * 255).astype(int), minlength=256)
+    expected = np.exp(log_probs(0.02, 0.05)) * len(draws)
+    seen = expected > 20
+    chi2 = ((counts - expected) ** 2 / expected)[seen].sum()
+    assert chi2 < scipy.stats.chi2(seen.sum()).ppf(0.9999)
+
+
+def test_image_distribution_sums_over_pixels():
+    loc = tf.random.stateless_uniform([2, 3, 3, 1], [0, 1])
+    x = tf.round(tf.random.stateless_uniform([2, 3, 3, 1], [0, 2]) * 255) / 255
+    whole = image_distribution("quantized_gaussian", loc, tf.constant(0.1)).log_prob(x)
+    pixels = QuantizedNormal(loc, tf.fill(loc.shape, 0.1)).log_prob(x)
+    np.testing.assert_allclose(whole, tf.reduce_sum(pixels, [1, 2, 3]), rtol=1e-6)
+    binary = image_distribution("bernoulli", loc, None).log_prob(tf.ones_like(loc))
+    np.testing.assert_allclose(binary, -tf.reduce_sum(tf.nn.softplus(-loc), [1, 2, 3]), rtol=1e-6)

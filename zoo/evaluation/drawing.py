@@ -1,0 +1,103 @@
+"""The five things to see of a generative model, as images for a grid."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.core import latents
+from zoo.errors import InputError
+
+TRAVERSAL = 3.0  # standard deviations of the prior, to either side
+
+
+def draw(
+    model,
+    what: str,
+    *,
+    num: int,
+    labels: Sequence[int] | None,
+    seed: int,
+    observation: str,
+    spherical: bool,
+    steps: int,
+    changes: Mapping[int, float],
+    real_images: Callable[[int], np.ndarray],
+) -> tuple[np.ndarray, int | None]:
+    """Draws one kind of picture.
+
+    Args:
+      model: a generative model.
+      what: `prior`, `reconstruct`, `traverse`, `interpolate` or `edit`.
+      num: number of images; rows, for `interpolate`.
+      labels: of a conditional model, repeated to what is needed.
+      seed: of all noise.
+      observation: `mean` or `sample` (of p(x|z), for models with a decoder).
+      spherical: whether `interpolate` keeps to the sphere.
+      steps: columns of `traverse` and `interpolate`.
+      changes: latent dimension -> what `edit` adds to it.
+      real_images: gives n test images, uint8 [n, H, W, C].
+
+    Returns:
+      Images [N, H, W, C] and the number of columns (None: about a square).
+
+    Raises:
+      InputError: the model cannot do this, or a setting is wrong.
+    """
+    if not hasattr(model, "sample"):
+        raise InputError(f"{model.name} does not generate images")
+    has_codes = hasattr(model, "encode")
+    if what in ("reconstruct", "edit") and not has_codes:
+        raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
+    if labels is not None:
+        if not model.conditional:
+            raise InputError(f"{model.name} is unconditional: it takes no labels")
+        if bad := [y for y in labels if not 0 <= y < model.num_classes]:
+            raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
+    if observation == "sample" and not has_codes:
+        raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
+
+    def labels_for(count: int):
+        return None if labels is None else np.resize(np.array(labels, np.int32), count)
+
+    def codes_and_labels(count: int):
+        """Codes to start from: of test images where there is an encoder, else of the prior."""
+        if has_codes:
+            return model.encode(real_images(count)).mean(), None
+        given = labels_for(count)
+        if model.conditional and given is None:
+            given = np.arange(count, dtype=np.int32) % model.num_classes
+        return model.draw_prior(count, seed), given
+
+    if what == "prior":
+        extra = {"observation": observation} if has_codes else {}
+        return np.asarray(model.sample(num, labels_for(num), seed=seed, **extra)), None
+    if what == "reconstruct":
+        real = real_images(num)
+        made = np.asarray(model.reconstruct(real, observation, seed))
+        return _beside(real / np.float32(255), made), 8
+    if what == "edit":
+        if not changes:
+            raise InputError("say what to change, as --edit=3:+1.5,7:-2")
+        real = real_images(num)
+        code = latents.edit(model.encode(real).mean(), changes)
+        return _beside(real / np.float32(255), latents.images_of(model, code)), 8
+    if what == "traverse":
+        code, y = codes_and_labels(1)
+        values = np.linspace(-TRAVERSAL, TRAVERSAL, steps)
+        paths = tf.concat(
+            [latents.traverse(code, j, values) for j in range(min(num, model.latent_dim))], axis=0
+        )
+    else:
+        code, y = codes_and_labels(num + 1)
+        paths = latents.interpolate(code[:-1], code[1:], steps, spherical)
+        y = None if y is None else y[:-1]
+    path_labels = None
+    if y is not None:
+        path_labels = np.broadcast_to(np.resize(y, len(paths))[:, None], paths.shape[:2])
+    images = latents.images_of(model, paths, path_labels)
+    return images.reshape(-1, *images.shape[2:]), steps
+
+
+def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.stack([left, right], 1).reshape(-1, *left.shape[1:])
