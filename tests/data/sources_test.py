@@ -1,0 +1,160 @@
+"""Data sets: the splits are disjoint parts of the files, and bad input is named."""
+
+import gzip
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.data import folder, idx, sources
+from zoo.errors import InputError
+
+
+def raw(name, offset, shape):
+    with gzip.open(sources.EMBEDDED / f"{name}.gz") as f:
+        return np.frombuffer(f.read(), np.uint8, offset=offset).reshape(shape)
+
+
+def test_the_three_splits_are_disjoint_parts_of_the_files(fashion_mnist):
+    images = raw(sources.FILES[0], 16, (60_000, 28, 28, 1))
+    labels = raw(sources.FILES[1], 8, (60_000,))
+    # positions 0..54,999 and 55,000..59,999 of one file, and all of the other
+    np.testing.assert_array_equal(fashion_mnist.train.images, images[:55_000])
+    np.testing.assert_array_equal(fashion_mnist.validation.images, images[55_000:])
+    np.testing.assert_array_equal(fashion_mnist.train.labels, labels[:55_000])
+    np.testing.assert_array_equal(fashion_mnist.validation.labels, labels[55_000:])
+    np.testing.assert_array_equal(
+        fashion_mnist.test.images, raw(sources.FILES[2], 16, (10_000, 28, 28, 1))
+    )
+    np.testing.assert_array_equal(fashion_mnist.test.labels, raw(sources.FILES[3], 8, (10_000,)))
+    assert fashion_mnist.train.images.dtype == np.uint8
+    assert not np.shares_memory(fashion_mnist.train.images, fashion_mnist.test.images)
+
+
+def test_a_data_dir_gives_the_same_set_as_its_source(data_dir, fashion_mnist):
+    read = sources.load(data_dir=data_dir)
+    assert (len(read.train), len(read.validation), len(read.test)) == (576, 64, 100)
+    np.testing.assert_array_equal(read.train.images, fashion_mnist.train.images[:576])
+    assert read.class_names == fashion_mnist.class_names
+    assert read.digest != fashion_mnist.digest
+
+
+def test_a_damaged_embedded_file_is_refused(tmp_path, monkeypatch):
+    shutil.copytree(sources.EMBEDDED, tmp_path / "copy")
+    path = tmp_path / "copy" / f"{sources.FILES[3]}.gz"
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(sources, "EMBEDDED", tmp_path / "copy")
+    with pytest.raises(InputError, match="checksum mismatch") as error:
+        sources.load()
+    assert str(path) in str(error.value)
+
+
+@pytest.fixture
+def copy(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_labels_that_do_not_match(copy):
+    idx.write(copy / f"{sources.FILES[1]}.gz", np.zeros(639))
+    with pytest.raises(InputError, match="639 labels for 640 images"):
+        sources.load(data_dir=copy)
+
+
+def test_a_label_outside_the_classes(copy):
+    idx.write(copy / f"{sources.FILES[3]}.gz", np.full(100, 10))
+    with pytest.raises(InputError, match="a test label is 10, outside the 10 classes"):
+        sources.load(data_dir=copy)
+
+
+def test_a_missing_file(copy):
+    (copy / f"{sources.FILES[2]}.gz").unlink()
+    with pytest.raises(InputError, match=f"{sources.FILES[2]}: no such file"):
+        sources.load(data_dir=copy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "imagenet"}, "no data set named 'imagenet'"),
+        ({"image_size": 32}, "image_size goes with"),
+        ({"name": "folder:/x", "data_dir": "/y"}, "not both"),
+        ({"name": "folder:/does/not/exist"}, "/does/not/exist: no such folder"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        sources.load(**arguments)
+
+
+def test_keras_datasets(monkeypatch):
+    x, y = np.zeros((200, 32, 32, 3), np.uint8), np.arange(200)[:, None] % 10
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: ((x, y), (x[:50], y[:50])))
+    read = sources.load("cifar10")
+    assert read.image_shape == (32, 32, 3) and read.class_names[3] == "cat"
+    np.testing.assert_array_equal(read.train.labels, np.arange(180) % 10)
+
+
+def test_a_failed_download_is_one_line(monkeypatch):
+    def fail():
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    with pytest.raises(InputError, match="mnist could not be downloaded .no route to host.") as e:
+        sources.load("mnist")
+    assert "\n" not in str(e.value)
+
+
+@pytest.fixture
+def classes(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{i}.png")
+    return tmp_path / "set"
+
+
+def test_a_folder_of_classes(classes):
+    read = sources.load(f"folder:{classes}")
+    assert read.class_names == ("cat", "dog") and read.image_shape == (8, 8, 1)
+    every = np.concatenate([s.images for s in (read.train, read.validation, read.test)])
+    files = [np.asarray(Image.open(f)) for f in sorted(classes.glob("*/*.png"))]
+    as_set = lambda images: {bytes(np.ascontiguousarray(i)) for i in images}  # noqa: E731
+    assert len(every) == 20 and as_set(every) == as_set(files)
+    again = sources.load(f"folder:{classes}")
+    assert again.digest == read.digest
+
+
+def test_train_and_test_folders(classes, tmp_path):
+    shutil.copytree(classes, tmp_path / "both" / "train")
+    shutil.copytree(classes / "dog", tmp_path / "both" / "test" / "dog")
+    read = sources.load(f"folder:{tmp_path / 'both'}")
+    assert len(read.test) == 10 and set(read.test.labels) == {1}
+
+
+def test_resize_is_stated_and_made(classes):
+    Image.new("RGB", (20, 10), (255, 0, 0)).save(classes / "cat" / "wide.jpg")
+    with pytest.raises(InputError, match="image_size") as error:
+        sources.load(f"folder:{classes}")
+    assert "20x10" in str(error.value) or "8x8" in str(error.value)
+    read = sources.load(f"folder:{classes}", image_size=16)
+    assert read.image_shape == (16, 16, 3) and folder.RESIZE in read.description
+
+
+def test_an_undecodable_image(classes):
+    path = classes / "dog" / "3.png"
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InputError, match="cannot be decoded") as error:
+        sources.load(f"folder:{classes}")
+    assert str(path) in str(error.value)
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="no PNG or JPEG"):
+        sources.load(f"folder:{tmp_path}")
