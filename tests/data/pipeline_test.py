@@ -87,3 +87,23 @@ def test_an_evaluation_sees_every_image_once_in_order_and_repeats(kind):
     np.testing.assert_array_equal(np.concatenate([y for _, y in first]), np.arange(N))
     for (a, _), (b, _) in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_orders_of_epochs_are_unrelated():
+    n, epochs = 55_000, 8
+    split = Split(np.zeros((n, 1, 1, 1), np.uint8), np.arange(n, dtype=np.int32))
+    batches = pipeline.train_batches(split, n // 50, seed=0, stop=50 * epochs)
+    orders = np.concatenate([y.numpy() for _, y in batches]).reshape(epochs, n)
+    between = np.corrcoef(orders)[np.triu_indices(epochs, 1)]
+    with_neighbour = [np.corrcoef(order[:-1], order[1:])[0, 1] for order in orders]
+    # chance has a standard deviation of 1/sqrt(n)
+    assert np.abs(np.r_[between, with_neighbour]).max() < 5 / np.sqrt(n)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(InputError, match="batch_size is 0"):
+        pipeline.steps_per_epoch(SPLIT, 0)
+    for batches in (pipeline.evaluation_batches, pipeline.train_batches):
+        more = {"seed": 0, "stop": 1} if batches is pipeline.train_batches else {}
+        with pytest.raises(InputError, match="binarization is 'statik'"):
+            batches(SPLIT, B, binarization="statik", **more)

@@ -158,3 +158,38 @@ def test_an_undecodable_image(classes):
 def test_an_empty_folder(tmp_path):
     with pytest.raises(InputError, match="no PNG or JPEG"):
         sources.load(f"folder:{tmp_path}")
+
+
+def test_validation_has_every_class_of_a_train_folder(classes, tmp_path):
+    for name in ("cat", "dog"):
+        for i in range(10, 100):
+            shutil.copy(classes / name / "0.png", classes / name / f"{i}.png")
+    for part in ("train", "test"):
+        shutil.copytree(classes, tmp_path / "both" / part)
+    read = sources.load(f"folder:{tmp_path / 'both'}")
+    assert len(read.validation) == 20 and set(read.validation.labels) == {0, 1}
+
+
+def test_a_class_folder_without_images(classes):
+    (classes / "emu").mkdir()
+    with pytest.raises(InputError, match="no PNG or JPEG files in this class folder") as error:
+        sources.load(f"folder:{classes}")
+    assert str(classes / "emu") in str(error.value)
+
+
+@pytest.mark.parametrize("image_size", [0, -3])
+def test_a_bad_image_size(classes, image_size):
+    with pytest.raises(InputError, match=f"image_size is {image_size}"):
+        sources.load(f"folder:{classes}", image_size=image_size)
+
+
+def test_more_pixels_than_memory_are_refused_by_the_headers(classes):
+    with pytest.raises(InputError, match="more than can be read") as error:
+        sources.load(f"folder:{classes}", image_size=60_000)
+    assert str(classes) in str(error.value)
+
+
+def test_a_crop_alone_keeps_the_pixels(tmp_path):
+    pixels = np.tile(np.array([0, 255] * 4 + [0], np.uint8), (8, 1))
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", 8), pixels[:, :8])

@@ -317,8 +317,11 @@ class LatentVariableModel(LikelihoodModel):
           num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
           seed: an integer; the same one gives the same numbers.
         """
-        images, seed = in_unit_range(images), stateless_seed(seed)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
+        return self._importance_bound(in_unit_range(images), num_samples, stateless_seed(seed))
+
+    @tf.function(reduce_retracing=True)
+    def _importance_bound(self, images, num_samples, seed):
         q, p_z = self.q_z_given_x(images), self.p_z()
 
         def add(k, total):
@@ -404,9 +407,10 @@ class AdversarialModel(ImageModel):
           **kwargs: Keras' own (`jit_compile`, `steps_per_execution`, ...).
         """
         super().compile(optimizer=optimizer, **kwargs)
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+        scaled = keras.optimizers.LossScaleOptimizer
+        if isinstance(self.optimizer, scaled) and not isinstance(discriminator_optimizer, scaled):
             # Keras wraps only its own one, and an unscaled float16 loss underflows silently
-            discriminator_optimizer = keras.optimizers.LossScaleOptimizer(discriminator_optimizer)
+            discriminator_optimizer = scaled(discriminator_optimizer)
         self.discriminator_optimizer = discriminator_optimizer
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)

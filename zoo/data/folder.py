@@ -1,11 +1,13 @@
 """Class folders of PNG or JPEG files: PATH/<class>/*, or PATH/train/<class>/* and PATH/test/..."""
 
 import hashlib
+import math
 import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from zoo.data import idx
 from zoo.errors import InputError
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -16,8 +18,9 @@ RESIZE = "centre crop to a square, then Pillow's antialiased bicubic resize"
 def read(path: pathlib.Path, image_size: int | None):
     """Reads a folder of images.
 
-    Images are grey [.., 1] if every one is, else RGB [.., 3]. Without `train` and `test` folders
-    a tenth of the files is the test split, chosen by a hash of their names.
+    Images are grey [.., 1] if every one is, else RGB [.., 3]. Files are in the order of a hash of
+    their names, so that the end of `train`, the validation split, holds every class. Without
+    `train` and `test` folders the last tenth is the test split.
 
     Args:
       path: the folder.
@@ -35,6 +38,9 @@ def read(path: pathlib.Path, image_size: int | None):
     root = path / "train" if split else path
     names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     train = _listing(root, names)
+    empty = set(range(len(names))) - {label for _, label in train}
+    if train and empty:
+        raise InputError(f"{root / names[min(empty)]}: no PNG or JPEG files in this class folder")
     if not train:
         raise InputError(f"{root}: no PNG or JPEG files in class folders")
     if split:
@@ -45,9 +51,6 @@ def read(path: pathlib.Path, image_size: int | None):
         if not test:
             raise InputError(f"{path / 'test'}: no PNG or JPEG files in class folders")
     else:
-        train.sort(
-            key=lambda item: hashlib.sha256(str(item[0].relative_to(root)).encode()).digest()
-        )
         cut = len(train) - max(1, len(train) // 10)
         train, test = train[:cut], train[cut:]
     grey, size = True, image_size
@@ -61,23 +64,32 @@ def read(path: pathlib.Path, image_size: int | None):
                     f"{file}: is {width}x{height}, and images must be square and of one size "
                     f"({size}x{size} so far): give --image_size to resize them"
                 )
+    shape = (size, size, 1 if grey else 3)
+    total = (len(train) + len(test)) * math.prod(shape)
+    if total > idx.MAX_BYTES:
+        raise InputError(
+            f"{path}: {len(train) + len(test)} images of {size}x{size} take {total:,} bytes, more "
+            "than can be read: give a smaller --image_size"
+        )
     mode = "L" if grey else "RGB"
     result = []
     for part in (train, test):
-        images = np.empty((len(part), size, size, 1 if grey else 3), np.uint8)
+        images = np.empty((len(part), *shape), np.uint8)
         for i, (file, _) in enumerate(part):
-            images[i] = _decode(file, mode, image_size).reshape(images.shape[1:])
+            images[i] = _decode(file, mode, image_size).reshape(shape)
         result += [images, np.array([y for _, y in part], np.int32)]
     return *result, tuple(names)
 
 
 def _listing(root: pathlib.Path, names: list[str]) -> list[tuple[pathlib.Path, int]]:
-    return [
+    items = [
         (file, label)
         for label, name in enumerate(names)
-        for file in sorted((root / name).glob("*"))
+        for file in (root / name).glob("*")
         if file.suffix.lower() in SUFFIXES
     ]
+    items.sort(key=lambda item: hashlib.sha256(str(item[0].relative_to(root)).encode()).digest())
+    return items
 
 
 def _header(file: pathlib.Path) -> tuple[str, tuple[int, int]]:
@@ -96,7 +108,11 @@ def _decode(file: pathlib.Path, mode: str, image_size: int | None) -> np.ndarray
                 image = Image.fromarray(np.round(pixels).astype(np.uint8))
             image = image.convert(mode)
             if image_size is not None:
-                image = ImageOps.fit(image, (image_size,) * 2, Image.Resampling.BICUBIC)
+                # Whole pixels (ImageOps.fit would crop by halves, and blur).
+                side = min(image.size)
+                left, top = (image.width - side) // 2, (image.height - side) // 2
+                image = image.crop((left, top, left + side, top + side))
+                image = image.resize((image_size,) * 2, Image.Resampling.BICUBIC)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError) as e:
         raise InputError(f"{file}: cannot be decoded ({e})") from None

@@ -111,8 +111,10 @@ def load(
       InputError: something is missing or wrong; the line names the file.
     """
     is_folder = name.startswith("folder:")
-    if image_size and not is_folder:
+    if image_size is not None and not is_folder:
         raise InputError("image_size goes with --dataset=folder:PATH only")
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size is {image_size}, and must be at least 1")
     if is_folder and data_dir:
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
     how = ""

@@ -52,5 +52,5 @@ class CGAN(gan.GAN):
 
     def discriminate(self, images, labels=None, training=False):
         """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
-        pair = [2 * in_unit_range(images) - 1, labels]
+        pair = [2 * in_unit_range(images) - 1, tf.convert_to_tensor(labels, tf.int32)]
         return self.discriminator(pair, training=training)[:, 0]

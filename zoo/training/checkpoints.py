@@ -32,8 +32,8 @@ class Diverged(Exception):
 def state(model) -> dict[str, Any]:
     """All variables of a compiled model that training reads, by a name that is stable.
 
-    (Not by their paths: Keras numbers layers by how many a process has made before.) Keys start
-    with `weights/`, `seeds/`, `metrics/` or `optimizer<i>/`.
+    Keys start with `weights/`, `seeds/`, `metrics/` or `optimizer<i>/`. They count on, and use no
+    paths, because Keras numbers layers by how many the process has made before.
     """
     metrics = [v for m in model.metrics for v in m.variables]
     optimizers = [model.optimizer, getattr(model, "discriminator_optimizer", None)]
@@ -44,9 +44,7 @@ def state(model) -> dict[str, Any]:
         "metrics": metrics,
         **{f"optimizer{i}": o.variables for i, o in enumerate(optimizers) if o is not None},
     }
-    return {
-        f"{group}/{i:04d}/{v.name}": v for group, vs in groups.items() for i, v in enumerate(vs)
-    }
+    return {f"{group}/{i:04d}": v for group, vs in groups.items() for i, v in enumerate(vs)}
 
 
 def _is_seed(variable) -> bool:
@@ -121,9 +119,7 @@ class Manager:
         arrays = {k: np.asarray(v) for k, v in state(model).items()}
         for name, a in arrays.items():
             if name.startswith("weights/") and not np.isfinite(a).all():
-                raise Diverged(
-                    f"after step {step} the weight {name.split('/', 2)[2]} is not finite"
-                )
+                raise Diverged(f"after step {step} {state(model)[name].path} is not finite")
         self.folder.mkdir(parents=True, exist_ok=True)
         meta = json.dumps({"step": step, "score": score, "sha256": digest(arrays)})
         content = {**arrays, _META: np.array(meta)}

@@ -1,0 +1,199 @@
+"""What every registered model must do. A new model is adopted from the registry by its name."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import registry
+from zoo.core.base import AdversarialModel
+from zoo.serving import export
+from zoo.training import checkpoints, setup
+from zoo.training.recipes import RECIPES
+
+SMALL = {
+    "classifier": {"width": 4},
+    "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "gan": {"hidden": (16,), "latent_dim": 3},
+    "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+}
+SETTINGS = {
+    name: {f.name for f in dataclasses.fields(registry.config_class(name))}
+    for name in registry.list_models()
+}
+every_model = pytest.mark.parametrize("name", registry.list_models())
+
+
+def make(name, **changes):
+    keras.utils.set_random_seed(5)
+    return zoo.create(name, **{**SMALL[name], **changes})
+
+
+@pytest.fixture(scope="module")
+def data(fashion_mnist):
+    return fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
+
+
+def weights(model):
+    return [np.asarray(v) for v in model.trainable_variables]
+
+
+def answers(model, data):
+    """What a model says by its public methods, as arrays."""
+    images, labels = data[0][:6], data[1][:6]
+    result = {}
+    if hasattr(model, "sample"):
+        result["sample"] = model.sample(6, labels if model.conditional else None, seed=3)
+    if hasattr(model, "encode"):
+        result["loc"] = model.encode(images).mean()
+        result["scale"] = model.encode(images).stddev()
+        result["log_prob"] = model.log_prob(images, num_samples=3, seed=2)
+        result["reconstruct"] = model.reconstruct(images)
+    if hasattr(model, "discriminate"):
+        result["discriminate"] = model.discriminate(images, labels)
+    if hasattr(model, "classify"):
+        result["classify"] = model.classify(images)
+    return {k: np.asarray(v) for k, v in result.items()}
+
+
+def assert_same(a, b, **tolerance):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], err_msg=name, **tolerance)
+
+
+def test_no_model_is_left_out():
+    assert set(SMALL) == set(registry.list_models()) == set(RECIPES)
+
+
+@every_model
+def test_config_round_trip(name):
+    model = make(name)
+    again = type(model).from_config(json.loads(json.dumps(model.get_config())))
+    assert again.config == model.config and again.image_shape == model.image_shape
+    assert [v.shape for v in again.weights] == [v.shape for v in model.weights]
+
+
+@every_model
+def test_fit_lowers_what_is_minimised(name, data):
+    model = make(name)
+    assert model.built
+    if isinstance(model, AdversarialModel):
+        model.optimizer.learning_rate = 0.0  # a still opponent: D's loss can only fall
+        model.discriminator_optimizer.learning_rate = 1e-3
+    history = model.fit(*data, batch_size=32, epochs=8, verbose=0).history
+    loss = history["d_loss" if isinstance(model, AdversarialModel) else "loss"]
+    assert loss[-1] < loss[0]
+    assert set(history) == set(model.tracked)
+
+
+@every_model
+def test_every_weight_is_trained(name, data):
+    model = make(name)
+    before = weights(model)
+    model.fit(*data, batch_size=32, epochs=2, verbose=0)
+    for old, new, v in zip(before, weights(model), model.trainable_variables, strict=True):
+        assert (old != new).any(), v.path
+
+
+@every_model
+def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, tmp_path):
+    model = make(name)
+    model.fit(*data, batch_size=32, verbose=0)
+    checkpoints.Manager(tmp_path).save(model, 2)
+    keras.utils.set_random_seed(99)
+    other = zoo.create(name, **SMALL[name])
+    assert checkpoints.Manager(tmp_path).restore(other) == 2
+    for m in (model, other):
+        m.train_step(data)
+        m.train_step(data)
+    a, b = ({k: np.asarray(v) for k, v in checkpoints.state(m).items()} for m in (model, other))
+    assert checkpoints.digest(a) == checkpoints.digest(b)
+
+
+@every_model
+def test_export_answers_the_same(name, data, tmp_path):
+    model = make(name)
+    model.fit(*data, batch_size=32, verbose=0)
+    export.saved_model(model, tmp_path / "saved_model")
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    call = loaded.signatures
+    assert set(call) == {*model.endpoints(), "serving_default"}
+    images = tf.constant(data[0][:6] / np.float32(255))
+    labels = tf.constant(data[1][:6])
+    n, seed = tf.constant(6), tf.constant(3)
+    given = {"labels": labels} if model.conditional else {}
+    exported = {}
+    if "sample" in call:
+        exported["sample"] = call["sample"](seed=seed, **(given or {"num_samples": n}))["images"]
+    if "encode" in call:
+        exported.update(call["encode"](images=images))
+        exported["log_prob"] = call["log_prob"](
+            images=images, num_samples=tf.constant(3), seed=tf.constant(2)
+        )["log_prob"]
+        exported["reconstruct"] = call["reconstruct"](images=images)["images"]
+        decoded = call["decode"](latents=exported["loc"])["images"]
+        np.testing.assert_allclose(decoded, exported["reconstruct"], atol=1e-6)
+    if "discriminate" in call:
+        exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]
+    if "classify" in call:
+        exported["classify"] = call["classify"](images=images)["probabilities"]
+    assert_same(
+        answers(model, data), {k: v.numpy() for k, v in exported.items()}, rtol=1e-5, atol=1e-6
+    )
+    if given:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
+            call["sample"](labels=tf.constant([10]), seed=seed)
+
+
+@every_model
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
+    # masks of dropout are drawn in the layer's own type
+    still = {"dropout": 0.0} if "dropout" in SETTINGS[name] else {}
+    plain = make(name, **still)
+    with setup.precision(policy):
+        mixed = make(name, **still)
+    assert keras.config.dtype_policy().name == "float32"
+    for v in mixed.weights:
+        if "seed" not in v.path:
+            assert v.dtype == "float32", v.path
+    expected, got = answers(plain, data), answers(mixed, data)
+    for key in expected:
+        assert got[key].dtype == np.float32, key
+        scale = np.abs(expected[key]).max()
+        np.testing.assert_allclose(got[key], expected[key], atol=0.03 * scale, err_msg=key)
+    histories = [m.fit(*data, batch_size=64, epochs=2, verbose=0).history for m in (plain, mixed)]
+    for key, values in histories[0].items():
+        if "loss" in key or "nats" in key:
+            np.testing.assert_allclose(histories[1][key][0], values[0], rtol=0.03, err_msg=key)
+    if policy == "mixed_float16":
+        optimizers = [mixed.optimizer, getattr(mixed, "discriminator_optimizer", None)]
+        for optimizer in filter(None, optimizers):
+            assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    for old, new in zip(weights(make(name)), weights(mixed), strict=True):
+        assert (old != new).any() and np.isfinite(new).all()
+
+
+@every_model
+def test_sgd_step_is_the_same_under_loss_scaling(name, data):
+    # forgetting scale_loss would divide the step by the scale, and nothing else would tell
+    steps = []
+    for policy in ("float32", "mixed_float16"):
+        with setup.precision(policy):
+            model = make(name, **({"dropout": 0.0} if "dropout" in SETTINGS[name] else {}))
+            players = [keras.optimizers.SGD(0.1) for _ in range(2)]
+            if policy == "mixed_float16":  # a small scale, so that no first step is skipped
+                players = [keras.optimizers.LossScaleOptimizer(p, 16.0) for p in players]
+            model.compile(*players[: 2 if isinstance(model, AdversarialModel) else 1])
+        before = weights(model)
+        model.train_step(data)
+        pairs = zip(weights(model), before, strict=True)
+        steps.append(np.concatenate([(new - old).ravel() for new, old in pairs]))
+    cosine = steps[0] @ steps[1] / np.linalg.norm(steps[0]) / np.linalg.norm(steps[1])
+    assert cosine > 0.98
+    assert np.linalg.norm(steps[1]) == pytest.approx(np.linalg.norm(steps[0]), rel=0.05)
