@@ -3,8 +3,8 @@
     p(y|x) = Categorical(softmax(f(x)))        loss(x, y) = -log p(y|x)
 
 The zoo uses it to see whether a conditional model makes the class it was asked for, and to build
-conditional models by Bayes' rule. Two convolutional stages with batch normalization and dropout,
-in the manner of LeNet (LeCun et al. 1998), with the layers of today.
+conditional models by Bayes' rule. Two convolutional stages and a hidden layer, in the manner of
+LeNet (LeCun et al. 1998), with the rectifiers, pooling and dropout of today.
 """
 
 import dataclasses
@@ -34,21 +34,16 @@ class Classifier(LikelihoodModel):
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
         width, dropout = self.config.width, self.config.dropout
-        stages = []
-        for filters in (width, 2 * width):
-            stages += [
-                layers.Conv2D(filters, 3, padding="same", use_bias=False),
-                layers.BatchNormalization(synchronized=True),
-                layers.ReLU(),
-                layers.MaxPooling2D(),
-                layers.Dropout(dropout),
-            ]
         self.network = keras.Sequential(
             [
                 keras.Input(self.image_shape),
-                *stages,
+                layers.Conv2D(width, 3, padding="same", activation="relu"),
+                layers.MaxPooling2D(),
+                layers.Conv2D(2 * width, 3, padding="same", activation="relu"),
+                layers.MaxPooling2D(),
+                layers.Dropout(dropout),
                 layers.Flatten(),
-                layers.Dense(4 * width, activation="relu", name="features"),
+                layers.Dense(8 * width, activation="relu", name="features"),
                 layers.Dropout(dropout),
                 layers.Dense(self.num_classes, dtype="float32", name="logits"),
             ],

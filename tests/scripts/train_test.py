@@ -1,0 +1,201 @@
+"""`train.py` as people run it: real processes, real signals, real files."""
+
+import json
+import re
+import resource
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from zoo.training import checkpoints
+
+GAN = ("--model=gan", "--hidden=16", "--latent_dim=4")
+SHORT = ("--batch_size=32", "--epochs=3", "--steps_per_epoch=10", "--checkpoint_steps=4")
+
+
+@pytest.fixture(scope="module")
+def flags(data_dir):
+    """A run of 30 steps that writes a checkpoint every fourth."""
+    return (*GAN, *SHORT, f"--data_dir={data_dir}")
+
+
+def final(workdir):
+    """Every variable after the last step."""
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    return checkpoints.read(manager.path(30))[1]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run, flags, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole")
+    code, out, err = run("train", *flags, f"--workdir={workdir}")
+    assert code == 0, err
+    return workdir
+
+
+def test_a_workdir_holds_what_is_promised(uninterrupted):
+    names = {p.name for p in uninterrupted.iterdir()} - {".lock"}
+    assert names == {
+        "config.json",
+        "checkpoints",
+        "logs",
+        "samples",
+        "saved_model",
+        "metrics.jsonl",
+        "summary.json",
+    }
+    lines = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").open()]
+    assert [r["epoch"] for r in lines] == [1, 2, 3] and [r["step"] for r in lines] == [10, 20, 30]
+    assert {p.name for p in (uninterrupted / "samples").iterdir()} == {
+        f"epoch_{i:04d}.png" for i in (1, 2, 3)
+    }
+    summary = json.loads((uninterrupted / "summary.json").read_text())
+    assert summary["steps"] == 30 and summary["last_epoch"]["val_value"] < 0
+    assert not list(uninterrupted.rglob("*.partial"))
+
+
+def wait_for_step(process, workdir, step):
+    """Waits until a checkpoint of at least `step` steps is there."""
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    limit = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < limit:
+        if any(s >= step for s in manager.steps()):
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"no checkpoint of step {step}: {process.communicate()}")
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_bits(start, run, flags, uninterrupted, tmp_path):
+    workdir = tmp_path / "killed"
+    for step in (4, 12, 20):  # inside an epoch twice, and at the end of one
+        process = start("train", *flags, f"--workdir={workdir}")
+        wait_for_step(process, workdir, step)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    code, out, err = run("train", *flags, f"--workdir={workdir}")
+    assert code == 0, err
+    assert "continuing after step" in out
+    whole, resumed = final(uninterrupted), final(workdir)
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
+    logs = [
+        [json.loads(line) for line in (w / "metrics.jsonl").open()]
+        for w in (uninterrupted, workdir)
+    ]
+    for a, b in zip(*logs, strict=True):
+        a.pop("seconds"), b.pop("seconds")
+        assert a == b
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_signal_saves_and_says_how_to_go_on(start, flags, tmp_path, signal_number):
+    flags = [f for f in flags if not f.startswith("--epochs")] + ["--epochs=1000"]
+    process = start("train", *flags, f"--workdir={tmp_path}")
+    wait_for_step(process, tmp_path, 4)
+    process.send_signal(signal_number)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    assert process.returncode == 128 + signal_number, err
+    said = re.search(r"stopped by (\w+) after step (\d+); the same command goes on from there", out)
+    assert said[1] == signal_number.name
+    assert int(said[2]) == checkpoints.Manager(tmp_path / "checkpoints").steps()[0]
+    assert "Traceback" not in err
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over(run, flags, uninterrupted, tmp_path):
+    workdir = tmp_path / "damaged"
+    shutil.copytree(uninterrupted, workdir)
+    newest = checkpoints.Manager(workdir / "checkpoints").path(30)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(content)
+    code, out, err = run("train", *flags, f"--workdir={workdir}")
+    assert code == 0, err
+    assert "damaged checkpoint passed over" in err and newest.name in err
+    assert "continuing after step 28 of 30" in out
+    for name, value in final(uninterrupted).items():
+        np.testing.assert_array_equal(final(workdir)[name], value, err_msg=name)
+
+
+def test_other_settings_are_refused_with_the_difference(run, flags, uninterrupted):
+    before = (uninterrupted / "config.json").read_bytes()
+    code, out, err = run("train", *flags, "--latent_dim=5", f"--workdir={uninterrupted}")
+    assert code == 2 and "latent_dim: 4 then, 5 now" in err and "Traceback" not in err
+    assert (uninterrupted / "config.json").read_bytes() == before
+
+
+def test_divergence_has_its_own_exit_code_and_keeps_the_last_good_checkpoint(
+    run, data_dir, tmp_path
+):
+    code, out, err = run(
+        "train",
+        "--model=vae",
+        "--network=mlp",
+        "--hidden=16",
+        "--likelihood=gaussian",
+        "--learning_rate=1e30",
+        "--steps_per_epoch=10",
+        "--checkpoint_steps=1",
+        "--batch_size=32",
+        f"--data_dir={data_dir}",
+        f"--workdir={tmp_path}",
+    )
+    assert code == 3, err
+    assert re.search(r"training diverged: (at|after) step \d+", err) and "Traceback" not in err
+    for step in checkpoints.Manager(tmp_path / "checkpoints").steps():
+        _, arrays = checkpoints.read(checkpoints.Manager(tmp_path / "checkpoints").path(step))
+        for name, a in arrays.items():
+            if name.startswith("weights/"):
+                assert np.isfinite(a).all(), name
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(
+    run, flags, uninterrupted, tmp_path
+):
+    workdir = tmp_path / "full"
+    shutil.copytree(uninterrupted, workdir)
+    longer = [f for f in flags if not f.startswith("--epochs")] + ["--epochs=4"]
+    size = checkpoints.Manager(workdir / "checkpoints").path(30).stat().st_size
+
+    def limit():  # a file may not grow past this: the same error path as a disk without space
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    code, out, err = run("train", *longer, f"--workdir={workdir}", preexec_fn=limit)
+    assert code == 1 and "Traceback" not in err, err
+    assert "error: File too large" in err
+    assert not list((workdir / "checkpoints").glob("*.partial"))
+    for name, value in final(uninterrupted).items():
+        np.testing.assert_array_equal(final(workdir)[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--data_dir=/does/not/exist"], "no such file"),
+        (["--batch_size=100000"], "too few for a batch"),
+        (["--hidden=16,x"], "must be comma-separated"),
+        (["--latent_dim=0"], "not a positive integer"),
+        (["--likelihood=bernoulli"], "Unknown command line flag 'likelihood'"),
+        (["--precision=float16"], "should be one of"),
+        (["stray"], "what is 'stray'"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2_and_writes_nothing(run, wrong, message, tmp_path):
+    workdir = tmp_path / "never"
+    code, out, err = run("train", *GAN, *wrong, f"--workdir={workdir}")
+    assert code in (1, 2) and message in out + err and "Traceback" not in err, out + err
+    assert not workdir.exists()
+
+
+def test_help_is_quick_and_lists_the_models_own_flags(run):
+    begin = time.monotonic()
+    code, out, err = run("train", "--help", "--model=vae")
+    assert time.monotonic() - begin < 2  # importing TensorFlow alone takes longer
+    assert "--latent_dim" in out and "--likelihood" in out and "--epochs" in out
+    assert "--discriminator_steps" not in out
