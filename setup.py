@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parent
 TEST = [
     "pytest>=8,<10",
     "ruff>=0.12,<1",
-    "scikit-learn>=1.6,<2",  # an independent oracle (PCA, logistic regression)
+    "scikit-learn>=1.6,<2",  # independent oracles
+    "scipy>=1.14,<2",
 ]
 
 setup(
