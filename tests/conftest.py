@@ -57,3 +57,22 @@ def run(start):
         return process.returncode, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs Python code in a fresh process, which must end well."""
+
+    def run_python(code, *arguments):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run_python

@@ -40,8 +40,9 @@ def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return tf.random.stateless_normal(shape, seed, alg="philox")
+    shape = tf.convert_to_tensor(shape)
     local, index = shape[0], tf.cast(replica.replica_id_in_sync_group, tf.int32)
-    whole = [local * replica.num_replicas_in_sync, *shape[1:]]
+    whole = tf.concat([[local * replica.num_replicas_in_sync], shape[1:]], axis=0)
     return tf.random.stateless_normal(whole, seed, alg="philox")[index * local :][:local]
 
 

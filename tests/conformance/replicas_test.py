@@ -1,0 +1,53 @@
+"""Two replicas are one device with the same global batch, for every model of the registry.
+
+In a process of its own, because two logical devices must be set up before TensorFlow starts.
+"""
+
+import pytest
+
+from zoo import registry
+
+CODE = """
+import sys
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import zoo
+from zoo.core.base import AdversarialModel
+from zoo.data import sources
+
+train = sources.load().train
+data = tf.data.Dataset.from_tensor_slices((train.images[:64], train.labels[:64]))
+data = data.batch(16, drop_remainder=True)
+SMALL = {
+    "classifier": {"width": 4, "dropout": 0.0},
+    "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "gan": {"hidden": (16,), "latent_dim": 3},
+    "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+}
+name = sys.argv[1]
+results, logs = [], []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    keras.utils.set_random_seed(3)
+    with strategy.scope():
+        model = zoo.create(name, **SMALL[name])
+        # plain descent: Adam would turn the last bit of a tiny gradient into a whole step
+        optimizers = [keras.optimizers.SGD(1e-4 if name == "vae" else 0.05) for _ in range(2)]
+        model.compile(*optimizers[: 1 + isinstance(model, AdversarialModel)])
+    history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
+    logs.append({k: v for k, v in history.items() if "grad_norm" not in k})
+    if strategy.num_replicas_in_sync == 2:
+        for v in model.trainable_variables:
+            a, b = (np.asarray(r) for r in strategy.experimental_local_results(v.value))
+            np.testing.assert_array_equal(a, b)
+    results.append([np.asarray(v) for v in model.trainable_variables])
+for a, b in zip(*results, strict=True):
+    np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
+for key in logs[0]:
+    np.testing.assert_allclose(logs[0][key], logs[1][key], rtol=1e-4, err_msg=key)
+"""
+
+
+@pytest.mark.parametrize("name", registry.list_models())
+def test_two_replicas_are_one_device(run_python, name):
+    run_python(CODE, name)

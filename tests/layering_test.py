@@ -1,0 +1,62 @@
+"""Dependencies point one way: scripts -> training -> models -> core, as the imports are written."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# part of zoo -> the parts that it may import (everything may import zoo.errors)
+ALLOWED = {
+    "errors": set(),
+    "registry": set(),
+    "core": {"core"},
+    "models": {"core", "models"},
+    "data": {"data"},
+    "evaluation": {"core", "data", "evaluation"},
+    "serving": {"core", "serving"},
+    "training": {"core", "data", "evaluation", "registry", "serving", "training"},
+    "cli": {"registry"},
+}
+FILES = sorted((ROOT / "zoo").rglob("*.py"))
+
+
+def imports(path):
+    """Dotted names of all that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_follow_the_layers(path):
+    parts = path.relative_to(ROOT / "zoo").with_suffix("").parts
+    if parts == ("__init__",):
+        return  # the public functions wire everything together, inside their bodies
+    for name in imports(path):
+        top, *rest = name.split(".")
+        assert top != "tf_keras" and not name.startswith("tensorflow_probability.layers"), name
+        if top == "zoo":
+            part = rest[0] if rest[0] in ALLOWED else "core"
+            assert part == "errors" or part in ALLOWED[parts[0]], f"{path}: {name}"
+
+
+def test_a_model_imports_one_sibling_at_the_most():
+    for path in (ROOT / "zoo" / "models").glob("*.py"):
+        siblings = [n for n in imports(path) if n.startswith("zoo.models.")]
+        assert len(siblings) <= 1, path
+
+
+def test_one_train_step_a_family_and_all_in_base():
+    for path in FILES:
+        if "def train_step" in path.read_text(encoding="utf-8"):
+            assert path.name == "base.py"
+
+
+def test_importing_zoo_imports_no_tensorflow(run_python):
+    run_python(
+        "import sys, zoo, zoo.cli, zoo.data, zoo.training.recipes; zoo.list_models();"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)"
+    )

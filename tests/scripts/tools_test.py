@@ -1,0 +1,239 @@
+"""The scripts on a trained model, from end to end, and its SavedModel by TensorFlow alone."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import zoo
+from zoo import data
+from zoo.evaluation import drawing, metrics
+
+TINY = ("--batch_size=64", "--epochs=1")
+MODELS = {
+    "vae": ("--network=mlp", "--hidden=16", "--latent_dim=3"),
+    "cgan": ("--network=mlp", "--hidden=16", "--latent_dim=3"),
+    "classifier": ("--width=4",),
+}
+
+
+@pytest.fixture(scope="module")
+def workdirs(run, data_dir, tmp_path_factory):
+    """A briefly trained model of each kind."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, flags in MODELS.items():
+        code, out, err = run(
+            "train",
+            f"--model={name}",
+            *flags,
+            *TINY,
+            f"--data_dir={data_dir}",
+            f"--workdir={root / name}",
+        )
+        assert code == 0, err
+    return root
+
+
+ALONE = """
+import sys, numpy as np, tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+f = model.signatures["serving_default"]
+x = f(labels=tf.constant([7, 7, 3]), seed=tf.constant(5))["images"].numpy()
+assert x.shape == (3, 28, 28, 1) and 0 <= x.min() and x.max() <= 1
+np.save(sys.argv[2], x)
+try:
+    f(labels=tf.constant([10]), seed=tf.constant(5))
+except tf.errors.InvalidArgumentError as e:
+    assert "labels must be in 0..9" in str(e)
+else:
+    raise AssertionError("a label of 10 was taken")
+assert not [m for m in sys.modules if m.startswith("zoo") or m == "tensorflow_probability"]
+"""
+
+
+def test_a_fresh_process_with_tensorflow_alone_gives_the_models_own_numbers(
+    run_python, workdirs, tmp_path
+):
+    run_python(ALONE, workdirs / "cgan" / "saved_model", tmp_path / "x.npy")
+    own = zoo.load(workdirs / "cgan").sample(3, [7, 7, 3], seed=5)
+    np.testing.assert_allclose(np.load(tmp_path / "x.npy"), own, atol=1e-6)
+
+
+def test_saved_model_cli_lists_the_signatures(workdirs):
+    cli = pathlib.Path(sys.executable).with_name("saved_model_cli")
+    done = subprocess.run(
+        [cli, "show", "--dir", workdirs / "vae" / "saved_model", "--all"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("sample", "encode", "decode", "reconstruct", "log_prob", "serving_default"):
+        assert f"signature_def['{name}']" in done.stdout
+    for name in ("images", "latents", "num_samples", "seed"):
+        assert f"inputs['{name}']" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def models(workdirs):
+    return {name: zoo.load(workdirs / name) for name in MODELS}
+
+
+def draw(model, fashion_mnist, what, **changes):
+    settings = {
+        "num": 4,
+        "labels": None,
+        "seed": 0,
+        "observation": "mean",
+        "spherical": False,
+        "steps": 5,
+        "changes": {},
+        "real_images": lambda n: fashion_mnist.test.images[:n],
+    }
+    return drawing.draw(model, what, **{**settings, **changes})[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "settings", "count"),
+    [
+        ("cgan", "prior", {"labels": [7, 7, 3]}, 4),
+        ("cgan", "traverse", {"num": 2}, 10),
+        ("cgan", "interpolate", {}, 20),
+        ("vae", "prior", {"observation": "sample"}, 4),
+        ("vae", "reconstruct", {}, 8),
+        ("vae", "traverse", {}, 15),
+        ("vae", "interpolate", {"spherical": True}, 20),
+        ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
+    ],
+)
+def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
+    images = draw(models[model], fashion_mnist, what, **settings)
+    assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
+    if what in ("reconstruct", "edit"):
+        np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
+    if what == "prior" and model == "cgan":
+        own = models[model].sample(4, [7, 7, 3, 7], seed=0)
+        np.testing.assert_allclose(images, own, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "settings", "message"),
+    [
+        ("cgan", "edit", {"changes": {0: 1.0}}, "has no encoder"),
+        ("cgan", "prior", {"labels": [12]}, r"label 12 is outside 0\.\.9"),
+        ("cgan", "prior", {"observation": "sample"}, "only one image of a latent"),
+        ("vae", "prior", {"labels": [1]}, "takes no labels"),
+        ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
+        ("vae", "edit", {}, "say what to change"),
+        ("classifier", "prior", {}, "does not generate images"),
+    ],
+)
+def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):
+    with pytest.raises(zoo.InputError, match=message):
+        draw(models[model], fashion_mnist, what, **settings)
+
+
+def test_sample_writes_a_png(run, workdirs, tmp_path):
+    out = tmp_path / "x.png"
+    code, _, err = run("sample", f"--workdir={workdirs / 'cgan'}", "--num=4", f"--out={out}")
+    assert code == 0, err
+    assert Image.open(out).size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
+
+
+def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
+    out = tmp_path / "x.png"
+    code, _, err = run("sample", f"--workdir={tmp_path}", f"--out={out}")
+    assert code == 2 and "no workdir of train.py" in err and "Traceback" not in err
+    assert not out.exists()
+    code, _, err = run("sample", f"--workdir={workdirs / 'cgan'}", "--out=x.gif")
+    assert code == 2 and "must end in .png or .npz" in err and "Traceback" not in err
+    code, _, err = run("export", f"--workdir={workdirs / 'vae'}", f"--out={workdirs / 'vae'}")
+    assert code == 2 and "exists already" in err and "Traceback" not in err
+
+
+def test_export(run, workdirs, tmp_path):
+    code, _, err = run("export", f"--workdir={workdirs / 'vae'}", f"--out={tmp_path / 'model'}")
+    assert code == 0, err
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
+    code, _, err = run("evaluate", f"--workdir={workdirs / 'vae'}", "--num_samples=20")
+    assert code == 0, err
+    record = json.loads((workdirs / "vae" / "evaluation.json").read_text())
+    assert record["split"] == "test" and record["figures"]["num_images"] == 100
+    assert {"seed", "dataset_digest", "versions", "binarization"} <= set(record)
+    figures = record["figures"]
+    assert figures["iwae_bound_nats"]["mean"] > figures["elbo_nats"]["mean"]
+
+
+def evaluate(model, split, **changes):
+    settings = {"num_images": None, "num_samples": 1, "classifier": None, "seed": 0}
+    settings.update(binarization="none", **changes)
+    return metrics.evaluate(model, lambda: split, **settings)
+
+
+def test_class_fidelity_of_a_perfect_and_of_a_blind_judge(models, fashion_mnist):
+    class Perfect:
+        """Sees the class that was asked for, because it knows the order in which it is asked."""
+
+        name, image_shape, seen = "perfect", (28, 28, 1), 0
+
+        def classify(self, images):
+            labels = (self.seen + np.arange(len(images))) % 10
+            self.seen += len(images)
+            return np.eye(10)[labels]
+
+    class Blind(Perfect):
+        def classify(self, images):
+            return np.eye(10)[np.zeros(len(images), int)]
+
+    perfect = evaluate(models["cgan"], None, classifier=Perfect(), num_images=700)
+    assert perfect["class_fidelity"]["mean"] == 1 and perfect["num_images"] == 700
+    blind = evaluate(models["cgan"], None, classifier=Blind(), num_images=700)
+    assert blind["class_fidelity_per_class"] == [1.0] + [0.0] * 9
+    with pytest.raises(zoo.InputError, match="a classifier cannot judge it"):
+        evaluate(models["vae"], None, classifier=Blind())
+    with pytest.raises(zoo.InputError, match="give --classifier"):
+        evaluate(models["cgan"], None)
+
+
+def test_accuracy_is_the_share_of_hits(models, fashion_mnist):
+    split = data.Split(fashion_mnist.test.images[:600], fashion_mnist.test.labels[:600])
+    figures = evaluate(models["classifier"], split)
+    p = models["classifier"].classify(split.images).numpy()
+    assert figures["accuracy"]["mean"] == pytest.approx((p.argmax(1) == split.labels).mean())
+
+
+def test_the_error_of_a_mean():
+    values = np.random.default_rng(0).normal(3, 2, 10_000)
+    measured = metrics.mean_and_error(values)
+    assert measured["standard_error"] == pytest.approx(2 / 100, rel=0.05)
+    assert abs(measured["mean"] - 3) < 4 * measured["standard_error"]
+
+
+def test_tensorboard_is_given_what_it_shows(workdirs):
+    board = EventAccumulator(str(workdirs / "vae" / "logs" / "train"), {"images": 0, "tensors": 0})
+    board.Reload()
+    tags = board.Tags()
+    assert tags["graph"]
+    written = {t for kind in tags.values() if isinstance(kind, list) for t in kind}
+    assert {"samples", "reconstructions", "traversals", "elbo_nats", "kl_nats"} <= written
+    assert "_hparams_/session_start_info" in written
+    assert any("kernel" in t for t in written)
+    validation = EventAccumulator(str(workdirs / "vae" / "logs" / "validation"), {"tensors": 0})
+    validation.Reload()
+    assert {"elbo_nats", "kl_per_dim_nats/00"} <= set(validation.Tags()["tensors"])
+    folder = workdirs / "vae" / "logs" / "train"
+    codes = np.loadtxt(folder / "latents.tsv")
+    names = (folder / "classes.tsv").read_text().splitlines()
+    assert codes.shape == (64, 3) and len(names) == 64 and "Sneaker" in names
+    assert Image.open(folder / "sprite.png").size == (8 * 28, 8 * 28)
+    assert 'tensor_path: "latents.tsv"' in (folder / "projector_config.pbtxt").read_text()
