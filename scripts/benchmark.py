@@ -1,0 +1,284 @@
+"""Measures start-up, steps, a whole run and serving: python scripts/benchmark.py --out=FILE.
+
+Every figure comes as median and spread, with the machine, the versions and the float32 peak that
+was measured in the same run. Nothing else should run on the machine meanwhile.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+from zoo import cli
+
+_OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Of each process that is timed.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 60, "Training steps that are timed.", lower_bound=10)
+_TRAINING = flags.DEFINE_bool(
+    "training", True, "Also run the default cgan and classifier to the end (about 25 minutes)."
+)
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent
+TRAIN = str(SCRIPTS / "train.py")
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """Median, least and greatest."""
+    return {
+        "median_s": round(statistics.median(seconds), 4),
+        "min_s": round(min(seconds), 4),
+        "max_s": round(max(seconds), 4),
+        "repeats": len(seconds),
+    }
+
+
+def timed(*command: str) -> float:
+    """Wall seconds of a process that must end well."""
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def to_first_step(folder: str) -> float:
+    """Seconds from the command to the checkpoint that follows the first training step."""
+    workdir = pathlib.Path(tempfile.mkdtemp(dir=folder))
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, TRAIN, "--model=cgan", "--checkpoint_steps=1", f"--workdir={workdir}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list((workdir / "checkpoints").glob("step_*.npz")) and process.poll() is None:
+        time.sleep(0.005)
+    seconds = time.perf_counter() - begin
+    process.kill()
+    process.wait()
+    return seconds
+
+
+def start_up(folder: str) -> dict:
+    """`--help`, importing, and the way to the first step."""
+    n = _REPEATS.value
+    python = [sys.executable, "-c"]
+    imports = [timed(*python, "import tensorflow_probability, tensorflow") for _ in range(n)]
+    first = [to_first_step(folder) for _ in range(min(n, 3))]
+    return {
+        "help": spread([timed(sys.executable, TRAIN, "--help") for _ in range(n)]),
+        "import_tensorflow_and_tfp": spread(imports),
+        "command_to_first_step": spread(first),
+        "first_step_over_import": round(statistics.median(first) / statistics.median(imports), 2),
+    }
+
+
+def matmul_peak() -> float:
+    """GFLOP/s of the best of twenty float32 matrix products of side 2048."""
+    import tensorflow as tf
+
+    n, best = 2048, float("inf")
+    a = tf.random.normal([n, n])
+    product = tf.function(lambda a: tf.reduce_sum(a @ a))
+    product(a)
+    for _ in range(20):
+        begin = time.perf_counter()
+        product(a).numpy()
+        best = min(best, time.perf_counter() - begin)
+    return 2 * n**3 / best / 1e9
+
+
+def bare_step(model, images, labels):
+    """A training step as one would write it by hand: same networks and losses, nothing else."""
+    import tensorflow as tf
+
+    from zoo.core.base import AdversarialModel
+
+    def descend(loss_of, optimizer, variables):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(loss_of())
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    @tf.function
+    def step():
+        x = tf.cast(images, tf.float32) / 255.0
+        if not isinstance(model, AdversarialModel):
+            return descend(
+                lambda: model.losses(x, labels, training=True)["loss"],
+                model.optimizer,
+                model.trainable_variables,
+            )
+        noise = [tf.random.normal([len(images), model.latent_dim]) for _ in range(2)]
+        descend(
+            lambda: model.d_losses(x, labels, noise[0], training=True)["d_loss"],
+            model.discriminator_optimizer,
+            model.discriminator.trainable_variables,
+        )
+        return descend(
+            lambda: model.g_losses(noise[1], labels, training=True)["g_loss"],
+            model.optimizer,
+            model.generator.trainable_variables,
+        )
+
+    return step
+
+
+def steps(folder: str) -> dict:
+    """A step inside `fit` with the callbacks of a run, a bare one, and the wait for input."""
+    import keras
+
+    import zoo
+    from zoo import data
+    from zoo.data import pipeline
+    from zoo.training import callbacks, checkpoints
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            times.append(time.perf_counter())
+
+    train = data.load().train
+    settings = {
+        "vae": {"network": "mlp", "likelihood": "bernoulli", "hidden": (512, 256)},
+        "cgan": {},
+    }
+    result = {}
+    for name, config in settings.items():
+        model, bare_model = zoo.create(name, **config), zoo.create(name, **config)
+        binarization = "stochastic" if name == "vae" else "none"
+        rounds, n = 4, _STEPS.value // 2
+
+        def batches(stop, binarization=binarization):
+            return pipeline.train_batches(train, 128, seed=0, stop=stop, binarization=binarization)
+
+        bare = bare_step(bare_model, *next(iter(batches(1))))
+        model.fit(batches(4), verbose=0, shuffle=False)
+        bare()
+        in_fit, by_hand = [], []
+        manager = checkpoints.Manager(pathlib.Path(folder) / name)
+        for _ in range(rounds):  # in turn, because the machine's speed drifts
+            times = []
+            model.fit(
+                batches(n + 1),
+                steps_per_epoch=n + 1,
+                verbose=0,
+                shuffle=False,
+                callbacks=[
+                    callbacks.StopWhenDiverged(0),
+                    callbacks.Checkpoint(manager, 0, 10**9, 0, ""),
+                    Clock(),
+                ],
+            )
+            in_fit += [b - a for a, b in zip(times, times[1:], strict=False)]
+            for _ in range(n):
+                begin = time.perf_counter()
+                bare().numpy()
+                by_hand.append(time.perf_counter() - begin)
+        waits, total, iterator = 0.0, time.perf_counter(), iter(batches(n))
+        for _ in range(n):
+            begin = time.perf_counter()
+            next(iterator)
+            waits += time.perf_counter() - begin
+            bare().numpy()
+        total = time.perf_counter() - total
+        result[name] = {
+            "in_fit_with_callbacks": spread(in_fit),
+            "bare_tf_function": spread(by_hand),
+            "fit_over_bare_of_medians": round(
+                statistics.median(in_fit) / statistics.median(by_hand), 3
+            ),
+            "waiting_for_input_share": round(waits / total, 4),
+        }
+    return result
+
+
+SERVE = """
+import sys, tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+model.signatures["serving_default"](
+    labels=tf.range(64) % 10, seed=tf.constant(0))["images"].numpy()
+"""
+
+
+def whole_runs(folder: str) -> dict:
+    """The default cgan to its end, what a classifier sees in it, and serving it."""
+    result = {}
+    for name in ("cgan", "classifier"):
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, TRAIN, f"--model={name}", f"--workdir={folder}/run_{name}"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+        result[name] = {
+            "minutes": round((time.perf_counter() - begin) / 60, 2),
+            "peak_memory_gb": round(peak, 2),  # of the largest process so far
+            "summary": json.loads(
+                pathlib.Path(folder, f"run_{name}", "summary.json").read_text(encoding="utf-8")
+            ),
+        }
+    from zoo.evaluation import metrics
+    from zoo.training import setup
+
+    model, judge = (setup.load(f"{folder}/run_{name}") for name in ("cgan", "classifier"))
+    result["class_fidelity_of_cgan"] = metrics.class_fidelity(model, judge, 10_000, seed=0)
+    result["serving"] = serving(f"{folder}/run_cgan/saved_model")
+    return result
+
+
+def serving(saved_model: str) -> dict:
+    """Loading a SavedModel and drawing 64 samples in a fresh process, against the import."""
+    n, python = _REPEATS.value, [sys.executable, "-c"]
+    imports = [timed(*python, "import tensorflow") for _ in range(n)]
+    drawn = [timed(*python, SERVE, saved_model) for _ in range(n)]
+    ratio = statistics.median(drawn) / statistics.median(imports)
+    return {
+        "import_tensorflow": spread(imports),
+        "load_and_draw_64": spread(drawn),
+        "over_import": round(ratio, 2),
+    }
+
+
+def machine() -> dict:
+    """What it ran on."""
+    names = [
+        line.split(":")[1].strip()
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory, 1),
+        "system": platform.platform(),
+    }
+
+
+def main(argv: list[str]) -> None:
+    """Measures all and writes the record."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = {"start_up": start_up(folder)}
+        if _TRAINING.value:  # before this process takes the cores and the memory itself
+            record["runs"] = whole_runs(folder)
+        from zoo.training import checkpoints, run
+
+        peak = matmul_peak()
+        record["steps"] = steps(folder)
+        for figures in record["steps"].values():
+            median = figures["in_fit_with_callbacks"]["median_s"]
+            figures["gflop_at_peak_in_that_time"] = round(median * peak, 2)
+        record["matmul_peak_gflops"] = round(peak, 1)
+        record = {"machine": machine(), "versions": run.versions(), **record}
+    checkpoints.write_json(pathlib.Path(_OUT.value), record)
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    cli.run(main)
