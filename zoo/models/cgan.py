@@ -2,8 +2,8 @@
 
     min_G max_D V(D, G) = E_{x,y}[log D(x, y)] + E_{z,y}[log(1 - D(G(z, y), y))]          (eq. 2)
 
-Both players are told the label: G sees the one-hot label beside the latents, D sees a learned
-plane for the class beside the image's channels. Losses and steps are the GAN's. Deviation:
+Both players are told the label: G sees it beside the latents, D beside its features of the image,
+in a hidden layer of both (figure 1). Losses and steps are the GAN's. Deviation:
 convolutional networks by default, with batch normalization in G and dropout in D.
 """
 
@@ -37,12 +37,11 @@ class CGAN(gan.GAN):
         return super().make_generator(input_size + self.num_classes)
 
     def make_discriminator(self, input_shape):
-        """A network of [x, y] that lays a learned plane for the class beside the channels."""
-        height, width, channels = input_shape
-        x, y = keras.Input(input_shape), keras.Input((), dtype="int32")
-        plane = layers.Embedding(self.num_classes, height * width)(y)
-        pair = layers.Concatenate()([x, layers.Reshape((height, width, 1))(plane)])
-        logits = super().make_discriminator((height, width, channels + 1))(pair)
+        """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
+        x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
+        features = layers.LeakyReLU(0.2)(super().make_discriminator(input_shape, 256)(x))
+        joint = layers.Dense(256)(layers.Concatenate()([features, y]))
+        logits = layers.Dense(1, dtype="float32")(layers.LeakyReLU(0.2)(joint))
         return keras.Model([x, y], logits, name="discriminator")
 
     def generate(self, latents, labels=None, training=False):
@@ -52,5 +51,5 @@ class CGAN(gan.GAN):
 
     def discriminate(self, images, labels=None, training=False):
         """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
-        pair = [2 * in_unit_range(images) - 1, tf.convert_to_tensor(labels, tf.int32)]
+        pair = [2 * in_unit_range(images) - 1, tf.one_hot(labels, self.num_classes)]
         return self.discriminator(pair, training=training)[:, 0]

@@ -56,15 +56,15 @@ class GAN(AdversarialModel):
             )
         return networks.mlp((input_size,), c.hidden, self.image_shape, name="generator")
 
-    def make_discriminator(self, input_shape: tuple[int, int, int]):
-        """A network from [B, *input_shape] to logits [B, 1]."""
-        c = self.config
+    def make_discriminator(self, input_shape: tuple[int, int, int], output_size: int = 1):
+        """A network from [B, *input_shape] to logits [B, 1] (or to that many features)."""
+        c, name = self.config, "discriminator" if output_size == 1 else "features"
         if c.network == "conv":
             return networks.conv_down(
-                input_shape, c.width, 1, dropout=c.dropout, name="discriminator"
+                input_shape, c.width, output_size, dropout=c.dropout, name=name
             )
         return networks.mlp(
-            input_shape, c.hidden[::-1], (1,), activation="leaky_relu", name="discriminator"
+            input_shape, c.hidden[::-1], (output_size,), activation="leaky_relu", name=name
         )
 
     def generate(self, latents, labels=None, training=False):
