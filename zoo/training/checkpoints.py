@@ -123,9 +123,10 @@ class Manager:
         self.folder.mkdir(parents=True, exist_ok=True)
         meta = json.dumps({"step": step, "score": score, "sha256": digest(arrays)})
         content = {**arrays, _META: np.array(meta)}
-        write_atomically(self.path(step), lambda f: np.savez(f, **content))
+        # the best one first: a kill in between must not let a run go on past an epoch unjudged
         if score is not None and score < self.best_score():
             write_atomically(self.best_path, lambda f: np.savez(f, **content))
+        write_atomically(self.path(step), lambda f: np.savez(f, **content))
         for old in self.steps()[self.keep :]:
             self.path(old).unlink()
 

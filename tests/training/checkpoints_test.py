@@ -1,0 +1,72 @@
+"""Which checkpoints are kept, and that no kill between two writes loses one."""
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import InputError
+from zoo.training import checkpoints
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.create("gan", hidden=(4,), latent_dim=2)
+
+
+def mark(model, number):
+    """Makes this state of the model recognisable."""
+    model.trainable_variables[0].assign(np.full(model.trainable_variables[0].shape, number))
+
+
+def marked(model):
+    return float(np.asarray(model.trainable_variables[0]).flat[0])
+
+
+def test_the_last_few_and_the_best_are_kept(model, tmp_path):
+    manager = checkpoints.Manager(tmp_path, keep=2)
+    for step, score in ((1, 0.5), (2, 0.2), (3, 0.3), (4, float("nan")), (5, 0.4)):
+        mark(model, step)
+        manager.save(model, step, score)
+    assert manager.steps() == [5, 4] and manager.best_score() == 0.2
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "best.npz",
+        "step_000000004.npz",
+        "step_000000005.npz",
+    }
+    assert manager.restore(model) == 5 and marked(model) == 5
+    assert manager.restore_weights(model) == 2 and marked(model) == 2
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_an_epoch_that_is_not_run_again_has_been_judged(model, tmp_path, monkeypatch, writes):
+    manager = checkpoints.Manager(tmp_path)
+    manager.save(model, 1, score=0.5)
+    whole, left = checkpoints.write_atomically, [writes]
+
+    def killed(path, write):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        whole(path, write)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        manager.save(model, 2, score=0.2)
+    assert manager.steps() == [1] or manager.best_score() == 0.2
+
+
+def test_a_damaged_best_checkpoint_is_reported(model, tmp_path):
+    manager = checkpoints.Manager(tmp_path)
+    mark(model, 1)
+    manager.save(model, 1, score=0.5)
+    manager.best_path.write_bytes(manager.best_path.read_bytes()[:-100])
+    said = []
+    assert manager.restore_weights(model, said.append) == 1
+    assert len(said) == 1 and "best.npz" in said[0]
+
+
+def test_a_checkpoint_of_another_model_is_refused(model, tmp_path):
+    checkpoints.Manager(tmp_path).save(model, 1)
+    other = zoo.create("gan", hidden=(5,), latent_dim=2)
+    with pytest.raises(InputError, match="every checkpoint in .* is damaged"):
+        checkpoints.Manager(tmp_path).restore(other, report=lambda line: None)
