@@ -31,6 +31,7 @@ _SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere
 _STEPS = flags.DEFINE_integer("steps", 9, "Columns of traverse and interpolate.", lower_bound=2)
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the IDX files lie now, if they have moved.")
 _OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
 
 
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> None:
 def _test_images(workdir: str, num: int):
     from zoo.training import setup
 
-    return setup.dataset_of(workdir).test.images[:num]
+    return setup.dataset_of(workdir, _DATA_DIR.value).test.images[:num]
 
 
 if __name__ == "__main__":

@@ -51,3 +51,33 @@ for key in logs[0]:
 @pytest.mark.parametrize("name", registry.list_models())
 def test_two_replicas_are_one_device(run_python, name):
     run_python(CODE, name)
+
+WHOLE_RUN = """
+import dataclasses, json, pathlib, sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from zoo.training import recipes, run
+
+data_dir, folder = sys.argv[1:]
+logs = []
+for strategy, epochs in (("none", (2,)), ("mirrored", (1, 2))):  # the second one goes on
+    workdir = f"{folder}/{strategy}"
+    for n in epochs:
+        settings = recipes.Run(
+            strategy=strategy, data_dir=data_dir, steps_per_epoch=5, workdir=workdir
+        )
+        recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=n, batch_size=32)
+        assert run.train("gan", {"hidden": (16,), "latent_dim": 4}, recipe, settings) == 0
+    logs.append([json.loads(line) for line in open(f"{workdir}/metrics.jsonl")])
+    assert pathlib.Path(workdir, "saved_model", "saved_model.pb").exists()
+for one, two in zip(*logs, strict=True):
+    for key in one:
+        if key != "seconds" and "grad_norm" not in key:
+            assert abs(one[key] - two[key]) < 2e-3 * max(1, abs(one[key])), (key, one, two)
+"""
+
+
+def test_a_whole_run_on_two_replicas(run_python, data_dir, tmp_path):
+    said = run_python(WHOLE_RUN, data_dir, tmp_path)
+    assert "device: CPU:0, CPU:1" in said and "continuing after step 5 of 10" in said
