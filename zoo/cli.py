@@ -94,7 +94,7 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     def guarded(argv):
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:  # absl.app itself makes it INFO
             logging.set_verbosity(logging.WARNING)
         try:
             if len(argv) > 1:

@@ -3,6 +3,9 @@
 In a process of its own, because two logical devices must be set up before TensorFlow starts.
 """
 
+import json
+import socket
+
 import pytest
 
 from zoo import registry
@@ -52,6 +55,7 @@ for key in logs[0]:
 def test_two_replicas_are_one_device(run_python, name):
     run_python(CODE, name)
 
+
 WHOLE_RUN = """
 import dataclasses, json, pathlib, sys
 import tensorflow as tf
@@ -81,3 +85,53 @@ for one, two in zip(*logs, strict=True):
 def test_a_whole_run_on_two_replicas(run_python, data_dir, tmp_path):
     said = run_python(WHOLE_RUN, data_dir, tmp_path)
     assert "device: CPU:0, CPU:1" in said and "continuing after step 5 of 10" in said
+
+
+def free_ports(count):
+    """Ports that nobody listens to."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@pytest.mark.slow
+def test_two_workers_are_one_device(start, run, data_dir, tmp_path):
+    flags = ["--model=gan", "--hidden=16", "--latent_dim=4", "--batch_size=32"]
+    flags += ["--steps_per_epoch=5", f"--data_dir={data_dir}"]
+    code, _, err = run("train", *flags, "--epochs=2", f"--workdir={tmp_path / 'one'}")
+    assert code == 0, err
+    for epochs in (1, 2):  # the second time it goes on
+        workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        processes = []
+        for i in range(2):
+            task = {"type": "worker", "index": i}
+            cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
+            more = (
+                f"--epochs={epochs}",
+                "--strategy=multi_worker",
+                f"--workdir={tmp_path / 'two'}",
+            )
+            processes.append(start("train", *flags, *more, env={"TF_CONFIG": cluster}))
+        said = [p.communicate(timeout=240) for p in processes]
+        assert [p.returncode for p in processes] == [0, 0], said
+    assert all("continuing after step 5 of 10" in out for out, _ in said)
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("one", "two")
+    ]
+    for one, two in zip(*logs, strict=True):
+        for key in one:
+            if key != "seconds" and "grad_norm" not in key:
+                assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-3), key
+
+
+def test_several_workers_need_a_cluster(run, tmp_path):
+    code, _, err = run(
+        "train", "--model=gan", "--strategy=multi_worker", f"--workdir={tmp_path / 'never'}"
+    )
+    assert code == 2 and "TF_CONFIG" in err and "Traceback" not in err
+    assert not (tmp_path / "never").exists()

@@ -98,6 +98,9 @@ class ImageModel(keras.Model):
         """The logged means."""
         return self._means
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing is left to build; Keras 3.15 would try to, and fails with several workers."""
+
     def next_seed(self) -> tf.Tensor:
         """The next int32 [2] seed of this model's stream; its state is saved with the weights."""
         return tf.cast(tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1), tf.int32)
@@ -172,7 +175,11 @@ class ImageModel(keras.Model):
                 weight = tf.cast(tf.math.is_finite(value), tf.float32)
                 value = tf.math.multiply_no_nan(value, weight)
             mean.update_state(value, sample_weight=weight)
-        return {mean.name: mean.result() for mean in means}
+        results = {mean.name: mean.result() for mean in means}
+        if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras 3.15 averages the logs of several workers over an axis that a scalar lacks
+            results = {name: result[None] for name, result in results.items()}
+        return results
 
     def _descend(self, loss_of: Callable[[], dict[str, tf.Tensor]], name, optimizer, variables):
         """One step of `optimizer` down the mean of the per-example loss `loss_of()[name]`.

@@ -58,8 +58,10 @@ class Run:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = field(
         "float32", "What layers compute in; weights and losses stay float32."
     )
-    strategy: Literal["none", "mirrored"] = field(
-        "none", "mirrored: one replica on each visible device, the batch split between them."
+    strategy: Literal["none", "mirrored", "multi_worker"] = field(
+        "none",
+        "mirrored: one replica on each visible device, the batch split between them; multi_worker: "
+        "that on every machine of the cluster in TF_CONFIG, with one workdir that all share.",
     )
     jit_compile: Literal["auto", "on", "off"] = field(
         "auto", "XLA; auto: on a GPU only, where no strategy is used."

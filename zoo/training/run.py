@@ -10,6 +10,7 @@ import platform
 import shutil
 import signal
 import sys
+import tempfile
 from typing import Any
 
 import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
@@ -20,7 +21,7 @@ from zoo import data
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
-from zoo.training import callbacks, checkpoints, setup
+from zoo.training import callbacks, checkpoints, setup, strategies
 from zoo.training.recipes import Recipe, Run
 
 DIVERGED = 3
@@ -52,10 +53,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     Raises:
       InputError: bad data or settings; nothing has been written.
     """
-    devices = _devices(run)
-    strategy = tf.distribute.get_strategy()
-    if run.strategy == "mirrored":
-        strategy = tf.distribute.MirroredStrategy(devices)
+    strategy, devices = strategies.make(run.strategy)
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:
         raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
@@ -71,7 +69,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         model = setup.create(
             model_name, dataset.image_shape, dataset.num_classes, model_config, run.seed
         )
-        jit = {"auto": bool(_gpus()) and replicas == 1, "on": True, "off": False}[run.jit_compile]
+        auto = "GPU" in devices[0] and run.strategy == "none"
+        jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
         setup.compile_model(model, recipe, jit_compile=jit)
 
     batch = recipe.batch_size * getattr(model, "discriminator_steps", 1)
@@ -89,7 +88,13 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "versions": versions(),
     }
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
-    with _prepared(workdir, settings, run.overwrite):
+    with contextlib.ExitStack() as stack:
+        if chief := strategies.is_chief(strategy):
+            stack.enter_context(_prepared(workdir, settings, run.overwrite))
+            written = workdir
+        else:  # takes part in all that the chief does, because some of it is computed together
+            written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        strategies.agree(strategy, 0)  # no worker reads the workdir before the chief is done
         print(f"{model_name}: {model.count_params():,} parameters; {dataset.description}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
@@ -97,7 +102,14 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             flush=True,
         )
         try:
-            _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings)
+            manager = checkpoints.Manager(workdir / "checkpoints")
+            done = manager.restore(model, report=lambda line: print(line, file=sys.stderr))
+            if not strategies.agree(strategy, done):
+                raise InputError(
+                    f"the workers found different checkpoints: {workdir} must be one folder, on a "
+                    "file system that they share"
+                )
+            _fit(model, dataset, recipe, run, written, batch, steps_per_epoch, settings, done)
         except checkpoints.Diverged as e:
             print(
                 f"error: training diverged: {e}. The last good checkpoint is kept in {workdir}; "
@@ -108,14 +120,14 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         except callbacks.Interrupted as e:
             print(f"\n{e}; the same command goes on from there.")
             return 128 + e.signal_number
-        finish(workdir, dataset, run)
+        if chief:
+            finish(workdir, dataset, run)
     return 0
 
 
-def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings) -> None:
+def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings, done) -> None:
     manager = checkpoints.Manager(workdir / "checkpoints")
     total = recipe.epochs * steps_per_epoch
-    done = manager.restore(model, report=lambda line: print(line, file=sys.stderr))
     if done >= total:
         print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
         return
@@ -265,19 +277,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             result[name] = importlib.metadata.version(name)
     return result
-
-
-def _gpus() -> list[Any]:
-    return tf.config.list_physical_devices("GPU")
-
-
-def _devices(run: Run) -> list[str]:
-    """Names of the devices that are used, with memory growth on for GPUs."""
-    for gpu in _gpus():
-        tf.config.experimental.set_memory_growth(gpu, True)
-    kind = "GPU" if _gpus() else "CPU"
-    names = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices(kind)]
-    return names if run.strategy == "mirrored" else names[:1]
 
 
 def _short(name: str) -> str:
