@@ -32,15 +32,26 @@ def test_mass_of_each_level_is_a_difference_of_cdfs(loc, scale):
     np.testing.assert_allclose(np.exp(log_probs(loc, scale))[seen], mass[seen], rtol=1e-3)
 
 
-def test_tails_keep_their_logarithm_and_their_gradient():
-    loc, scale = tf.Variable(0.9), tf.Variable(0.004)
+@pytest.mark.parametrize(
+    ("x", "loc", "scale"),
+    [
+        (0.1, 0.9, 4e-3),  # 200 standard deviations away
+        (0.1, 0.9, 4e-5),  # 20,000
+        (0.9, 0.1, 4e-5),
+        (1.0, 0.0, 4e-5),  # and at the open ends
+        (0.0, 1.0, 4e-5),
+    ],
+)
+def test_tails_keep_their_logarithm_and_their_gradient(x, loc, scale):
+    variables = loc, scale = tf.Variable(loc), tf.Variable(scale)
     with tf.GradientTape() as tape:
-        log_p = QuantizedNormal(loc, scale).log_prob(tf.constant(0.1))
-    # 200 standard deviations away: log p ~ -1/2 (0.8 - 1/510)^2 / 0.004^2
-    assert float(log_p) == pytest.approx(-0.5 * ((0.8 - 1 / 510) / 0.004) ** 2, rel=1e-3)
-    slopes = tape.gradient(log_p, [loc, scale])
-    assert float(slopes[0]) == pytest.approx(-(0.8 - 1 / 510) / 0.004**2, rel=1e-2)
-    assert float(slopes[1]) == pytest.approx((0.8 - 1 / 510) ** 2 / 0.004**3, rel=1e-2)
+        log_p = QuantizedNormal(loc, scale).log_prob(tf.constant(x))
+    # almost all of the mass lies at the level's nearer edge: log p ~ -1/2 (distance / scale)^2
+    signed = np.sign(x - loc.numpy()) * (abs(x - loc.numpy()) - 1 / 510)
+    assert float(log_p) == pytest.approx(-0.5 * (signed / scale.numpy()) ** 2, rel=1e-3)
+    slopes = tape.gradient(log_p, variables)
+    assert float(slopes[0]) == pytest.approx(signed / scale.numpy() ** 2, rel=1e-2)
+    assert float(slopes[1]) == pytest.approx(signed**2 / scale.numpy() ** 3, rel=1e-2)
 
 
 def test_wide_gaussian_tends_to_density_times_bin():
