@@ -12,7 +12,7 @@ from zoo.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
 _SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "Which images.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the IDX files lie now, if they have moved.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _NUM_SAMPLES = flags.DEFINE_integer(
     "num_samples", 100, "K, the draws an image of the importance-weighted bound.", lower_bound=1
 )
@@ -39,13 +39,11 @@ def main(argv: list[str]) -> None:
     model = zoo.load(_WORKDIR.value)
     settings = setup.read_config(_WORKDIR.value)
     classifier = zoo.load(_CLASSIFIER.value) if _CLASSIFIER.value else None
-    binarization = settings["run"]["binarization"]
     figures = metrics.evaluate(
         model,
-        lambda: getattr(setup.dataset_of(_WORKDIR.value, _DATA_DIR.value), _SPLIT.value),
+        lambda: setup.split_of(_WORKDIR.value, _SPLIT.value, _DATA_DIR.value, _SEED.value),
         num_images=_NUM_IMAGES.value or None,
         num_samples=_NUM_SAMPLES.value,
-        binarization=binarization,
         classifier=classifier,
         seed=_SEED.value,
     )
@@ -55,7 +53,7 @@ def main(argv: list[str]) -> None:
         "dataset": settings["run"]["dataset"],
         "dataset_digest": settings["dataset_digest"],
         "split": _SPLIT.value,
-        "binarization": binarization,
+        "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
         "classifier": _CLASSIFIER.value or None,
         "versions": run.versions(),

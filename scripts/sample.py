@@ -31,7 +31,7 @@ _SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere
 _STEPS = flags.DEFINE_integer("steps", 9, "Columns of traverse and interpolate.", lower_bound=2)
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the IDX files lie now, if they have moved.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
 
 
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
         spherical=_SPHERICAL.value,
         steps=_STEPS.value,
         changes=changes,
-        real_images=lambda n: _test_images(_WORKDIR.value, n),
+        real_images=_test_images,
     )
     if out.suffix == ".npz":
         np.savez(out, images=images)
@@ -73,10 +73,11 @@ def main(argv: list[str]) -> None:
     print(f"{len(images)} images in {out}")
 
 
-def _test_images(workdir: str, num: int):
+def _test_images(count: int):
     from zoo.training import setup
 
-    return setup.dataset_of(workdir, _DATA_DIR.value).test.images[:num]
+    split = setup.split_of(_WORKDIR.value, "test", _DATA_DIR.value, _SEED.value)
+    return split.images[:count]
 
 
 if __name__ == "__main__":

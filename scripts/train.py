@@ -9,6 +9,7 @@ import dataclasses
 from absl import flags
 
 from zoo import cli, registry
+from zoo.core import config
 from zoo.training.recipes import RECIPES, Recipe, Run
 
 _MODEL = flags.DEFINE_enum("model", None, registry.list_models(), "Which model.", required=True)
@@ -16,19 +17,25 @@ _SKIP = ("monitor",)
 cli.define(Run)
 
 
-def define_flags(model: str) -> None:
+def define_flags(model: str | None) -> None:
     """The flags that depend on the model: its configuration and its recipe."""
-    cli.define(registry.config_class(model))
-    cli.define(Recipe, RECIPES[model], skip=_SKIP)
+    recipe = RECIPES[model] if model else Recipe()
+    cli.define(type(recipe), recipe, skip=_SKIP)
+    if model:
+        cli.define(registry.config_class(model))
 
 
 def main(argv: list[str]) -> int:
     """Reads the flags and trains."""
-    from zoo.training import run
+    default = RECIPES[_MODEL.value]
+    given = {**dataclasses.asdict(default), **cli.values(type(default))}
+    recipe = config.make(type(default), given)
+    settings = config.make(Run, cli.values(Run))
+    model_config = cli.values(registry.config_class(_MODEL.value))
 
-    recipe = dataclasses.replace(RECIPES[_MODEL.value], **cli.values(Recipe))
-    config = cli.values(registry.config_class(_MODEL.value))
-    return run.train(_MODEL.value, config, recipe, Run(**cli.values(Run)))
+    from zoo.training import run  # TensorFlow, once the settings are known to be good
+
+    return run.train(_MODEL.value, model_config, recipe, settings)
 
 
 if __name__ == "__main__":

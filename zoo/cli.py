@@ -40,7 +40,9 @@ def define(config_class: type, default: Any = None, skip: Sequence[str] = ()) ->
             flags.DEFINE_enum(f.name, value, list(arguments), text, **where)
         elif origin is tuple:
             flags.DEFINE_list(f.name, [str(v) for v in value], text, **where)
-            flags.register_validator(f.name, _numbers(arguments[0]), "must be comma-separated.")
+            flags.register_validator(
+                f.name, _numbers(arguments[0]), "must be positive numbers, separated by commas."
+            )
         elif hint in (int, float):
             lower, upper = f.metadata["lower"], f.metadata["upper"]
             bounds = {"lower_bound": lower, "upper_bound": upper}
@@ -72,15 +74,17 @@ def values(config_class: type) -> dict[str, Any]:
     return result
 
 
-def parser(define_flags: Callable[[str], None]) -> Callable[[list[str]], list[str]]:
-    """A flags parser that peeks at `--model` and then lets `define_flags(model)` add its flags."""
+def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], list[str]]:
+    """A flags parser that peeks at `--model` and then lets `define_flags(model)` add its flags.
+
+    Without a model, or with one that does not exist, it is `define_flags(None)`.
+    """
 
     def parse(argv: list[str]) -> list[str]:
         peek = flags.FlagValues()
         flags.DEFINE_string("model", None, "", flag_values=peek)
         peek(argv, known_only=True)
-        if peek.model in registry.MODELS:
-            define_flags(peek.model)
+        define_flags(peek.model if peek.model in registry.MODELS else None)
         return app.parse_flags_with_usage(argv)
 
     return parse
@@ -103,6 +107,9 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
         except InputError as e:
             print(f"error: {e}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+            return 130
         except BrokenPipeError:
             return 1
         except OSError as e:

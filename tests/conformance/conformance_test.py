@@ -1,12 +1,12 @@
 """What every registered model must do. A new model is adopted from the registry by its name."""
 
-import dataclasses
 import json
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import SMALL, without_dropout
 
 import zoo
 from zoo import registry
@@ -15,16 +15,6 @@ from zoo.serving import export
 from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES
 
-SMALL = {
-    "classifier": {"width": 4},
-    "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
-    "gan": {"hidden": (16,), "latent_dim": 3},
-    "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
-}
-SETTINGS = {
-    name: {f.name for f in dataclasses.fields(registry.config_class(name))}
-    for name in registry.list_models()
-}
 every_model = pytest.mark.parametrize("name", registry.list_models())
 
 
@@ -153,11 +143,9 @@ def test_export_answers_the_same(name, data, tmp_path):
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
-    # masks of dropout are drawn in the layer's own type
-    still = {"dropout": 0.0} if "dropout" in SETTINGS[name] else {}
-    plain = make(name, **still)
+    plain = make(name, **without_dropout(name))  # masks are drawn in the layer's own type
     with setup.precision(policy):
-        mixed = make(name, **still)
+        mixed = make(name, **without_dropout(name))
     assert keras.config.dtype_policy().name == "float32"
     for v in mixed.weights:
         if "seed" not in v.path:
@@ -185,7 +173,7 @@ def test_sgd_step_is_the_same_under_loss_scaling(name, data):
     steps = []
     for policy in ("float32", "mixed_float16"):
         with setup.precision(policy):
-            model = make(name, **({"dropout": 0.0} if "dropout" in SETTINGS[name] else {}))
+            model = make(name, **without_dropout(name))
             players = [keras.optimizers.SGD(0.1) for _ in range(2)]
             if policy == "mixed_float16":  # a small scale, so that no first step is skipped
                 players = [keras.optimizers.LossScaleOptimizer(p, 16.0) for p in players]

@@ -18,7 +18,7 @@ from zoo.errors import InputError
         ({"latent_dim": 2.5}, "latent_dim must be of type int"),
         ({"latent_dim": True}, "latent_dim must be of type int"),
         ({"latent_dim": 0}, "latent_dim must be at least 1"),
-        ({"beta": float("nan")}, "beta must be at least 0"),
+        ({"beta": float("nan")}, "beta must be finite"),
         ({"likelihood": "laplace"}, "likelihood must be one of"),
         ({"hidden": (10, -1)}, "hidden must be at least 1"),
         ({"hidden": 7}, "hidden must be a list"),

@@ -81,12 +81,31 @@ def test_static_pixels_stay():
 def test_an_evaluation_sees_every_image_once_in_order_and_repeats(kind):
     read = lambda: [  # noqa: E731
         (x.numpy(), y.numpy())
-        for x, y in pipeline.evaluation_batches(GREY, 24, binarization=kind, seed=7)
+        for x, y in pipeline.evaluation_batches(pipeline.as_seen(GREY, kind, seed=7), 24)
     ]
     first, second = read(), read()
     np.testing.assert_array_equal(np.concatenate([y for _, y in first]), np.arange(N))
     for (a, _), (b, _) in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+        assert kind == "none" or set(np.unique(a)) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "replicas", "sizes"),
+    [
+        (60, 24, 1, [24, 24, 12]),
+        (60, 24, 2, [20, 20, 20]),  # a divisor, and even
+        (60, 24, 4, [20, 20, 20]),
+        (59, 24, 2, [24, 24]),  # nothing fits: the rest is left out
+        (6, 24, 4, [4]),
+    ],
+)
+def test_replicas_get_equal_parts(count, batch, replicas, sizes):
+    split = Split(np.zeros((count, 2, 2, 1), np.uint8), np.zeros(count, np.int32))
+    batches = pipeline.evaluation_batches(split, batch, replicas)
+    assert [len(y) for _, y in batches] == sizes
+    with pytest.raises(InputError, match="too few for 61 devices"):
+        pipeline.evaluation_batches(split, batch, 61)
 
 
 def test_the_orders_of_epochs_are_unrelated():
@@ -103,7 +122,7 @@ def test_the_orders_of_epochs_are_unrelated():
 def test_bad_arguments_are_named():
     with pytest.raises(InputError, match="batch_size is 0"):
         pipeline.steps_per_epoch(SPLIT, 0)
-    for batches in (pipeline.evaluation_batches, pipeline.train_batches):
-        more = {"seed": 0, "stop": 1} if batches is pipeline.train_batches else {}
-        with pytest.raises(InputError, match="binarization is 'statik'"):
-            batches(SPLIT, B, binarization="statik", **more)
+    with pytest.raises(InputError, match="binarization is 'statik'"):
+        pipeline.train_batches(SPLIT, B, binarization="statik", seed=0, stop=1)
+    with pytest.raises(InputError, match="binarization is 'statik'"):
+        pipeline.as_seen(SPLIT, "statik")

@@ -34,7 +34,7 @@ def test_the_three_splits_are_disjoint_parts_of_the_files(fashion_mnist):
 
 
 def test_a_data_dir_gives_the_same_set_as_its_source(data_dir, fashion_mnist):
-    read = sources.load(data_dir=data_dir)
+    read = sources.load("fashion_mnist", data_dir)
     assert (len(read.train), len(read.validation), len(read.test)) == (576, 64, 100)
     np.testing.assert_array_equal(read.train.images, fashion_mnist.train.images[:576])
     assert read.class_names == fashion_mnist.class_names
@@ -69,6 +69,14 @@ def test_a_label_outside_the_classes(copy):
     idx.write(copy / f"{sources.FILES[3]}.gz", np.full(100, 10))
     with pytest.raises(InputError, match="a test label is 10, outside the 10 classes"):
         sources.load(data_dir=copy)
+
+
+def test_a_data_dir_of_any_number_of_classes(copy):
+    idx.write(copy / f"{sources.FILES[1]}.gz", np.arange(640) % 26)
+    read = sources.load(data_dir=copy)
+    assert read.name == "set" and read.class_names == tuple(map(str, range(26)))
+    with pytest.raises(InputError, match="a train label is 25, outside the 10 classes"):
+        sources.load("fashion_mnist", data_dir=copy)
 
 
 def test_a_missing_file(copy):

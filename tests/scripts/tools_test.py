@@ -33,6 +33,7 @@ def workdirs(run, data_dir, tmp_path_factory):
             f"--model={name}",
             *flags,
             *TINY,
+            "--dataset=fashion_mnist",
             f"--data_dir={data_dir}",
             f"--workdir={root / name}",
         )
@@ -89,12 +90,7 @@ def models(workdirs):
 def draw(model, fashion_mnist, what, **changes):
     settings = {
         "num": 4,
-        "labels": None,
-        "seed": 0,
-        "observation": "mean",
-        "spherical": False,
         "steps": 5,
-        "changes": {},
         "real_images": lambda n: fashion_mnist.test.images[:n],
     }
     return drawing.draw(model, what, **{**settings, **changes})[0]
@@ -128,6 +124,7 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
     [
         ("cgan", "edit", {"changes": {0: 1.0}}, "has no encoder"),
         ("cgan", "prior", {"labels": [12]}, r"label 12 is outside 0\.\.9"),
+        ("cgan", "prior", {"labels": []}, "no label"),
         ("cgan", "prior", {"observation": "sample"}, "only one image of a latent"),
         ("vae", "prior", {"labels": [1]}, "takes no labels"),
         ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
@@ -175,8 +172,7 @@ def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
 
 
 def evaluate(model, split, **changes):
-    settings = {"num_images": None, "num_samples": 1, "classifier": None, "seed": 0}
-    settings.update(binarization="none", **changes)
+    settings = {"num_images": None, "num_samples": 1, "classifier": None, "seed": 0, **changes}
     return metrics.evaluate(model, lambda: split, **settings)
 
 
@@ -184,7 +180,7 @@ def test_class_fidelity_of_a_perfect_and_of_a_blind_judge(models, fashion_mnist)
     class Perfect:
         """Sees the class that was asked for, because it knows the order in which it is asked."""
 
-        name, image_shape, seen = "perfect", (28, 28, 1), 0
+        name, image_shape, num_classes, seen = "perfect", (28, 28, 1), 10, 0
 
         def classify(self, images):
             labels = (self.seen + np.arange(len(images))) % 10
@@ -203,6 +199,8 @@ def test_class_fidelity_of_a_perfect_and_of_a_blind_judge(models, fashion_mnist)
         evaluate(models["vae"], None, classifier=Blind())
     with pytest.raises(zoo.InputError, match="give --classifier"):
         evaluate(models["cgan"], None)
+    with pytest.raises(zoo.InputError, match="too few for 10 classes"):
+        evaluate(models["cgan"], None, classifier=Perfect(), num_images=9)
 
 
 def test_accuracy_is_the_share_of_hits(models, fashion_mnist):

@@ -49,7 +49,15 @@ def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
 def in_unit_range(images: tf.Tensor) -> tf.Tensor:
     """Images as float32 in [0, 1]; uint8 levels k become k/255."""
     images = tf.convert_to_tensor(images)
-    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+    levels = 255.0 if images.dtype == tf.uint8 else 1.0
+    return tf.cast(images, tf.float32) / levels
+
+
+def _provided(condition: tf.Tensor, message: str, value: tf.Tensor) -> tf.Tensor:
+    """`value`, or InvalidArgumentError with `message`: eagerly and in any graph but XLA's."""
+    check = tf.debugging.Assert(condition, [message])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(value)
 
 
 class ImageModel(keras.Model):
@@ -65,6 +73,7 @@ class ImageModel(keras.Model):
 
     Config: type
     conditional = False  # whether `sample` and `log_prob` take labels
+    binary = False  # whether the model is of black or white pixels only
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
 
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
@@ -114,37 +123,40 @@ class ImageModel(keras.Model):
         """The signature of a batch of images."""
         return tf.TensorSpec([None, *self.image_shape], tf.float32, name="images")
 
-    def checked_labels(self, labels) -> tf.Tensor:
-        """Labels as int32 [N]; one outside 0..K-1 is an error, in a graph as well.
+    def one_hot(self, labels) -> tf.Tensor:
+        """Labels [N] as float32 [N, K]; one outside 0..K-1 is an error, in a graph as well.
 
         Raises:
+          InputError: there are no labels.
           tf.errors.InvalidArgumentError: a label is out of range.
         """
-        labels = tf.convert_to_tensor(labels, tf.int32)
-        message = f"labels must be in 0..{self.num_classes - 1}"
-        checks = [
-            tf.debugging.assert_non_negative(labels, message=message),
-            tf.debugging.assert_less(labels, self.num_classes, message=message),
-        ]
-        with tf.control_dependencies([c for c in checks if c is not None]):
-            return tf.identity(labels)
+        if labels is None:
+            raise InputError(f"{self.name} is conditional: give it labels")
+        labels = tf.cast(labels, tf.int32)
+        in_range = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
+        labels = _provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
+        return tf.one_hot(labels, self.num_classes)
+
+    def refuse_labels(self, labels) -> None:
+        """Raises InputError where there are labels, which an unconditional model would ignore."""
+        if labels is not None:
+            raise InputError(f"{self.name} is unconditional: it takes no labels")
 
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
-        """The labels of `num_samples` samples: those given, checked, or uniform ones by the seed.
+        """The labels of `num_samples` samples: those given, or uniform ones by the seed.
 
         Raises:
           InputError: labels for an unconditional model, or not one for each sample.
         """
         if not self.conditional:
-            if labels is not None:
-                raise InputError(f"{self.name} is unconditional: it takes no labels")
+            self.refuse_labels(labels)
             return None
         if labels is None:
             seed = tf.random.experimental.stateless_fold_in(seed, 1)
             return tf.random.stateless_uniform(
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
-        labels = self.checked_labels(labels)
+        labels = tf.convert_to_tensor(labels, tf.int32)
         if isinstance(num_samples, int) and labels.shape.rank and labels.shape[0] != num_samples:
             raise InputError(f"{num_samples} samples need as many labels, not {labels.shape[0]}")
         return labels
@@ -324,12 +336,18 @@ class LatentVariableModel(LikelihoodModel):
           labels: none: the model is unconditional.
           num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
           seed: an integer; the same one gives the same numbers.
+
+        Raises:
+          InputError: there are labels.
+          tf.errors.InvalidArgumentError: `num_samples` is below 1.
         """
+        self.refuse_labels(labels)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
         return self._importance_bound(in_unit_range(images), num_samples, stateless_seed(seed))
 
     @tf.function(reduce_retracing=True)
     def _importance_bound(self, images, num_samples, seed):
+        num_samples = _provided(num_samples > 0, "num_samples must be at least 1", num_samples)
         q, p_z = self.q_z_given_x(images), self.p_z()
 
         def add(k, total):
@@ -343,15 +361,8 @@ class LatentVariableModel(LikelihoodModel):
         return total - tf.math.log(tf.cast(num_samples, tf.float32))
 
     def bits_per_dim(self, nats) -> tf.Tensor:
-        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel.
-
-        For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
-        it stays an approximation that can fall below zero, and compares with no other model.
-        """
-        num_dims = math.prod(self.image_shape)
-        if self.config.likelihood == "gaussian":
-            nats -= num_dims * math.log(255.0)
-        return bounds.bits_per_dim(nats, num_dims)
+        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
+        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
 
     def kl_per_dim(self, images) -> tf.Tensor:
         """KL(q(z_j|x) || p(z_j)) of each latent dimension in nats, [N, latent_dim]."""
@@ -494,11 +505,9 @@ class AdversarialModel(ImageModel):
         latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
 
         def generate(latents, labels=None):
-            labels = None if labels is None else self.checked_labels(labels)
             return {"images": self.generate(latents, labels)}
 
         def discriminate(images, labels=None):
-            labels = None if labels is None else self.checked_labels(labels)
             return {"logits": self.discriminate(images, labels)}
 
         also = [_LABELS] if self.conditional else []

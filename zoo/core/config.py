@@ -4,6 +4,7 @@ This file needs no TensorFlow, so that command-line flags can be made of it (`zo
 """
 
 import dataclasses
+import math
 import typing
 from typing import Any
 
@@ -53,6 +54,8 @@ def _checked(field: dataclasses.Field, hint: Any, value: Any) -> Any:
             raise InputError(f"{field.name} must be of type {element.__name__}, not {v!r}")
         if element is int and not whole:
             raise InputError(f"{field.name} must be of type int, not {v!r}")
+        if element is float and not math.isfinite(v):
+            raise InputError(f"{field.name} must be finite, not {v}")
         lower, upper = field.metadata.get("lower"), field.metadata.get("upper")
         if lower is not None and not v >= lower:
             raise InputError(f"{field.name} must be at least {lower}, not {v}")

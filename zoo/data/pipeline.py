@@ -90,25 +90,40 @@ def train_batches(
     return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def evaluation_batches(
-    split: Split,
-    batch_size: int,
-    *,
-    binarization: str = "none",
-    seed: int = 0,
-    drop_remainder: bool = False,
-) -> tf.data.Dataset:
-    """Every image once, in order; the last batch may be smaller.
+def as_seen(split: Split, binarization: str, seed: int = 0) -> Split:
+    """A split as a model trained with this binarization sees it in evaluation.
 
     An evaluation must be repeatable, so stochastic binarization too draws once, by the seed.
     """
     _check(binarization)
-    images = split.images
-    if binarization != "none":
-        images = binarize(images, _STATIC_SEED if binarization == "static" else seed)
+    if binarization == "none":
+        return split
+    drawn = binarize(split.images, _STATIC_SEED if binarization == "static" else seed)
+    return Split(drawn, split.labels)
+
+
+def evaluation_batches(split: Split, batch_size: int, replicas: int = 1) -> tf.data.Dataset:
+    """Every image once, in order; the last batch may be smaller.
+
+    Args:
+      split: the images and labels.
+      batch_size: at most so many a batch.
+      replicas: of which each needs as many images as the others. Batches are then of one size, a
+        divisor of the split's where there is one not far below `batch_size`; else what is left
+        over at the end is dropped.
+
+    Raises:
+      InputError: there are fewer images than replicas.
+    """
     with tf.device("CPU:0"):
-        batches = tf.data.Dataset.from_tensor_slices((images, split.labels))
-    return batches.batch(batch_size, drop_remainder=drop_remainder).prefetch(2)
+        images = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
+    if replicas > 1:
+        fitting = range(replicas, min(batch_size, len(split)) + 1, replicas)
+        if not fitting:
+            raise InputError(f"{len(split)} images are too few for {replicas} devices")
+        even = [b for b in fitting if len(split) % b == 0 and b >= batch_size // 4]
+        batch_size = max(even or fitting)
+    return images.batch(batch_size, drop_remainder=replicas > 1).prefetch(2)
 
 
 def _check(binarization: str) -> None:

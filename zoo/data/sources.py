@@ -98,18 +98,21 @@ class Dataset:
 
 
 def load(
-    name: str = "fashion_mnist", data_dir: str | None = None, image_size: int | None = None
+    name: str | None = None, data_dir: str | None = None, image_size: int | None = None
 ) -> Dataset:
     """Reads a data set.
 
     Args:
-      name: `fashion_mnist` (embedded), `mnist`, `cifar10` (by keras.datasets), or `folder:PATH`.
-      data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead.
+      name: `fashion_mnist` (embedded, the default), `mnist`, `cifar10` (by keras.datasets), or
+        `folder:PATH`.
+      data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
+        classes are named by their numbers, and it by its folder, unless `name` says which it is.
       image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).
 
     Raises:
       InputError: something is missing or wrong; the line names the file.
     """
+    name = name or (pathlib.Path(data_dir).resolve().name if data_dir else "fashion_mnist")
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder:
         raise InputError("image_size goes with --dataset=folder:PATH only")

@@ -16,13 +16,13 @@ def draw(
     what: str,
     *,
     num: int,
-    labels: Sequence[int] | None,
-    seed: int,
-    observation: str,
-    spherical: bool,
-    steps: int,
-    changes: Mapping[int, float],
-    real_images: Callable[[int], np.ndarray],
+    labels: Sequence[int] | None = None,
+    seed: int = 0,
+    observation: str = "mean",
+    spherical: bool = False,
+    steps: int = 9,
+    changes: Mapping[int, float] | None = None,
+    real_images: Callable[[int], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, int | None]:
     """Draws one kind of picture.
 
@@ -36,7 +36,7 @@ def draw(
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse` and `interpolate`.
       changes: latent dimension -> what `edit` adds to it.
-      real_images: gives n test images, uint8 [n, H, W, C].
+      real_images: gives n images, uint8 [n, H, W, C]; needed where there is an encoder.
 
     Returns:
       Images [N, H, W, C] and the number of columns (None: about a square).
@@ -52,6 +52,8 @@ def draw(
     if labels is not None:
         if not model.conditional:
             raise InputError(f"{model.name} is unconditional: it takes no labels")
+        if not len(labels):
+            raise InputError("there is no label in the list of labels")
         if bad := [y for y in labels if not 0 <= y < model.num_classes]:
             raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
     if observation == "sample" and not has_codes:

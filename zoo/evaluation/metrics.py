@@ -20,19 +20,18 @@ def mean_and_error(values: np.ndarray) -> dict[str, float]:
     return {"mean": float(values.mean()), "standard_error": float(error)}
 
 
-def likelihood(model, split: Split, num_samples: int, binarization: str, seed: int) -> dict:
+def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     """The ELBO (analytic KL where there is one) and the K-sample bound of every image, in nats.
 
     Args:
       model: has `losses` with `elbo_nats`, `log_prob` and `bits_per_dim`.
       split: the images.
       num_samples: K.
-      binarization: as in training; drawn once by the seed.
-      seed: of pixels and of latents.
+      seed: of the latents.
     """
     bound = tf.function(lambda x, s: model.log_prob(x, None, num_samples, s))
     elbos, bounds = [], []
-    batches = pipeline.evaluation_batches(split, _BATCH, binarization=binarization, seed=seed)
+    batches = pipeline.evaluation_batches(split, _BATCH)
     model.seed_generator.state.assign([seed, 0])
     for i, (images, labels) in enumerate(batches):
         images = tf.cast(images, tf.float32) / 255.0
@@ -87,7 +86,6 @@ def evaluate(
     *,
     num_images: int | None,
     num_samples: int,
-    binarization: str,
     classifier,
     seed: int,
 ) -> dict[str, Any]:
@@ -95,10 +93,9 @@ def evaluate(
 
     Args:
       model: trained.
-      split: gives the images to measure on, when they are needed.
+      split: gives the images to measure on, as the model sees them, when they are needed.
       num_images: how many of them; None for all (10,000 samples, for class fidelity).
       num_samples: K of the importance-weighted bound.
-      binarization: as in training.
       classifier: judges a conditional model's samples; may be None.
       seed: of all noise.
 
@@ -108,8 +105,13 @@ def evaluate(
     if classifier is not None:
         if not model.conditional or not hasattr(model, "sample"):
             raise InputError(f"{model.name} takes no labels: a classifier cannot judge it")
-        if not hasattr(classifier, "classify") or classifier.image_shape != model.image_shape:
+        same = ("image_shape", "num_classes")
+        if not hasattr(classifier, "classify") or any(
+            getattr(classifier, name) != getattr(model, name) for name in same
+        ):
             raise InputError(f"{classifier.name} does not classify the images of {model.name}")
+        if num_images is not None and num_images < model.num_classes:
+            raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
         return class_fidelity(model, classifier, num_images or 10_000, seed)
     if not hasattr(model, "log_prob") and not hasattr(model, "classify"):
         raise InputError(
@@ -120,4 +122,4 @@ def evaluate(
     part = Split(whole.images[:num_images], whole.labels[:num_images])
     if hasattr(model, "classify"):
         return accuracy(model, part)
-    return likelihood(model, part, num_samples, binarization, seed)
+    return likelihood(model, part, num_samples, seed)

@@ -46,10 +46,10 @@ class CGAN(gan.GAN):
 
     def generate(self, latents, labels=None, training=False):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
-        y = tf.one_hot(labels, self.num_classes)
-        return super().generate(tf.concat([latents, y], axis=-1), training=training)
+        z_and_y = tf.concat([latents, self.one_hot(labels)], axis=-1)
+        return super().generate(z_and_y, training=training)
 
     def discriminate(self, images, labels=None, training=False):
         """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
-        pair = [2 * in_unit_range(images) - 1, tf.one_hot(labels, self.num_classes)]
+        pair = [2 * in_unit_range(images) - 1, self.one_hot(labels)]
         return self.discriminator(pair, training=training)[:, 0]

@@ -15,6 +15,7 @@ from keras import layers
 
 from zoo.core.base import LikelihoodModel, in_unit_range
 from zoo.core.config import field
+from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Classifier(LikelihoodModel):
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
+        if min(self.image_shape[:2]) < 4:
+            raise InputError("the classifier halves its images twice: they need sides of 4 pixels")
         width, dropout = self.config.width, self.config.dropout
         self.network = keras.Sequential(
             [

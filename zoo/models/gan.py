@@ -77,6 +77,7 @@ class GAN(AdversarialModel):
 
     def d_losses(self, images, labels, latents, training):
         """D minimises -V(D, G)."""
+        # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
         fake = self.generate(latents, labels, training)
         real_logits = self.discriminate(images, labels, training)
         fake_logits = self.discriminate(fake, labels, training)

@@ -11,6 +11,7 @@ ELBO that is reported is never weighted.
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
@@ -54,7 +55,7 @@ class VAE(LatentVariableModel):
         super().__init__(config, **kwargs)
         c, shape = self.config, self.image_shape
         self.latent_dim = c.latent_dim
-        per_pixel = c.likelihood != "bernoulli" and c.scale == "per_pixel"
+        per_pixel = not self.binary and c.scale == "per_pixel"
         output_shape = (*shape[:2], shape[2] * (2 if per_pixel else 1))
         if c.network == "conv":
             self.encoder = networks.conv_down(shape, c.width, 2 * c.latent_dim, name="encoder")
@@ -64,11 +65,16 @@ class VAE(LatentVariableModel):
             self.decoder = networks.mlp(
                 (c.latent_dim,), c.hidden[::-1], output_shape, name="decoder"
             )
-        if c.likelihood != "bernoulli" and c.scale == "shared":
+        if not self.binary and c.scale == "shared":
             self.raw_scale = self.add_weight(
                 shape=(), initializer=keras.initializers.Constant(-2.0), name="raw_scale"
             )
         self.build()
+
+    @property
+    def binary(self) -> bool:
+        """Bernoulli pixels are black or white."""
+        return self.config.likelihood == "bernoulli"
 
     def p_z(self) -> tfd.Distribution:
         """p(z) = N(0, I)."""
@@ -82,7 +88,7 @@ class VAE(LatentVariableModel):
     def p_x_given_z(self, latents, training=False) -> tfd.Distribution:
         """p(x|z) = N(loc(z), diag(scale^2)) on grey levels, of batch shape [B]."""
         output, c = self.decoder(latents, training=training), self.config
-        if c.likelihood == "bernoulli":
+        if self.binary:
             return distributions.image_distribution("bernoulli", output, None)
         if c.scale == "per_pixel":
             output, raw_scale = tf.split(output, 2, axis=-1)
@@ -105,3 +111,13 @@ class VAE(LatentVariableModel):
             "elbo_nats": elbo,
             "bits_per_dim": self.bits_per_dim(elbo),
         }
+
+    def bits_per_dim(self, nats):
+        """Code length of an image in bits a pixel and channel, of its log-likelihood [N] in nats.
+
+        For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
+        it stays an approximation that can fall below zero, and compares with no other model.
+        """
+        if self.config.likelihood == "gaussian":
+            nats -= math.prod(self.image_shape) * math.log(255.0)
+        return super().bits_per_dim(nats)

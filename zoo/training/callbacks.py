@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.core import latents
-from zoo.evaluation import pictures
+from zoo import data
+from zoo.evaluation import drawing, pictures
 from zoo.training import checkpoints
 
 ROWS, COLUMNS = 8, 8
-TRAVERSAL = np.linspace(-3, 3, 9)  # standard deviations of the prior
+PROJECTED = 1000  # images in TensorBoard's projector
 
 
 class Interrupted(Exception):
@@ -65,29 +65,34 @@ class Board(keras.callbacks.Callback):
     and writes no pictures; this one writes at the end of each epoch.
     """
 
-    def __init__(self, workdir: pathlib.Path, hparams: dict[str, Any], images: np.ndarray):
+    def __init__(
+        self, workdir: pathlib.Path, hparams: dict[str, Any], split: data.Split, class_names
+    ):
         """A board for one run.
 
         Args:
           workdir: has `logs/` and `samples/`.
           hparams: what HParams shows.
-          images: uint8 [N, H, W, C], of the validation split, to reconstruct and to encode.
+          split: images and labels for validation, to reconstruct and to encode.
+          class_names: a name for each label.
         """
         super().__init__()
+        self.workdir = workdir
         self.samples = workdir / "samples"
         self.writers = {
             name: tf.summary.create_file_writer(str(workdir / "logs" / name))
             for name in ("train", "validation")
         }
         self.hparams = hparams
-        self.images = images
+        self.split = split
+        self.class_names = class_names
 
     def on_train_begin(self, logs=None):
         """The graph of a step's forward pass, and the hyperparameters."""
         from tensorboard.plugins.hparams import api
 
         spec = (
-            tf.TensorSpec([None, *self.images.shape[1:]], tf.uint8),
+            tf.TensorSpec([None, *self.split.images.shape[1:]], tf.uint8),
             tf.TensorSpec([None], tf.int32),
         )
         losses = tf.function(lambda *data: self.model.test_step(data))
@@ -119,28 +124,34 @@ class Board(keras.callbacks.Callback):
                 pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture)
         for writer in self.writers.values():
             writer.flush()
+        if hasattr(self.model, "encode"):
+            images, labels = self.split.images[:PROJECTED], self.split.labels[:PROJECTED]
+            names = [self.class_names[y] for y in labels]
+            write_projector(self.workdir / "logs" / "train", self.model, images, names)
 
     def draw(self) -> dict[str, np.ndarray]:
         """Name -> picture: what this model can show, always from the same latents and images."""
-        model, result = self.model, {}
-        if hasattr(model, "sample"):
-            labels, rows = None, ROWS
-            if model.conditional:  # a row for each class
-                rows = model.num_classes
-                labels = np.repeat(np.arange(rows), COLUMNS)
-            result["samples"] = pictures.grid(
-                model.sample(rows * COLUMNS, labels, seed=0), columns=COLUMNS
-            )
+        model = self.model
+        if not hasattr(model, "sample"):
+            return {}
+        labels, rows = None, ROWS
+        if model.conditional:  # a row for each class
+            rows = model.num_classes
+            labels = np.repeat(np.arange(rows), COLUMNS)
+        images = drawing.draw(model, "prior", num=rows * COLUMNS, labels=labels)[0]
+        result = {"samples": pictures.grid(images, COLUMNS)}
         if hasattr(model, "encode"):
-            originals = self.images[: ROWS * COLUMNS // 2]
-            pairs = np.stack([originals / 255.0, model.reconstruct(originals)], 1)
-            result["reconstructions"] = pictures.grid(
-                pairs.reshape(-1, *originals.shape[1:]), columns=COLUMNS
-            )
-            code = model.encode(self.images[:1]).mean()
-            rows = [latents.traverse(code, j, TRAVERSAL)[0] for j in range(model.latent_dim)]
-            result["traversals"] = pictures.grid(latents.images_of(model, tf.stack(rows)))
+            for name, what, num in (
+                ("reconstructions", "reconstruct", ROWS * COLUMNS // 2),
+                ("traversals", "traverse", model.latent_dim),
+            ):
+                drawn = drawing.draw(model, what, num=num, real_images=self.first_images)
+                result[name] = pictures.grid(*drawn)
         return result
+
+    def first_images(self, count: int) -> np.ndarray:
+        """Validation images, uint8 [count, H, W, C]."""
+        return self.split.images[:count]
 
     def on_train_end(self, logs=None):
         """Closes the event files."""
@@ -148,22 +159,20 @@ class Board(keras.callbacks.Callback):
             writer.flush()
 
 
-def write_projector(workdir: pathlib.Path, model, images, labels, class_names) -> None:
+def write_projector(folder: pathlib.Path, model, images: np.ndarray, names: list[str]) -> None:
     """Latent means for TensorBoard's projector, with a sprite and a class name for each image.
 
     Args:
-      workdir: the projector looks into `logs/train`, which holds an event file.
+      folder: one that holds an event file, else the projector does not see it.
       model: has `encode`.
       images: uint8 [N, H, W, C].
-      labels: int [N].
-      class_names: a name for each label.
+      names: the class of each.
     """
-    folder = workdir / "logs" / "train"
     codes = np.asarray(model.encode(images).mean())
     rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
     (folder / "latents.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    names = [class_names[y].replace("\t", " ") for y in labels]
-    (folder / "classes.tsv").write_text("\n".join(names) + "\n", encoding="utf-8")
+    rows = [name.replace("\t", " ") for name in names]
+    (folder / "classes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     n, height, width, channels = images.shape
     side = math.ceil(math.sqrt(n))  # the projector wants a square without gaps
     padded = np.concatenate([images, np.zeros((side**2 - n, *images.shape[1:]), np.uint8)])
@@ -262,14 +271,15 @@ class Checkpoint(keras.callbacks.Callback):
             return
         if self.signal_number or (self.every and self.step % self.every == 0):
             self.manager.save(self.model, self.step)
-        self._leave_if_asked()
+        self.leave_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         """All that an epoch writes is written: this is where a run may go on."""
         score = float(logs[self.monitor]) if self.monitor else None
         self.manager.save(self.model, self.step, score)
-        self._leave_if_asked()
+        self.leave_if_asked()
 
-    def _leave_if_asked(self):
+    def leave_if_asked(self):
+        """Raises `Interrupted` where a signal has come; the state is saved."""
         if self.signal_number:
             raise Interrupted(self.signal_number, self.step)

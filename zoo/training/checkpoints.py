@@ -152,6 +152,12 @@ class Manager:
           InputError: there are checkpoints, and every one is damaged.
         """
         steps = self.steps()
+        try:
+            read(self.best_path)
+        except FileNotFoundError:
+            pass
+        except Damaged as e:
+            report(f"damaged best checkpoint: {e}; the best of the epochs to come replaces it")
         for step in steps:
             try:
                 meta, arrays = read(self.path(step))

@@ -11,26 +11,32 @@ class Recipe:
     """Settings of a training run that are not the model's own."""
 
     epochs: int = field(20, "Passes over the training images.", lower=1)
-    batch_size: int = field(
-        128, "Images a step, over all devices (a GAN: for each step of D).", lower=1
-    )
-    learning_rate: float = field(1e-3, "Adam's step size (a GAN: the generator's).", lower=0)
-    discriminator_learning_rate: float = field(
-        2e-4, "Adam's step size for the discriminator (GANs only).", lower=0.0
-    )
+    batch_size: int = field(128, "Images a step, over all devices.", lower=1)
+    learning_rate: float = field(1e-3, "Adam's step size.", lower=1e-9)
     beta_1: float = field(0.9, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
     monitor: str = field(
         "", "Validation scalar, minimised, by which the best checkpoint is chosen; none: the last."
     )
 
 
-_ADVERSARIAL = Recipe(epochs=12, learning_rate=2e-4, beta_1=0.5)
+@dataclasses.dataclass(frozen=True)
+class AdversarialRecipe(Recipe):
+    """The same for two players; the constants are those of Radford et al. 2016 (DCGAN)."""
+
+    epochs: int = field(12, "Passes over the training images.", lower=1)
+    batch_size: int = field(64, "Images for each step of D, over all devices.", lower=1)
+    learning_rate: float = field(2e-4, "Adam's step size for the generator.", lower=1e-9)
+    discriminator_learning_rate: float = field(
+        2e-4, "Adam's step size for the discriminator.", lower=1e-9
+    )
+    beta_1: float = field(0.5, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
+
 
 RECIPES = {
-    "classifier": Recipe(epochs=8, monitor="val_loss"),
+    "classifier": Recipe(epochs=12, monitor="val_loss"),
     "vae": Recipe(epochs=15, monitor="val_loss"),
-    "gan": _ADVERSARIAL,
-    "cgan": _ADVERSARIAL,
+    "gan": AdversarialRecipe(),
+    "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
 
 
@@ -39,12 +45,13 @@ class Run:
     """Settings of a run that belong to no model."""
 
     dataset: str = field(
-        "fashion_mnist",
-        "fashion_mnist (embedded), mnist, cifar10 (downloaded), or folder:PATH with a folder of "
-        "PNG or JPEG files for each class.",
+        "",
+        "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), or folder:PATH with a "
+        "folder of PNG or JPEG files for each class.",
     )
     data_dir: str = field(
-        "", "Folder with the four IDX files of an MNIST-like set, gzipped or not."
+        "",
+        "Folder with the four IDX files of an MNIST-like set, gzipped or not, to be read instead.",
     )
     image_size: int = field(
         0, "Side to which the images of folder:PATH are resized; 0: as they are.", lower=0

@@ -34,7 +34,9 @@ _WRITES = (
     "samples",
     "saved_model",
 )
-_MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite"}
+# data that has moved is known by its digest
+_MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite", "data_dir"}
+_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 _EVALUATION_BATCH = 500
 
 
@@ -48,7 +50,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       run: everything else.
 
     Returns:
-      The exit code: 0 done, 3 diverged, 128 + n when signal n asked to stop.
+      The exit code: 0 done, 1 when the disk is full, 3 diverged, 128 + n when signal n asked to
+      stop.
 
     Raises:
       InputError: bad data or settings; nothing has been written.
@@ -57,21 +60,26 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:
         raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
-    if model_config.get("likelihood") == "bernoulli" and run.binarization == "none":
-        raise InputError(
-            "likelihood=bernoulli is for black or white pixels: add --binarization=stochastic"
-        )
+    if run.jit_compile == "on" and run.strategy != "none":
+        raise InputError(f"--jit_compile=on does not go with --strategy={run.strategy}")
+    auto = "GPU" in devices[0] and run.strategy == "none"
+    jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
 
-    dataset = data.load(run.dataset, run.data_dir or None, run.image_size or None)
+    dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(run.seed)
     with setup.precision(run.precision), strategy.scope():
         model = setup.create(
-            model_name, dataset.image_shape, dataset.num_classes, model_config, run.seed
+            model_name,
+            dataset.image_shape,
+            dataset.num_classes,
+            model_config,
+            seed=run.seed,
+            recipe=recipe,
+            jit_compile=jit,
         )
-        auto = "GPU" in devices[0] and run.strategy == "none"
-        jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
-        setup.compile_model(model, recipe, jit_compile=jit)
+    if model.binary and run.binarization == "none":
+        raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
     batch = recipe.batch_size * getattr(model, "discriminator_steps", 1)
     steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
@@ -110,19 +118,33 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                     "file system that they share"
                 )
             _fit(model, dataset, recipe, run, written, batch, steps_per_epoch, settings, done)
+            if chief:
+                finish(workdir, pipeline.as_seen(dataset.test, run.binarization, run.seed))
         except checkpoints.Diverged as e:
-            print(
-                f"error: training diverged: {e}. The last good checkpoint is kept in {workdir}; "
-                "try a smaller --learning_rate.",
-                file=sys.stderr,
+            _fail(
+                f"training diverged: {e}; {_kept(manager)}. Try a smaller --learning_rate with "
+                "another --workdir"
             )
             return DIVERGED
         except callbacks.Interrupted as e:
             print(f"\n{e}; the same command goes on from there.")
             return 128 + e.signal_number
-        if chief:
-            finish(workdir, dataset, run)
+        except (OSError, tf.errors.OpError) as e:
+            reason = next((line for line in _NO_SPACE if line in str(e)), None)
+            if reason is None:
+                raise
+            _fail(f"{reason}: {workdir}; {_kept(manager)}. Then the same command goes on")
+            return 1
     return 0
+
+
+def _fail(line: str) -> None:
+    print(f"error: {line}.", file=sys.stderr)
+
+
+def _kept(manager: checkpoints.Manager) -> str:
+    steps = manager.steps()
+    return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
 
 
 def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings, done) -> None:
@@ -133,13 +155,9 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
         return
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
-    validation_batch = recipe.batch_size
-    validation = pipeline.evaluation_batches(
-        dataset.validation,
-        validation_batch,
-        binarization=run.binarization,
-        seed=run.seed,
-        drop_remainder=run.strategy != "none",
+    validation = pipeline.as_seen(dataset.validation, run.binarization, run.seed)
+    validation_batches = pipeline.evaluation_batches(
+        validation, recipe.batch_size, tf.distribute.get_strategy().num_replicas_in_sync
     )
     checkpoint = callbacks.Checkpoint(
         manager, done, steps_per_epoch, run.checkpoint_steps, recipe.monitor
@@ -148,12 +166,12 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
     watchers = [
         callbacks.StopWhenDiverged(done),
-        callbacks.Board(workdir, hparams, dataset.validation.images[:64]),
+        callbacks.Board(workdir, hparams, validation, dataset.class_names),
         callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch),
         checkpoint,
     ]
     if hasattr(model, "kl_per_dim"):
-        watchers.insert(1, callbacks.KLPerDimension(dataset.validation.images))
+        watchers.insert(1, callbacks.KLPerDimension(validation.images))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
@@ -173,7 +191,7 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
                         stop=last * steps_per_epoch,
                         binarization=run.binarization,
                     ),
-                    validation_data=validation,
+                    validation_data=validation_batches,
                     initial_epoch=first,
                     epochs=last,
                     steps_per_epoch=steps,
@@ -181,30 +199,24 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
                     shuffle=False,
                     verbose=1 if sys.stdout.isatty() else 2,
                 )
+        checkpoint.leave_if_asked()
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def finish(workdir: pathlib.Path, dataset: data.Dataset, run: Run) -> None:
+def finish(workdir: pathlib.Path, test: data.Split) -> None:
     """Exports the trained model, and writes and prints the final figures."""
     from zoo.serving import export
 
     model = setup.load(workdir)
     export.saved_model(model, workdir / "saved_model")
-    if hasattr(model, "encode"):
-        split = dataset.validation
-        callbacks.write_projector(
-            workdir, model, split.images[:1000], split.labels[:1000], dataset.class_names
-        )
     lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
-    test = {}
+    figures = {}
     if not isinstance(model, AdversarialModel):
-        batches = pipeline.evaluation_batches(
-            dataset.test, _EVALUATION_BATCH, binarization=run.binarization, seed=run.seed
-        )
-        test = model.evaluate(batches, verbose=0, return_dict=True)
+        batches = pipeline.evaluation_batches(test, _EVALUATION_BATCH)
+        figures = model.evaluate(batches, verbose=0, return_dict=True)
     scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list)}
     summary = {
         "epochs": scalars.pop("epoch"),
@@ -212,16 +224,16 @@ def finish(workdir: pathlib.Path, dataset: data.Dataset, run: Run) -> None:
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
         "parameters": model.count_params(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
-        "test": test,
+        "test": figures,
     }
     checkpoints.write_json(workdir / "summary.json", summary)
     print(f"\n{'':24}{'train':>12}{'validation':>12}{'test':>12}")
     last = summary["last_epoch"]
     for name in [k for k in last if not k.startswith("val_")]:
-        row = (last[name], last.get(f"val_{name}"), test.get(name))
+        row = (last[name], last.get(f"val_{name}"), figures.get(name))
         cells = "".join(f"{'' if v is None else format(v, '.4f'):>12}" for v in row)
         print(f"{name:24}{cells}")
-    if test:
+    if figures:
         print("(train, validation: the last epoch; test: the weights that are exported)")
     print(f"{workdir}/saved_model is ready; tensorboard --logdir {workdir}/logs shows the run")
 
@@ -241,10 +253,10 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
                 f"{workdir} was trained with other settings ({'; '.join(different)}): "
                 "choose another --workdir, or --overwrite"
             )
-    elif not overwrite and (strangers := [n for n in _WRITES if (workdir / n).exists()]):
+    elif not path.exists() and (strangers := [n for n in _WRITES if (workdir / n).exists()]):
         raise InputError(
-            f"{workdir} holds {strangers[0]} but no config.json: choose another --workdir, "
-            "or --overwrite"
+            f"{workdir} holds {strangers[0]} but no config.json, so it is no run of train.py: "
+            "choose another --workdir"
         )
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / ".lock", "w") as lock:

@@ -12,6 +12,7 @@ import keras
 from zoo import data, registry
 from zoo.core import config
 from zoo.core.base import AdversarialModel
+from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.training import checkpoints
 from zoo.training.recipes import RECIPES, Recipe
@@ -30,24 +31,29 @@ def precision(policy: str):
         keras.config.set_dtype_policy(before)
 
 
-def create(name, image_shape, num_classes, values: dict[str, Any], seed: int = 0):
-    """A new model, compiled by its recipe; see `zoo.create`."""
+def create(
+    name: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    values: dict[str, Any],
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    jit_compile: bool = False,
+):
+    """A new model, compiled by a recipe (its own, when left out); see `zoo.create`."""
+    recipe = recipe or RECIPES[name]
     settings = config.make(registry.config_class(name), values)
     cls = registry.model_class(name)
     settings = cls.Config(**dataclasses.asdict(settings))
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
-    compile_model(model, RECIPES[name])
-    return model
-
-
-def compile_model(model, recipe: Recipe, **kwargs) -> None:
-    """Gives a model its recipe's optimizers; `kwargs` are those of Keras' `compile`."""
     optimizers = {"optimizer": keras.optimizers.Adam(recipe.learning_rate, recipe.beta_1)}
     if isinstance(model, AdversarialModel):
         optimizers["discriminator_optimizer"] = keras.optimizers.Adam(
             recipe.discriminator_learning_rate, recipe.beta_1
         )
-    model.compile(**optimizers, **kwargs)
+    model.compile(**optimizers, jit_compile=jit_compile)
+    return model
 
 
 def read_config(workdir) -> dict[str, Any]:
@@ -83,21 +89,24 @@ def load(workdir):
     return model
 
 
-def dataset_of(workdir, data_dir: str | None = None) -> data.Dataset:
-    """The data set that a workdir was trained on.
+def split_of(workdir, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
+    """A split of the data that a workdir was trained on, as its model sees it in evaluation.
 
     Args:
       workdir: the folder.
+      name: `train`, `validation` or `test`.
       data_dir: where the data lies now, if it has moved.
+      seed: of stochastic binarization.
 
     Raises:
       InputError: it cannot be read, or is not what it was.
     """
     settings = read_config(workdir)
     run = settings["run"]
-    dataset = data.load(
-        run["dataset"], data_dir or run["data_dir"] or None, run["image_size"] or None
-    )
-    if dataset.digest != settings["dataset_digest"]:
-        raise InputError(f"{dataset.description}: not the images that {workdir} was trained on")
-    return dataset
+    dataset, folder = run["dataset"], data_dir or run["data_dir"]
+    if dataset.startswith("folder:") and data_dir:
+        dataset, folder = f"folder:{data_dir}", None
+    found = data.load(dataset or None, folder or None, run["image_size"] or None)
+    if found.digest != settings["dataset_digest"]:
+        raise InputError(f"{found.description}: not the images that {workdir} was trained on")
+    return pipeline.as_seen(getattr(found, name), run["binarization"], seed)

@@ -1,0 +1,18 @@
+"""A small configuration of every registered model, for the tests of this folder."""
+
+import dataclasses
+
+from zoo import registry
+
+SMALL = {
+    "classifier": {"width": 4},
+    "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "gan": {"hidden": (16,), "latent_dim": 3},
+    "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+}
+
+
+def without_dropout(name):
+    """The setting that turns a model's dropout off, where it has one."""
+    names = {f.name for f in dataclasses.fields(registry.config_class(name))}
+    return {"dropout": 0.0} if "dropout" in names else {}
