@@ -51,9 +51,9 @@ def start():
 def run(start):
     """Runs a script to its end: `run(...) -> (exit code, stdout, stderr)`."""
 
-    def run(script, *flags, **kwargs):
+    def run(script, *flags, timeout=240, **kwargs):
         process = start(script, *flags, **kwargs)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=timeout)
         return process.returncode, out, err
 
     return run

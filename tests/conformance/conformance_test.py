@@ -141,6 +141,41 @@ def test_export_answers_the_same(name, data, tmp_path):
 
 
 @every_model
+def test_labels_that_cannot_be_are_refused(name, data):
+    model, images = make(name), data[0][:2]
+    if model.conditional:
+        latents = model.draw_prior(2, seed=0)
+        for call in (
+            lambda y: model.generate(latents, y),
+            lambda y: model.discriminate(images, y),
+            lambda y: model.sample(2, y, seed=0),
+        ):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
+                call([3, 10])
+        with pytest.raises(zoo.InputError, match="give it labels"):
+            model.generate(latents)
+        with pytest.raises(zoo.InputError, match="2 samples need as many labels, not 3"):
+            model.sample(2, [1, 2, 3])
+    elif hasattr(model, "sample"):
+        with pytest.raises(zoo.InputError, match="takes no labels"):
+            model.sample(2, [1, 2])
+    if hasattr(model, "log_prob") and not model.conditional:
+        with pytest.raises(zoo.InputError, match="takes no labels"):
+            model.log_prob(images, [1, 2])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="num_samples must be at least 1"):
+            model.log_prob(images, num_samples=0)
+
+
+@every_model
+def test_images_of_any_number_type_are_the_same_images(name, data):
+    model, (images, labels) = make(name), data
+    kinds = [images, images / np.float64(255), images / np.float32(255)]
+    expected, *others = [answers(model, (x, labels)) for x in kinds]
+    for other in others:
+        assert_same(expected, other, rtol=1e-5, atol=1e-5)
+
+
+@every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
     plain = make(name, **without_dropout(name))  # masks are drawn in the layer's own type

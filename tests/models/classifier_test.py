@@ -1,10 +1,13 @@
 """The classifier's truths."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 import zoo
+from zoo import InputError
 
 
 def test_probabilities_and_loss(fashion_mnist):
@@ -37,3 +40,15 @@ def test_dropout_is_for_training_only(fashion_mnist):
 def test_bad_settings(setting):
     with pytest.raises(zoo.InputError, match=next(iter(setting))):
         zoo.create("classifier", **setting)
+
+
+def test_images_that_cannot_be_halved_twice_are_refused():
+    with pytest.raises(InputError, match="sides of 4 pixels"):
+        zoo.create("classifier", image_shape=(3, 3, 1))
+
+
+@pytest.mark.slow
+def test_the_recipe_reaches_its_accuracy(run, tmp_path):
+    code, _, err = run("train", "--model=classifier", f"--workdir={tmp_path}", timeout=1800)
+    assert code == 0, err
+    assert json.loads((tmp_path / "summary.json").read_text())["test"]["accuracy"] >= 0.91

@@ -1,0 +1,61 @@
+"""How a script ends, and what it says."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import sys
+from zoo import cli
+from zoo.errors import InputError
+
+def main(argv):
+    print("started")
+    {body}
+
+cli.run(main)
+"""
+
+
+def ends(body, *flags):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(body=body), *flags],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "said"),
+    [
+        ("pass", 0, ""),
+        ("return 3", 3, ""),
+        ("raise InputError('x is wrong')", 2, "error: x is wrong\n"),
+        ("raise KeyboardInterrupt", 130, "\nstopped\n"),
+        ("open('/does/not/exist')", 1, "error: No such file or directory: /does/not/exist\n"),
+    ],
+)
+def test_exit_codes_and_one_clear_line(body, expected, said):
+    code, out, err = ends(body)
+    assert (code, out, err) == (expected, "started\n", said)
+
+
+def test_our_own_bugs_keep_their_traceback():
+    code, _, err = ends("1 / 0")
+    assert code == 1 and "Traceback" in err and "ZeroDivisionError" in err
+
+
+def test_a_stray_word_and_a_wrong_flag():
+    code, out, err = ends("pass", "word")
+    assert code == 2 and "what is 'word'" in err and not out
+    code, out, err = ends("pass", "--nonsense=1")
+    assert code == 1 and "Unknown command line flag" in out + err and "started" not in out
+
+
+@pytest.mark.parametrize(("flags", "level"), [((), -1), (("--verbosity=1",), 1)])
+def test_absl_is_quiet_unless_asked(flags, level):
+    code, out, _ = ends("from absl import logging; print(logging.get_verbosity())", *flags)
+    assert code == 0 and out == f"started\n{level}\n"
