@@ -186,7 +186,8 @@ class ImageModel(keras.Model):
                 # float16's loss scaling skips a step whose gradient overflowed; so does the mean
                 weight = tf.cast(tf.math.is_finite(value), tf.float32)
                 value = tf.math.multiply_no_nan(value, weight)
-            mean.update_state(value, sample_weight=weight)
+            with tf.name_scope(mean.name):  # one node of TensorBoard's graph
+                mean.update_state(value, sample_weight=weight)
         results = {mean.name: mean.result() for mean in means}
         if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
             # Keras 3.15 averages the logs of several workers over an axis that a scalar lacks

@@ -83,6 +83,8 @@ class Board(keras.callbacks.Callback):
             name: tf.summary.create_file_writer(str(workdir / "logs" / name))
             for name in ("train", "validation")
         }
+        # HParams takes the metrics of the folders below its own
+        self.root_writer = tf.summary.create_file_writer(str(workdir / "logs"))
         self.hparams = hparams
         self.split = split
         self.class_names = class_names
@@ -100,7 +102,9 @@ class Board(keras.callbacks.Callback):
             graph = losses.get_concrete_function(*spec).graph
         with self.writers["train"].as_default(step=0):
             tf.summary.graph(graph)
+        with self.root_writer.as_default(step=0):
             api.hparams(self.hparams)
+        self.root_writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
         """Everything else."""
@@ -154,9 +158,13 @@ class Board(keras.callbacks.Callback):
         return self.split.images[:count]
 
     def on_train_end(self, logs=None):
-        """Closes the event files."""
-        for writer in self.writers.values():
-            writer.flush()
+        """Tells HParams that the session ended well."""
+        from tensorboard.plugins.hparams import api_pb2, summary
+
+        end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        with self.root_writer.as_default(step=0):
+            tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
+        self.root_writer.flush()
 
 
 def write_projector(folder: pathlib.Path, model, images: np.ndarray, names: list[str]) -> None:
