@@ -55,6 +55,12 @@ def test_a_stray_word_and_a_wrong_flag():
     assert code == 1 and "Unknown command line flag" in out + err and "started" not in out
 
 
+@pytest.mark.parametrize("flag", ["--help", "--helpfull"])
+def test_asking_for_help_is_no_failure(flag):
+    code, out, err = ends("pass", flag)
+    assert code == 0 and "flags" in out and "started" not in out
+
+
 @pytest.mark.parametrize(("flags", "level"), [((), -1), (("--verbosity=1",), 1)])
 def test_absl_is_quiet_unless_asked(flags, level):
     code, out, _ = ends("from absl import logging; print(logging.get_verbosity())", *flags)

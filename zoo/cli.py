@@ -85,9 +85,18 @@ def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], 
         flags.DEFINE_string("model", None, "", flag_values=peek)
         peek(argv, known_only=True)
         define_flags(peek.model if peek.model in registry.MODELS else None)
-        return app.parse_flags_with_usage(argv)
+        return _parse(argv)
 
     return parse
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(argv)
+    except SystemExit:
+        if any(word.startswith(("-h", "--h")) for word in argv[1:]):
+            raise SystemExit(0) from None  # absl calls asking for help a failure
+        raise
 
 
 def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
@@ -118,4 +127,4 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
             print(f"error: {os.strerror(e.errno)}: {e.filename or 'writing'}", file=sys.stderr)
             return 1
 
-    app.run(guarded, flags_parser=flags_parser or app.parse_flags_with_usage)
+    app.run(guarded, flags_parser=flags_parser or _parse)

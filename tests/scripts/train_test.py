@@ -211,8 +211,8 @@ import runpy, sys
 sys.argv = [sys.argv[1], "--help", *sys.argv[2:]]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
-except SystemExit:
-    assert not {"tensorflow", "keras"} & set(sys.modules)
+except SystemExit as e:
+    assert not e.code and not {"tensorflow", "keras"} & set(sys.modules)
 """
 
 
