@@ -98,6 +98,13 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(start, run, flags, uninte
         assert a == b
 
 
+def test_several_steps_an_execution_are_the_same_steps(run, flags, uninterrupted, tmp_path):
+    code, out, err = run("train", *flags, "--steps_per_execution=2", f"--workdir={tmp_path}")
+    assert code == 0, err
+    for name, value in final(uninterrupted).items():
+        np.testing.assert_array_equal(final(tmp_path)[name], value, err_msg=name)
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_a_polite_signal_saves_and_says_how_to_go_on(start, flags, tmp_path, signal_number):
     flags = [f for f in flags if not f.startswith("--epochs")] + ["--epochs=1000"]
@@ -190,7 +197,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(
         (["--data_dir=/does/not/exist"], "no such file", 2),
         (["--batch_size=100000"], "too few for a batch", 2),
         (["--learning_rate=nan"], "learning_rate must be finite", 2),
-        (["--strategy=mirrored", "--jit_compile=on"], "does not go with --strategy", 2),
+        (["--strategy=mirrored", "--jit_compile=on"], "do not go with --strategy", 2),
+        (["--steps_per_epoch=10", "--steps_per_execution=4"], "with a remainder", 2),
         (["stray"], "what is 'stray'", 2),
         # absl's own checks
         (["--hidden=16,x"], "must be positive numbers, separated by commas", 1),

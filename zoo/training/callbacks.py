@@ -37,10 +37,14 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """The logged losses are running means: one bad value stays visible."""
-        self.step += 1
+        done = self.model.steps_per_execution
+        self.step += done
         for name, value in logs.items():
             if name.endswith("loss") and not math.isfinite(float(value)):
-                raise checkpoints.Diverged(f"at step {self.step} the {name} is {float(value)}")
+                when = f"at step {self.step}"
+                if done > 1:
+                    when = f"in steps {self.step - done + 1} to {self.step}"
+                raise checkpoints.Diverged(f"{when} the {name} is {float(value)}")
 
 
 class KLPerDimension(keras.callbacks.Callback):
@@ -274,7 +278,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Inside an epoch; its last step is saved with the epoch's end, after validation."""
-        self.step += 1
+        self.step += self.model.steps_per_execution
         if self.step % self.steps_per_epoch == 0:
             return
         if self.signal_number or (self.every and self.step % self.every == 0):

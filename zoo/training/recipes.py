@@ -73,6 +73,12 @@ class Run:
     jit_compile: Literal["auto", "on", "off"] = field(
         "auto", "XLA; auto: on a GPU only, where no strategy is used."
     )
+    steps_per_execution: int = field(
+        1,
+        "Training steps between two returns to Python: 10 or so quicken small networks. It must "
+        "divide an epoch's steps and --checkpoint_steps.",
+        lower=1,
+    )
     checkpoint_steps: int = field(
         0, "Steps between checkpoints inside an epoch; 0: only at its end.", lower=0
     )

@@ -60,8 +60,10 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:
         raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
-    if run.jit_compile == "on" and run.strategy != "none":
-        raise InputError(f"--jit_compile=on does not go with --strategy={run.strategy}")
+    if run.strategy != "none" and (run.jit_compile == "on" or run.steps_per_execution > 1):
+        raise InputError(
+            f"--jit_compile=on and --steps_per_execution do not go with --strategy={run.strategy}"
+        )
     auto = "GPU" in devices[0] and run.strategy == "none"
     jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
 
@@ -77,6 +79,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             seed=run.seed,
             recipe=recipe,
             jit_compile=jit,
+            steps_per_execution=run.steps_per_execution,
         )
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
@@ -84,6 +87,11 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     batch = recipe.batch_size * getattr(model, "discriminator_steps", 1)
     steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
     pipeline.steps_per_epoch(dataset.train, batch)  # too few images: an error, whatever was asked
+    if steps_per_epoch % run.steps_per_execution or run.checkpoint_steps % run.steps_per_execution:
+        raise InputError(
+            f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
+            f"steps, or checkpoint_steps={run.checkpoint_steps}, with a remainder"
+        )
     settings = {
         "model": model_name,
         "image_shape": dataset.image_shape,

@@ -39,9 +39,12 @@ def create(
     *,
     seed: int = 0,
     recipe: Recipe | None = None,
-    jit_compile: bool = False,
+    **compile_options,
 ):
-    """A new model, compiled by a recipe (its own, when left out); see `zoo.create`."""
+    """A new model, compiled by a recipe (its own, when left out); see `zoo.create`.
+
+    `compile_options` are those of Keras' `compile`.
+    """
     recipe = recipe or RECIPES[name]
     settings = config.make(registry.config_class(name), values)
     cls = registry.model_class(name)
@@ -52,7 +55,7 @@ def create(
         optimizers["discriminator_optimizer"] = keras.optimizers.Adam(
             recipe.discriminator_learning_rate, recipe.beta_1
         )
-    model.compile(**optimizers, jit_compile=jit_compile)
+    model.compile(**optimizers, **compile_options)
     return model
 
 
