@@ -12,6 +12,7 @@ from absl import app, flags, logging
 from zoo import registry
 from zoo.errors import InputError
 
+_HELP = {"?", "h", "help", "helpshort", "helpfull", "helpxml"}
 _DEFINE = {
     float: flags.DEFINE_float,
     int: flags.DEFINE_integer,
@@ -94,7 +95,7 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(argv)
     except SystemExit:
-        if any(word.startswith(("-h", "--h")) for word in argv[1:]):
+        if _HELP & {word.lstrip("-") for word in argv[1:]}:
             raise SystemExit(0) from None  # absl calls asking for help a failure
         raise
 
