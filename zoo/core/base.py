@@ -1,28 +1,25 @@
-"""The families of models, and the only train steps of the zoo.
+"""What models of every family share, and the only train steps of the zoo.
 
 A model file says what its networks, distributions and losses are; what happens to a loss (scaling,
 gradients, two optimizers, several devices, logged means) is here, once for all.
 """
 
 import dataclasses
-import math
 import secrets
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow: faster so)
 import keras
 import tensorflow as tf
 
-from zoo.core import bounds, config
+from zoo.core import config
 from zoo.errors import InputError
 
-tfd = tfp.distributions
-
 Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
-_COUNT = tf.TensorSpec([], tf.int32, name="num_samples")
-_SEED = tf.TensorSpec([], tf.int32, name="seed")
-_LABELS = tf.TensorSpec([None], tf.int32, name="labels")
+NUM_SAMPLES = tf.TensorSpec([], tf.int32, name="num_samples")
+SEED = tf.TensorSpec([], tf.int32, name="seed")
+LABELS = tf.TensorSpec([None], tf.int32, name="labels")
 
 
 def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
@@ -53,7 +50,7 @@ def in_unit_range(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / levels
 
 
-def _provided(condition: tf.Tensor, message: str, value: tf.Tensor) -> tf.Tensor:
+def provided(condition: tf.Tensor, message: str, value: tf.Tensor) -> tf.Tensor:
     """`value`, or InvalidArgumentError with `message`: eagerly and in any graph but XLA's."""
     check = tf.debugging.Assert(condition, [message])
     with tf.control_dependencies([check] if check is not None else []):
@@ -134,7 +131,7 @@ class ImageModel(keras.Model):
             raise InputError(f"{self.name} is conditional: give it labels")
         labels = tf.cast(labels, tf.int32)
         in_range = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
-        labels = _provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
+        labels = provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
         return tf.one_hot(labels, self.num_classes)
 
     def refuse_labels(self, labels) -> None:
@@ -167,12 +164,12 @@ class ImageModel(keras.Model):
             def sample(labels, seed):
                 return {"images": self.sample(tf.shape(labels)[0], labels, seed)}
 
-            return sample, [_LABELS, _SEED]
+            return sample, [LABELS, SEED]
 
         def sample(num_samples, seed):
             return {"images": self.sample(num_samples, seed=seed)}
 
-        return sample, [_COUNT, _SEED]
+        return sample, [NUM_SAMPLES, SEED]
 
     def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -246,154 +243,6 @@ class LikelihoodModel(ImageModel):
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """The same quantities on a batch that is not learnt from."""
         return self._track(self.losses(*self._unpack(data), training=False))
-
-
-class LatentVariableModel(LikelihoodModel):
-    """p(x, z) = p(x|z) p(z) with an approximate posterior q(z|x).
-
-    A model of this family has `latent_dim` and defines `p_z`, `q_z_given_x` and `p_x_given_z`.
-    """
-
-    latent_dim: int
-
-    def p_z(self) -> tfd.Distribution:
-        """The prior, of event shape [latent_dim]."""
-        raise NotImplementedError
-
-    def q_z_given_x(self, images, training: bool = False) -> tfd.Distribution:
-        """The approximate posterior of images [B, H, W, C], of event shape [latent_dim]."""
-        raise NotImplementedError
-
-    def p_x_given_z(self, latents, training: bool = False) -> tfd.Distribution:
-        """The decoder's distribution over images for latents [B, latent_dim]."""
-        raise NotImplementedError
-
-    def draw(self, distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
-        """One reparameterized draw of a diagonal Gaussian: loc + scale * noise, [B, latent_dim]."""
-        loc = distribution.mean()
-        return loc + distribution.stddev() * standard_normal(tf.shape(loc), seed)
-
-    def encode(self, images) -> tfd.Distribution:
-        """q(z|x) of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
-        return self.q_z_given_x(in_unit_range(images))
-
-    def decode(self, latents) -> tfd.Distribution:
-        """p(x|z) of latents [N, latent_dim]."""
-        return self.p_x_given_z(latents)
-
-    def generate(self, latents, labels=None) -> tf.Tensor:
-        """The decoder's mean of latents [N, latent_dim]: images [N, H, W, C] in [0, 1]."""
-        return tf.clip_by_value(self.decode(latents).mean(), 0.0, 1.0)
-
-    def call(self, images, training=False) -> tf.Tensor:
-        """Reconstructions of images [N, H, W, C] from their posterior means."""
-        return self.generate(self.q_z_given_x(in_unit_range(images), training).mean())
-
-    def reconstruct(self, images, observation: str = "mean", seed=None) -> tf.Tensor:
-        """Images decoded from the posterior means of images [N, H, W, C].
-
-        Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
-          observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
-          seed: of that draw.
-        """
-        return self._observe(self.encode(images).mean(), observation, stateless_seed(seed))
-
-    def sample(self, num_samples, labels=None, seed=None, observation: str = "mean") -> tf.Tensor:
-        """Images [num_samples, H, W, C] in [0, 1] of latents drawn from the prior.
-
-        Args:
-          num_samples: how many.
-          labels: none, unless the model is conditional.
-          seed: an integer; the same one gives the same images.
-          observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
-        """
-        seed = stateless_seed(seed)
-        self.labels_for(num_samples, labels, seed)
-        latents = self.draw_prior(num_samples, seed)
-        return self._observe(
-            latents, observation, tf.random.experimental.stateless_fold_in(seed, 2)
-        )
-
-    def draw_prior(self, num_samples, seed) -> tf.Tensor:
-        """Latents z ~ p(z), [num_samples, latent_dim]."""
-        return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
-
-    def _observe(self, latents, observation, seed):
-        if observation == "mean":
-            return self.generate(latents)
-        if observation == "sample":
-            return tf.clip_by_value(self.decode(latents).sample(seed=seed), 0.0, 1.0)
-        raise InputError(f"observation must be mean or sample, not {observation!r}")
-
-    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """A lower bound on log p(x): the K-sample importance-weighted bound, nats an image [N].
-
-        In expectation over the seed it is the ELBO for K = 1, grows with K = `num_samples` and
-        tends to log p(x) (Burda et al. 2016, eq. 8). Memory does not grow with K.
-
-        Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
-          labels: none: the model is unconditional.
-          num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
-          seed: an integer; the same one gives the same numbers.
-
-        Raises:
-          InputError: there are labels.
-          tf.errors.InvalidArgumentError: `num_samples` is below 1.
-        """
-        self.refuse_labels(labels)
-        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        return self._importance_bound(in_unit_range(images), num_samples, stateless_seed(seed))
-
-    @tf.function(reduce_retracing=True)
-    def _importance_bound(self, images, num_samples, seed):
-        num_samples = _provided(num_samples > 0, "num_samples must be at least 1", num_samples)
-        q, p_z = self.q_z_given_x(images), self.p_z()
-
-        def add(k, total):
-            z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))
-            # log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x)
-            log_w = self.p_x_given_z(z).log_prob(images) + p_z.log_prob(z) - q.log_prob(z)
-            return k + 1, tfp.math.log_add_exp(total, log_w)
-
-        start = tf.fill(tf.shape(images)[:1], -float("inf"))
-        _, total = tf.while_loop(lambda k, _: k < num_samples, add, [0, start])
-        return total - tf.math.log(tf.cast(num_samples, tf.float32))
-
-    def bits_per_dim(self, nats) -> tf.Tensor:
-        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
-
-    def kl_per_dim(self, images) -> tf.Tensor:
-        """KL(q(z_j|x) || p(z_j)) of each latent dimension in nats, [N, latent_dim]."""
-        q = self.encode(images)
-        return bounds.kl(tfd.Normal(q.mean(), q.stddev()), tfd.Normal(0.0, 1.0))
-
-    def endpoints(self) -> dict[str, Endpoint]:
-        """`sample`, `encode`, `decode`, `reconstruct` and `log_prob`."""
-        latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
-
-        def encode(images):
-            q = self.encode(images)
-            return {"loc": q.mean(), "scale": q.stddev()}
-
-        def decode(latents):
-            return {"images": self.generate(latents)}
-
-        def reconstruct(images):
-            return {"images": self.reconstruct(images)}
-
-        def log_prob(images, num_samples, seed):
-            return {"log_prob": self.log_prob(images, None, num_samples, seed)}
-
-        return {
-            "sample": self._sample_endpoint(),
-            "encode": (encode, [self.images_spec]),
-            "decode": (decode, [latents]),
-            "reconstruct": (reconstruct, [self.images_spec]),
-            "log_prob": (log_prob, [self.images_spec, _COUNT, _SEED]),
-        }
 
 
 class AdversarialModel(ImageModel):
@@ -511,7 +360,7 @@ class AdversarialModel(ImageModel):
         def discriminate(images, labels=None):
             return {"logits": self.discriminate(images, labels)}
 
-        also = [_LABELS] if self.conditional else []
+        also = [LABELS] if self.conditional else []
         return {
             "sample": self._sample_endpoint(),
             "generate": (generate, [latents, *also]),

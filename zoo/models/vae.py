@@ -19,8 +19,8 @@ import keras
 import tensorflow as tf
 
 from zoo.core import bounds, distributions, networks
-from zoo.core.base import LatentVariableModel
 from zoo.core.config import field
+from zoo.core.latent_variable import LatentVariableModel
 
 tfd = tfp.distributions
 
