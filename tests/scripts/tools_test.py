@@ -210,13 +210,6 @@ def test_accuracy_is_the_share_of_hits(models, fashion_mnist):
     assert figures["accuracy"]["mean"] == pytest.approx((p.argmax(1) == split.labels).mean())
 
 
-def test_the_error_of_a_mean():
-    values = np.random.default_rng(0).normal(3, 2, 10_000)
-    measured = metrics.mean_and_error(values)
-    assert measured["standard_error"] == pytest.approx(2 / 100, rel=0.05)
-    assert abs(measured["mean"] - 3) < 4 * measured["standard_error"]
-
-
 def test_tensorboard_is_given_what_it_shows(workdirs):
     board = EventAccumulator(str(workdirs / "vae" / "logs" / "train"), {"images": 0, "tensors": 0})
     board.Reload()

@@ -9,15 +9,9 @@ import tensorflow as tf
 
 from zoo.data import Split, pipeline
 from zoo.errors import InputError
+from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
-
-
-def mean_and_error(values: np.ndarray) -> dict[str, float]:
-    """The mean of independent values, and its standard error."""
-    values = np.asarray(values, np.float64)
-    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
-    return {"mean": float(values.mean()), "standard_error": float(error)}
 
 
 def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:

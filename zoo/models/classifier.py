@@ -37,7 +37,7 @@ class Classifier(LikelihoodModel):
         if min(self.image_shape[:2]) < 4:
             raise InputError("the classifier halves its images twice: they need sides of 4 pixels")
         width, dropout = self.config.width, self.config.dropout
-        self.network = keras.Sequential(
+        self.features_network = keras.Sequential(
             [
                 keras.Input(self.image_shape),
                 layers.Conv2D(width, 3, padding="same", activation="relu"),
@@ -46,17 +46,28 @@ class Classifier(LikelihoodModel):
                 layers.MaxPooling2D(),
                 layers.Dropout(dropout),
                 layers.Flatten(),
-                layers.Dense(8 * width, activation="relu", name="features"),
-                layers.Dropout(dropout),
-                layers.Dense(self.num_classes, dtype="float32", name="logits"),
+                layers.Dense(8 * width, activation="relu"),
             ],
-            name="network",
+            name="features",
+        )
+        self.head = keras.Sequential(
+            [
+                keras.Input((8 * width,)),
+                layers.Dropout(dropout),
+                layers.Dense(self.num_classes, dtype="float32"),
+            ],
+            name="head",
         )
         self.build()
 
     def call(self, images, training=False) -> tf.Tensor:
         """Logits [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
-        return self.network(in_unit_range(images), training=training)
+        features = self.features_network(in_unit_range(images), training=training)
+        return self.head(features, training=training)
+
+    def features(self, images) -> tf.Tensor:
+        """The penultimate layer's view of images [N, H, W, C]: float32 [N, 8 width]."""
+        return tf.cast(self.features_network(in_unit_range(images)), tf.float32)
 
     def classify(self, images) -> tf.Tensor:
         """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""

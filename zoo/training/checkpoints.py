@@ -5,7 +5,6 @@ state of every random seed (which no Keras format saves) and the running means. 
 archive, so each array carries a checksum, and reading it executes nothing.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.core.arrays import digest
 from zoo.errors import InputError
 
 _NAME = "step_{:09d}.npz"
@@ -49,15 +49,6 @@ def state(model) -> dict[str, Any]:
 
 def _is_seed(variable) -> bool:
     return variable.path.endswith("seed_generator_state")
-
-
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names, types and values."""
-    h = hashlib.sha256()
-    for name, a in sorted(arrays.items()):
-        h.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
-        h.update(np.ascontiguousarray(a).tobytes())
-    return h.hexdigest()
 
 
 def write_atomically(path: pathlib.Path, write) -> None:

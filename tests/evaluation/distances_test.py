@@ -1,0 +1,155 @@
+"""Distances of two sets of features against closed forms, oracles and what must hold of them."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from sklearn.neighbors import NearestNeighbors
+
+from zoo.errors import InputError
+from zoo.evaluation import distances
+
+
+def normal(n, d=6, seed=0, shift=0.0, scale=1.0):
+    return np.random.default_rng(seed).normal(shift, scale, (n, d))
+
+
+def test_fid_of_a_known_pair():
+    real, fake = np.ones((100, 2)), 9 * np.ones((100, 2))
+    real[:50, 0], fake[50:, 0] = 2, 2
+    # means differ by (4, 8); covariances are diag(25/99, 0) and diag(49 * 25/99, 0)
+    assert distances.fid(real, fake) == pytest.approx(89.0909, abs=1e-4)
+
+
+def test_frechet_distance_of_commuting_gaussians():
+    a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 1.0, 0.25])
+    p = distances.Gaussian(np.zeros(3), np.diag(a))
+    q = distances.Gaussian(np.array([1.0, -2.0, 3.0]), np.diag(b))
+    assert distances.frechet(p, q) == pytest.approx(
+        14 + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum(), rel=1e-12
+    )
+
+
+def test_frechet_distance_against_scipys_matrix_root():
+    real, fake = normal(400), normal(300, seed=1) @ np.diag([1, 2, 0.5, 1, 3, 1]) + 0.3
+    p, q = distances.gaussian(real), distances.gaussian(fake)
+    root = scipy.linalg.sqrtm(p.covariance @ q.covariance).real
+    expected = ((p.mean - q.mean) ** 2).sum()
+    expected += np.trace(p.covariance + q.covariance - 2 * root)
+    assert distances.frechet(p, q) == pytest.approx(expected, rel=1e-9)
+    assert distances.frechet(q, p) == pytest.approx(expected, rel=1e-9)
+    assert distances.fid(real, real) == pytest.approx(0, abs=1e-9)
+    turn = np.linalg.qr(normal(6, seed=2))[0]
+    assert distances.fid(real @ turn, fake @ turn) == pytest.approx(expected, rel=1e-9)
+    assert distances.fid(real[::-1], fake) == pytest.approx(expected, rel=1e-9)
+
+
+def test_kernel_distance_is_unbiased_and_finds_a_difference():
+    x, y = normal(40, 3), normal(50, 3, seed=1, shift=1.0)
+    k = lambda a, b: (a @ b / 3 + 1) ** 3  # noqa: E731
+    within_x = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
+    within_y = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
+    across = np.mean([k(a, b) for a in x for b in y])
+    expected = within_x + within_y - 2 * across
+    assert distances.kernel_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    same = [distances.kernel_distance(normal(50, 3, i), normal(50, 3, i + 500)) for i in range(300)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
+
+
+def test_kid_draws_its_subsets_by_the_seed():
+    x, y = normal(300), normal(300, seed=1, shift=0.5)
+    values = distances.kid(x, y, subsets=20, size=100)
+    np.testing.assert_array_equal(values, distances.kid(x, y, subsets=20, size=100))
+    whole = distances.kernel_distance(x, y)
+    assert abs(values.mean() - whole) < 4 * values.std() / np.sqrt(20)
+    with pytest.raises(InputError, match="300 images are too few: at least 400"):
+        distances.kid(x, y, size=400)
+
+
+def softmax(logits):
+    e = np.exp(np.asarray(logits, float) - np.max(logits, -1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_inception_score_of_known_rows():
+    rows = softmax([[1, 2] * 500 + [4], [4, 5] * 500 + [6]])
+    assert distances.inception_score(rows) == pytest.approx(1.00081, abs=1e-5)
+    assert distances.inception_score(np.eye(7)) == pytest.approx(7)
+    assert distances.inception_score(np.full((5, 7), 1 / 7)) == pytest.approx(1)
+    with pytest.raises(InputError, match="each row sums to 1"):
+        distances.inception_score(np.ones((3, 4)))
+
+
+def brute_force(real, fake, k):
+    """The four numbers by scikit-learn's neighbours, as their papers define them."""
+
+    def balls(x):
+        return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, k]
+
+    d = np.sqrt(((real[:, None] - fake[None]) ** 2).sum(-1))
+    real_balls, fake_balls = balls(real), balls(fake)
+    return (
+        (d <= real_balls[:, None]).any(0).mean(),
+        (d <= fake_balls[None]).any(1).mean(),
+        (d <= real_balls[:, None]).sum(0).mean() / k,
+        (d.min(1) <= real_balls).mean(),
+    )
+
+
+@pytest.mark.parametrize("chunk", [37, 1000])
+def test_manifold_against_brute_force(chunk, monkeypatch):
+    monkeypatch.setattr(distances, "_CHUNK", chunk)
+    real, fake = normal(120, 4), normal(90, 4, seed=1, shift=0.7, scale=0.8)
+    got = distances.manifold(real, fake, k=3)
+    means = [getattr(got, n).mean() for n in ("precision", "recall", "density", "coverage")]
+    np.testing.assert_allclose(means, brute_force(real, fake, 3), rtol=1e-12)
+
+
+def test_manifold_of_one_distribution_and_of_collapsed_ones():
+    real, same = normal(1000), normal(1000, seed=1)
+    m = distances.manifold(real, same)
+    # the expected coverage of equal distributions is 1 - 1/2^k for many samples (Naeem, eq. 11)
+    assert m.coverage.mean() == pytest.approx(1 - 2**-5, abs=0.02)
+    assert m.density.mean() == pytest.approx(1, abs=0.1)
+    two_modes = np.concatenate([normal(500), normal(500, seed=2, shift=20)])
+    one_mode = normal(1000, seed=3)
+    collapsed = distances.manifold(two_modes, one_mode)
+    assert collapsed.precision.mean() > 0.9 and collapsed.recall.mean() < 0.55
+    reverse = distances.manifold(one_mode, two_modes)
+    assert reverse.precision.mean() < 0.55 and reverse.recall.mean() > 0.9
+
+
+@pytest.mark.parametrize("what", ["noise", "dropped modes"])
+def test_distances_grow_with_the_damage(what):
+    modes = np.repeat(np.arange(4) * 5.0, 150)[:, None]
+    real = normal(600) + modes
+    found = []
+    for damage in range(4):
+        other = normal(600, seed=1) + modes
+        if what == "noise":
+            other += normal(600, seed=2, scale=0.7 * damage)
+        else:
+            other = other[: 600 - 150 * damage]
+        found.append((distances.fid(real, other), distances.kernel_distance(real, other)))
+    assert (np.diff(np.array(found), axis=0) > 0).all()
+
+
+def test_nearest_neighbours():
+    queries, among = normal(20, 3), normal(50, 3, seed=1)
+    distance, index = NearestNeighbors(n_neighbors=1).fit(among).kneighbors(queries)
+    got_index, got_distance = distances.nearest(queries, among)
+    np.testing.assert_array_equal(got_index, index[:, 0])
+    np.testing.assert_allclose(got_distance, distance[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.full((10, 2), np.nan), "NaN or infinite"),
+        (np.zeros((10, 2, 2)), r"not of shape \[10, 2, 2\]"),
+        (np.zeros((1, 2)), "1 images are too few"),
+        (np.zeros((6, 6)), "too few for the covariance of 6 features"),
+    ],
+)
+def test_bad_features_are_one_clear_line(features, message):
+    with pytest.raises(InputError, match=message):
+        distances.gaussian(features)

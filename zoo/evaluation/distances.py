@@ -1,0 +1,193 @@
+"""How far two sets of images are apart, from their features: pure functions of arrays.
+
+Features are [N, D] arrays of any network (`zoo/evaluation/features.py`); a number means nothing
+without the name of that network, N on each side and the floor: the same number for two sets of
+real images.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from zoo.errors import InputError
+
+NEIGHBOURS = 5  # k of precision, recall, density and coverage
+_CHUNK = 1000  # rows of a distance matrix at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """Mean [D] and unbiased covariance [D, D] of features: divided by N - 1."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def checked(features: np.ndarray, least: int = 2) -> np.ndarray:
+    """Features as float64 [N, D].
+
+    Raises:
+      InputError: not [N, D], fewer than `least` rows, or NaN or infinite values.
+    """
+    features = np.asarray(features, np.float64)
+    if features.ndim != 2:
+        raise InputError(f"features are [N, D], not of shape {list(features.shape)}")
+    if len(features) < least:
+        raise InputError(f"{len(features)} images are too few: at least {least} are needed")
+    if not np.isfinite(features).all():
+        raise InputError("features hold NaN or infinite values")
+    return features
+
+
+def gaussian(features: np.ndarray) -> Gaussian:
+    """The Gaussian that is fitted to features [N, D].
+
+    Raises:
+      InputError: as `checked`; N must exceed D, else the covariance is singular by construction.
+    """
+    features = checked(features)
+    if len(features) <= features.shape[1]:
+        raise InputError(
+            f"{len(features)} images are too few for the covariance of {features.shape[1]} features"
+        )
+    return Gaussian(features.mean(0), np.cov(features, rowvar=False, ddof=1))
+
+
+def frechet(p: Gaussian, q: Gaussian) -> float:
+    """The squared Frechet distance of two Gaussians (Heusel et al. 2017, eq. 6).
+
+    |m_p - m_q|^2 + tr(C_p + C_q - 2 (C_p^1/2 C_q C_p^1/2)^1/2), in the features' units squared.
+    The symmetric root has the eigenvalues of (C_p C_q)^1/2, and stays real.
+    """
+    values, vectors = np.linalg.eigh(p.covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    cross = np.linalg.eigvalsh(root @ q.covariance @ root)
+    trace = np.trace(p.covariance) + np.trace(q.covariance)
+    trace -= 2 * np.sqrt(np.maximum(cross, 0)).sum()
+    return float(max(((p.mean - q.mean) ** 2).sum() + trace, 0.0))
+
+
+def fid(real: np.ndarray, fake: np.ndarray) -> float:
+    """The Frechet distance of Gaussians fitted to features [N, D] and [M, D]."""
+    return frechet(gaussian(real), gaussian(fake))
+
+
+def kernel_distance(real: np.ndarray, fake: np.ndarray) -> float:
+    """The unbiased squared MMD with the kernel (x.y / D + 1)^3 (Binkowski et al. 2018, eq. 4).
+
+    It has no bias in N and may fall below zero for sets of one distribution.
+    """
+    real, fake = checked(real), checked(fake)
+    n, m, d = len(real), len(fake), real.shape[1]
+
+    def kernel(x, y):
+        return (x @ y.T / d + 1) ** 3
+
+    k_xx, k_yy = kernel(real, real), kernel(fake, fake)
+    within = (k_xx.sum() - np.trace(k_xx)) / (n * (n - 1))
+    within += (k_yy.sum() - np.trace(k_yy)) / (m * (m - 1))
+    return float(within - 2 * kernel(real, fake).mean())
+
+
+def kid(
+    real: np.ndarray, fake: np.ndarray, subsets: int = 50, size: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """The kernel distance of random subsets: [subsets] values, to take mean and error of.
+
+    Raises:
+      InputError: as `checked`; a set smaller than a subset.
+    """
+    real, fake = checked(real, size), checked(fake, size)
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [
+            kernel_distance(
+                real[rng.choice(len(real), size, replace=False)],
+                fake[rng.choice(len(fake), size, replace=False)],
+            )
+            for _ in range(subsets)
+        ]
+    )
+
+
+def inception_score(probabilities: np.ndarray) -> float:
+    """exp(E_x[KL(p(y|x) || p(y))]) of a classifier's p(y|x), [N, K] (Salimans et al. 2016).
+
+    Between 1 and K: sure about each image, and of many classes over all.
+    """
+    p = checked(probabilities, 1)
+    if (p < 0).any() or not np.allclose(p.sum(1), 1, atol=1e-3):
+        raise InputError("probabilities [N, K] are at least 0 and each row sums to 1")
+    marginal = p.mean(0, keepdims=True)
+    terms = np.where(p > 0, p * (np.log(np.maximum(p, 1e-300)) - np.log(marginal + 1e-300)), 0)
+    return float(np.exp(terms.sum(1).mean()))
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """|x_i - y_j|^2 of [N, D] and [M, D]: [N, M]."""
+    squares = (x**2).sum(1)[:, None] + (y**2).sum(1)[None] - 2 * x @ y.T
+    return np.maximum(squares, 0)
+
+
+def radii(features: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
+    """Squared distance of each image to its k-th neighbour in its own set, [N]."""
+    found = []
+    for i in range(0, len(features), _CHUNK):
+        squares = squared_distances(features[i : i + _CHUNK], features)
+        # the nearest is the image itself, at 0 but for rounding
+        squares[np.arange(len(squares)), i + np.arange(len(squares))] = 0
+        found.append(np.partition(squares, k, axis=1)[:, k])
+    return np.concatenate(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifold:
+    """Per image values whose means are the four numbers of that name.
+
+    Attributes:
+      precision: [M], whether a fake image lies in the ball of some real one (the ball reaches to
+        that one's k-th neighbour): Kynkaanniemi et al. 2019.
+      recall: [N], whether a real image lies in the ball of some fake one.
+      density: [M], the number of real balls that hold a fake image, over k: Naeem et al. 2020.
+      coverage: [N], whether the ball of a real image holds a fake one.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    density: np.ndarray
+    coverage: np.ndarray
+
+
+def manifold(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> Manifold:
+    """Precision, recall, density and coverage of features [N, D] and [M, D].
+
+    Raises:
+      InputError: as `checked`; more than k images are needed on each side.
+    """
+    real, fake = checked(real, k + 1), checked(fake, k + 1)
+    centre = real.mean(0)  # distances of float32 lose less near the origin
+    real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
+    real_radii, fake_radii = radii(real, k), radii(fake, k)
+    holding, recalled, nearest = [], np.zeros(len(real), bool), np.full(len(real), np.inf)
+    for i in range(0, len(fake), _CHUNK):
+        squares = squared_distances(fake[i : i + _CHUNK], real)  # [chunk, N]
+        holding.append((squares <= real_radii).sum(1))
+        recalled |= (squares <= fake_radii[i : i + _CHUNK, None]).any(0)
+        nearest = np.minimum(nearest, squares.min(0))
+    holding = np.concatenate(holding)
+    return Manifold(
+        precision=(holding > 0).astype(float),
+        recall=recalled.astype(float),
+        density=holding / k,
+        coverage=(nearest <= real_radii).astype(float),
+    )
+
+
+def nearest(queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each of [N, D] the index of the nearest of [M, D], and the distance to it: [N] each."""
+    index, distance = [], []
+    for i in range(0, len(queries), _CHUNK):
+        squares = squared_distances(queries[i : i + _CHUNK], among)
+        index.append(squares.argmin(1))
+        distance.append(np.sqrt(squares.min(1)))
+    return np.concatenate(index), np.concatenate(distance)

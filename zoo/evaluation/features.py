@@ -1,0 +1,90 @@
+"""Feature nets: images -> features [N, D], with the name, digest and resize of the protocol."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from zoo.core.arrays import digest
+from zoo.errors import InputError
+
+_BATCH = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureNet:
+    """A network that sees images as vectors; any function will do.
+
+    Attributes:
+      name: what the record calls it.
+      sha256: of its weights.
+      resize: what happens to images before they are seen.
+      image_shape: (H, W, C) of the images that it takes.
+      features: images, float32 [B, H, W, C] in [0, 1] -> float32 [B, D].
+      probabilities: images -> p(y|x), float32 [B, K]; None where it does not classify.
+    """
+
+    name: str
+    sha256: str
+    resize: str
+    image_shape: tuple[int, int, int]
+    features: Callable[[np.ndarray], np.ndarray]
+    probabilities: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def of(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Features [N, D] of all images; memory grows with N by them only.
+
+        Raises:
+          InputError: images of another shape, or outside [0, 1].
+        """
+        return np.concatenate([self.features(self._checked(x)) for x in batches])
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images = np.asarray(images)
+        if images.dtype == np.uint8:
+            images = images / np.float32(255)
+        if images.shape[1:] != self.image_shape:
+            raise InputError(
+                f"{self.name} sees images of shape {self.image_shape}, not {images.shape[1:]}"
+            )
+        if not (images.min() >= 0 and images.max() <= 1):
+            raise InputError("images must be numbers in [0, 1], or uint8")
+        return images
+
+
+def of_classifier(classifier, name: str) -> FeatureNet:
+    """The penultimate layer of a classifier of the zoo.
+
+    Args:
+      classifier: has `features` and `classify`.
+      name: of its weights, for the record.
+    """
+    if not hasattr(classifier, "features"):
+        raise InputError(f"{classifier.name} is no classifier: it gives no features")
+    weights = {f"{i:04d}": np.asarray(w) for i, w in enumerate(classifier.weights)}
+    return FeatureNet(
+        name=f"{name}, layer 'features'",
+        sha256=digest(weights),
+        resize="none",
+        image_shape=classifier.image_shape,
+        features=lambda x: np.asarray(classifier.features(x)),
+        probabilities=lambda x: np.asarray(classifier.classify(x)),
+    )
+
+
+def batches(images: np.ndarray) -> Iterable[np.ndarray]:
+    """A set of images, some hundreds at a time."""
+    for i in range(0, len(images), _BATCH):
+        yield images[i : i + _BATCH]
+
+
+def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
+    """Samples of a model, some hundreds at a time: the same for the same seed.
+
+    Yields:
+      float32 [B, H, W, C] in [0, 1].
+    """
+    for i in range(0, num, _BATCH):
+        count = min(_BATCH, num - i)
+        part = None if labels is None else labels[i : i + count]
+        yield np.asarray(model.sample(count, part, seed=seed + i // _BATCH))

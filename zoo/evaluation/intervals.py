@@ -1,0 +1,27 @@
+"""How sure a number is."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+
+def mean_and_error(values: np.ndarray) -> dict[str, float]:
+    """The mean of independent values, and its standard error."""
+    values = np.asarray(values, np.float64)
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return {"mean": float(values.mean()), "standard_error": float(error)}
+
+
+def bootstrap_error(
+    statistic: Callable[..., float], *sets: np.ndarray, repeats: int = 50, seed: int = 0
+) -> float:
+    """The standard error of `statistic(*sets)`, each set drawn anew with replacement.
+
+    Only the spread is used: resampling biases a distance itself upwards.
+    """
+    rng = np.random.default_rng(seed)
+    values = [
+        statistic(*(x[rng.integers(len(x), size=len(x))] for x in sets)) for _ in range(repeats)
+    ]
+    return float(np.std(values, ddof=1))

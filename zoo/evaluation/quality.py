@@ -1,0 +1,48 @@
+"""The sample metrics of one protocol: two sets of features -> numbers with their intervals."""
+
+from typing import Any
+
+import numpy as np
+
+from zoo.evaluation import distances
+from zoo.evaluation.intervals import bootstrap_error, mean_and_error
+
+KID_SUBSETS, KID_SIZE = 50, 1000
+BOOTSTRAPS = 20
+
+
+def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """FID, KID, precision, recall, density and coverage of features [N, D] and [M, D].
+
+    Each comes as its mean and standard error: of FID by the bootstrap over both sets; of KID over
+    the random subsets; of the others over images, as if the balls were given.
+
+    Raises:
+      InputError: too few images, or features that are not finite.
+    """
+    size = min(KID_SIZE, len(real), len(fake))
+    found = distances.manifold(real, fake)
+    return {
+        "fid": {
+            "mean": distances.fid(real, fake),
+            "standard_error": bootstrap_error(
+                distances.fid, real, fake, repeats=BOOTSTRAPS, seed=seed
+            ),
+        },
+        "kid": mean_and_error(distances.kid(real, fake, KID_SUBSETS, size, seed)),
+        **{
+            name: mean_and_error(getattr(found, name))
+            for name in ("precision", "recall", "density", "coverage")
+        },
+    }
+
+
+def protocol(seed: int) -> dict[str, Any]:
+    """What the numbers of `compare` depend on beside the features, for the record."""
+    return {
+        "covariance": "unbiased, divided by N - 1",
+        "fid_error": f"{BOOTSTRAPS} bootstraps of both sides",
+        "kid": f"{KID_SUBSETS} subsets of at most {KID_SIZE}, kernel (x.y/D + 1)^3",
+        "neighbours": distances.NEIGHBOURS,
+        "seed": seed,
+    }
