@@ -16,9 +16,11 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it 
 _NUM_SAMPLES = flags.DEFINE_integer(
     "num_samples", 100, "K, the draws an image of the importance-weighted bound.", lower_bound=1
 )
-_NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "First images only; 0: all.", lower_bound=0)
+_NUM_IMAGES = flags.DEFINE_integer(
+    "num_images", 10_000, "Samples, and first images of a split, at most.", lower_bound=1
+)
 _CLASSIFIER = flags.DEFINE_string(
-    "classifier", "", "Workdir of a classifier that judges the classes of a conditional model."
+    "classifier", "", "Workdir of a classifier that sees the samples: the feature net."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string("out", "", "The record; default WORKDIR/evaluation.json.")
@@ -30,23 +32,27 @@ def main(argv: list[str]) -> None:
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder to write to")
 
-    import json
-
     import zoo
-    from zoo.evaluation import metrics
+    from zoo.evaluation import features, metrics, quality
     from zoo.training import checkpoints, run, setup
 
     model = zoo.load(_WORKDIR.value)
     settings = setup.read_config(_WORKDIR.value)
-    classifier = zoo.load(_CLASSIFIER.value) if _CLASSIFIER.value else None
+    net = None
+    if _CLASSIFIER.value:
+        net = features.of_classifier(zoo.load(_CLASSIFIER.value), f"classifier {_CLASSIFIER.value}")
     figures = metrics.evaluate(
         model,
-        lambda: setup.split_of(_WORKDIR.value, _SPLIT.value, _DATA_DIR.value, _SEED.value),
-        num_images=_NUM_IMAGES.value or None,
+        lambda name: setup.split_of(_WORKDIR.value, name, _DATA_DIR.value, _SEED.value),
+        held_out=_SPLIT.value,
+        num_images=_NUM_IMAGES.value,
         num_samples=_NUM_SAMPLES.value,
-        classifier=classifier,
+        net=net,
         seed=_SEED.value,
     )
+    protocol = quality.protocol(_SEED.value)
+    if net is not None:
+        protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
         "model": settings["model"],
         "config": settings["config"],
@@ -55,12 +61,12 @@ def main(argv: list[str]) -> None:
         "split": _SPLIT.value,
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
-        "classifier": _CLASSIFIER.value or None,
+        "sample_metrics": protocol if net is not None else None,
         "versions": run.versions(),
         "figures": figures,
     }
     checkpoints.write_json(out, record)
-    print(json.dumps(figures, indent=2))
+    print(metrics.table(figures))
     print(f"record: {out}")
 
 

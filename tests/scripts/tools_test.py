@@ -1,5 +1,6 @@
 """The scripts on a trained model, from end to end, and its SavedModel by TensorFlow alone."""
 
+import functools
 import json
 import os
 import pathlib
@@ -12,8 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from zoo import data
-from zoo.evaluation import drawing, metrics
+from zoo.evaluation import drawing, features, metrics
 
 TINY = ("--batch_size=64", "--epochs=1")
 MODELS = {
@@ -165,49 +165,64 @@ def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
     code, _, err = run("evaluate", f"--workdir={workdirs / 'vae'}", "--num_samples=20")
     assert code == 0, err
     record = json.loads((workdirs / "vae" / "evaluation.json").read_text())
-    assert record["split"] == "test" and record["figures"]["num_images"] == 100
+    assert record["split"] == "test" and record["figures"]["likelihood"]["num_images"] == 100
     assert {"seed", "dataset_digest", "versions", "binarization"} <= set(record)
-    figures = record["figures"]
+    figures = record["figures"]["likelihood"]
     assert figures["iwae_bound_nats"]["mean"] > figures["elbo_nats"]["mean"]
 
 
-def evaluate(model, split, **changes):
-    settings = {"num_images": None, "num_samples": 1, "classifier": None, "seed": 0, **changes}
-    return metrics.evaluate(model, lambda: split, **settings)
-
-
-def test_class_fidelity_of_a_perfect_and_of_a_blind_judge(models, fashion_mnist):
-    class Perfect:
-        """Sees the class that was asked for, because it knows the order in which it is asked."""
-
-        name, image_shape, num_classes, seen = "perfect", (28, 28, 1), 10, 0
-
-        def classify(self, images):
-            labels = (self.seen + np.arange(len(images))) % 10
-            self.seen += len(images)
-            return np.eye(10)[labels]
-
-    class Blind(Perfect):
-        def classify(self, images):
-            return np.eye(10)[np.zeros(len(images), int)]
-
-    perfect = evaluate(models["cgan"], None, classifier=Perfect(), num_images=700)
-    assert perfect["class_fidelity"]["mean"] == 1 and perfect["num_images"] == 700
-    blind = evaluate(models["cgan"], None, classifier=Blind(), num_images=700)
+def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
+    labels = np.arange(700) % 10
+    perfect = metrics.class_fidelity(np.eye(10)[labels], labels)
+    assert perfect["class_fidelity"]["mean"] == 1
+    blind = metrics.class_fidelity(np.eye(10)[np.zeros(700, int)], labels)
     assert blind["class_fidelity_per_class"] == [1.0] + [0.0] * 9
-    with pytest.raises(zoo.InputError, match="a classifier cannot judge it"):
-        evaluate(models["vae"], None, classifier=Blind())
-    with pytest.raises(zoo.InputError, match="give --classifier"):
-        evaluate(models["cgan"], None)
+
+
+def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
+    class Copier:
+        """Draws training images of the classes asked for, and so is its own floor."""
+
+        name, image_shape, num_classes, conditional = "copier", (28, 28, 1), 10, True
+        images = {k: fashion_mnist.train.images[fashion_mnist.train.labels == k] for k in range(10)}
+
+        def sample(self, count, labels, seed):
+            rng = np.random.default_rng(seed)
+            return np.stack([self.images[y][rng.integers(len(self.images[y]))] for y in labels])
+
+    net = features.of_classifier(models["classifier"], "tiny")
+    split = functools.partial(getattr, fashion_mnist)
+    found = metrics.evaluate(Copier(), split, num_images=1000, net=net)["samples"]
+    model, floor = found["model"], found["floor"]
+    assert found["num_real"] == found["num_fake"] == 1000
+    for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score"):
+        error = np.hypot(model[name]["standard_error"], floor[name]["standard_error"])
+        assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
+    assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
+    assert "fid" in metrics.table({"samples": found})
+
+
+def test_what_cannot_be_measured(models, fashion_mnist):
+    net = features.of_classifier(models["classifier"], "tiny")
+    split = functools.partial(getattr, fashion_mnist)
+    with pytest.raises(zoo.InputError, match="nothing to measure without a --classifier"):
+        metrics.evaluate(models["cgan"], split)
     with pytest.raises(zoo.InputError, match="too few for 10 classes"):
-        evaluate(models["cgan"], None, classifier=Perfect(), num_images=9)
+        metrics.evaluate(models["cgan"], split, net=net, num_images=9)
+    with pytest.raises(zoo.InputError, match="is no classifier"):
+        features.of_classifier(models["vae"], "vae")
+    with pytest.raises(zoo.InputError, match="sees images of shape"):
+        net.see([np.zeros((2, 32, 32, 1), np.float32)])
+    with pytest.raises(zoo.InputError, match=r"numbers in \[0, 1\]"):
+        net.see([np.full((2, 28, 28, 1), 1.5, np.float32)])
 
 
 def test_accuracy_is_the_share_of_hits(models, fashion_mnist):
-    split = data.Split(fashion_mnist.test.images[:600], fashion_mnist.test.labels[:600])
-    figures = evaluate(models["classifier"], split)
-    p = models["classifier"].classify(split.images).numpy()
-    assert figures["accuracy"]["mean"] == pytest.approx((p.argmax(1) == split.labels).mean())
+    split = functools.partial(getattr, fashion_mnist)
+    figures = metrics.evaluate(models["classifier"], split, num_images=600)["classification"]
+    p = models["classifier"].classify(fashion_mnist.test.images[:600]).numpy()
+    hits = p.argmax(1) == fashion_mnist.test.labels[:600]
+    assert figures["accuracy"]["mean"] == pytest.approx(hits.mean())
 
 
 def test_tensorboard_is_given_what_it_shows(workdirs):

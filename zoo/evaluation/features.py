@@ -31,13 +31,26 @@ class FeatureNet:
     features: Callable[[np.ndarray], np.ndarray]
     probabilities: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def of(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Features [N, D] of all images; memory grows with N by them only.
+    def see(self, batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Features [N, D] and p(y|x) [N, K] of all images; only these grow with N.
 
         Raises:
           InputError: images of another shape, or outside [0, 1].
         """
-        return np.concatenate([self.features(self._checked(x)) for x in batches])
+        of, p = [], []
+        for images in batches:
+            images = self._checked(images)
+            of.append(self.features(images))
+            if self.probabilities is not None:
+                p.append(self.probabilities(images))
+        return np.concatenate(of), np.concatenate(p) if p else None
+
+    @property
+    def num_classes(self) -> int | None:
+        """K of `probabilities`; None where it does not classify."""
+        if self.probabilities is None:
+            return None
+        return self.probabilities(np.zeros((1, *self.image_shape), np.float32)).shape[1]
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         images = np.asarray(images)
@@ -87,4 +100,4 @@ def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]
-        yield np.asarray(model.sample(count, part, seed=seed + i // _BATCH))
+        yield np.asarray(model.sample(count, part, seed=[seed, i + 1]))

@@ -1,4 +1,4 @@
-"""Likelihood and accuracy of a model on images that it has not seen, with standard errors."""
+"""Every figure of a model: likelihood, accuracy and the quality of samples, with their errors."""
 
 import math
 from collections.abc import Callable
@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from zoo.data import Split, pipeline
 from zoo.errors import InputError
+from zoo.evaluation import features, quality
+from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
@@ -50,70 +52,115 @@ def accuracy(model, split: Split) -> dict:
     return {"num_images": len(hits), "accuracy": mean_and_error(hits)}
 
 
-def class_fidelity(model, classifier, num_images: int, seed: int) -> dict:
-    """How often a classifier sees in a sample the class that was asked for.
+def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
+    """How often a classifier sees in an image the class that was asked for.
 
     Args:
-      model: conditional.
-      classifier: of the same classes and image shape.
-      num_images: as many for each class as divide evenly, classes in turn.
-      seed: of the samples.
+      probabilities: the classifier's p(y|x), [N, K].
+      labels: asked for, int [N].
     """
-    labels = np.arange(num_images, dtype=np.int32) % model.num_classes
-    hits = []
-    for i in range(0, num_images, _BATCH):
-        y = labels[i : i + _BATCH]
-        images = model.sample(len(y), y, seed=tf.constant([seed, i + 1]))
-        hits.append(np.argmax(classifier.classify(images), -1) == y)
-    hits = np.concatenate(hits)
-    per_class = [float(hits[labels == k].mean()) for k in range(model.num_classes)]
-    return {
-        "num_images": num_images,
-        "class_fidelity": mean_and_error(hits),
-        "class_fidelity_per_class": per_class,
+    hits = np.argmax(probabilities, -1) == labels
+    per_class = [float(hits[labels == k].mean()) for k in range(probabilities.shape[1])]
+    return {"class_fidelity": mean_and_error(hits), "class_fidelity_per_class": per_class}
+
+
+def samples(model, net: FeatureNet, real: Split, train: Split, num_images: int, seed: int) -> dict:
+    """Samples of a model against test images, and the floor: as many training images against them.
+
+    Args:
+      model: has `sample`; a conditional one is asked for its classes in turn.
+      net: sees the images.
+      real: test images.
+      train: training images; the first `num_images` make the floor.
+      num_images: how many samples, and at most how many images of each split.
+      seed: of the samples and of the metrics' own draws.
+    """
+    labels = None
+    if model.conditional:
+        labels = np.arange(num_images, dtype=np.int32) % model.num_classes
+    real, train = _first(real, num_images), _first(train, num_images)
+    of_real, p_real = net.see(features.batches(real.images))
+    of_train, _ = net.see(features.batches(train.images))
+    of_fake, p_fake = net.see(features.samples(model, num_images, seed, labels))
+    result = {
+        "num_real": len(real),
+        "num_fake": num_images,
+        "model": quality.compare(of_real, of_fake, seed),
+        "floor": quality.compare(of_real, of_train, seed),
     }
+    if net.probabilities is not None:  # the floor of these two: real test images themselves
+        for name, p, y in (("model", p_fake, labels), ("floor", p_real, real.labels)):
+            result[name]["inception_score"] = quality.inception_score(p, seed)
+            if labels is not None:
+                result[name].update(class_fidelity(p, y))
+    if labels is not None:
+        for name, x, y in (("model", of_fake, labels), ("floor", of_train, train.labels)):
+            result[name]["fid_per_class"] = [
+                quality.fid_or_none(of_real[real.labels == k], x[y == k])
+                for k in range(model.num_classes)
+            ]
+    return result
 
 
 def evaluate(
     model,
-    split: Callable[[], Split],
+    split: Callable[[str], Split],
     *,
-    num_images: int | None,
-    num_samples: int,
-    classifier,
-    seed: int,
+    held_out: str = "test",
+    num_images: int = 10_000,
+    num_samples: int = 1,
+    net: FeatureNet | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Every figure that applies to a model.
 
     Args:
       model: trained.
-      split: gives the images to measure on, as the model sees them, when they are needed.
-      num_images: how many of them; None for all (10,000 samples, for class fidelity).
+      split: gives the images of a split by its name, as the model sees them, when needed.
+      held_out: the split to measure on, `validation` or `test`.
+      num_images: how many of its images at most, and how many samples.
       num_samples: K of the importance-weighted bound.
-      classifier: judges a conditional model's samples; may be None.
+      net: sees samples and images; None leaves the sample metrics out.
       seed: of all noise.
 
     Raises:
-      InputError: nothing here applies to the model.
+      InputError: nothing here applies to the model, or the net sees other images or classes.
     """
-    if classifier is not None:
-        if not model.conditional or not hasattr(model, "sample"):
-            raise InputError(f"{model.name} takes no labels: a classifier cannot judge it")
-        same = ("image_shape", "num_classes")
-        if not hasattr(classifier, "classify") or any(
-            getattr(classifier, name) != getattr(model, name) for name in same
-        ):
-            raise InputError(f"{classifier.name} does not classify the images of {model.name}")
-        if num_images is not None and num_images < model.num_classes:
-            raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
-        return class_fidelity(model, classifier, num_images or 10_000, seed)
-    if not hasattr(model, "log_prob") and not hasattr(model, "classify"):
-        raise InputError(
-            f"{model.name} has no likelihood and no accuracy to measure"
-            + ("; give --classifier=WORKDIR" if model.conditional else "")
-        )
-    whole = split()
-    part = Split(whole.images[:num_images], whole.labels[:num_images])
+    result = {}
     if hasattr(model, "classify"):
-        return accuracy(model, part)
-    return likelihood(model, part, num_samples, seed)
+        result["classification"] = accuracy(model, _first(split(held_out), num_images))
+    if hasattr(model, "log_prob"):
+        images = _first(split(held_out), num_images)
+        result["likelihood"] = likelihood(model, images, num_samples, seed)
+    if net is not None and hasattr(model, "sample"):
+        if net.image_shape != model.image_shape:
+            raise InputError(f"{net.name} does not see images like those of {model.name}")
+        if model.conditional and net.num_classes not in (None, model.num_classes):
+            raise InputError(f"{net.name} knows other classes than {model.name}")
+        if num_images < model.num_classes:
+            raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
+        result["samples"] = samples(model, net, split(held_out), split("train"), num_images, seed)
+    if not result:
+        raise InputError(f"{model.name} has nothing to measure without a --classifier")
+    return result
+
+
+def _first(split: Split, count: int) -> Split:
+    return Split(split.images[:count], split.labels[:count])
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text: a row each, with standard errors, and the floor where there is one."""
+    rows = [("", "", "floor")]
+    for name, part in figures.items():
+        own, floor = (part["model"], part["floor"]) if name == "samples" else (part, {})
+        for key, value in own.items():
+            if isinstance(value, dict):
+                rows.append((key, _cell(value), _cell(floor[key]) if key in floor else ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: dict[str, float]) -> str:
+    return f"{value['mean']:.4f} +- {value['standard_error']:.4f}"

@@ -20,7 +20,7 @@ def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]
     Raises:
       InputError: too few images, or features that are not finite.
     """
-    size = min(KID_SIZE, len(real), len(fake))
+    size = min(KID_SIZE, len(real) // 2, len(fake) // 2)  # subsets must differ to show an error
     found = distances.manifold(real, fake)
     return {
         "fid": {
@@ -37,12 +37,26 @@ def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]
     }
 
 
+def inception_score(probabilities: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """The score of p(y|x), [N, K], with its bootstrap error."""
+    score = distances.inception_score
+    error = bootstrap_error(score, probabilities, repeats=BOOTSTRAPS, seed=seed)
+    return {"mean": score(probabilities), "standard_error": error}
+
+
+def fid_or_none(real: np.ndarray, fake: np.ndarray) -> float | None:
+    """The FID, or None where a set is too small for a covariance."""
+    if min(len(real), len(fake)) <= real.shape[1]:
+        return None
+    return distances.fid(real, fake)
+
+
 def protocol(seed: int) -> dict[str, Any]:
     """What the numbers of `compare` depend on beside the features, for the record."""
     return {
         "covariance": "unbiased, divided by N - 1",
         "fid_error": f"{BOOTSTRAPS} bootstraps of both sides",
-        "kid": f"{KID_SUBSETS} subsets of at most {KID_SIZE}, kernel (x.y/D + 1)^3",
+        "kid": f"{KID_SUBSETS} subsets of {KID_SIZE} (half a smaller set), kernel (x.y/D + 1)^3",
         "neighbours": distances.NEIGHBOURS,
         "seed": seed,
     }
