@@ -5,9 +5,7 @@ was measured in the same run. Nothing else should run on the machine meanwhile.
 """
 
 import json
-import os
 import pathlib
-import platform
 import resource
 import statistics
 import subprocess
@@ -275,22 +273,6 @@ def serving(saved_model: str) -> dict:
     }
 
 
-def machine() -> dict:
-    """What it ran on."""
-    names = [
-        line.split(":")[1].strip()
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory, 1),
-        "system": platform.platform(),
-    }
-
-
 def main(argv: list[str]) -> None:
     """Measures all and writes the record."""
     out = pathlib.Path(_OUT.value)
@@ -300,13 +282,17 @@ def main(argv: list[str]) -> None:
         record = {"start_up": start_up(folder)}
         if _TRAINING.value:  # before this process takes the cores and the memory itself
             record["runs"] = whole_runs(folder)
-        from zoo.training import checkpoints, run
+        from zoo.training import checkpoints, provenance
 
         peak = matmul_peak()
         record["steps"] = steps(folder)
         relate(record, peak)
         record["matmul_peak_gflops"] = round(peak, 1)
-        record = {"machine": machine(), "versions": run.versions(), **record}
+        record = {
+            "machine": provenance.machine(),
+            "versions": provenance.versions(),
+            **record,
+        }
     checkpoints.write_json(out, record)
     print(json.dumps(record, indent=2))
 

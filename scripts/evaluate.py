@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
 
     import zoo
     from zoo.evaluation import features, metrics, quality
-    from zoo.training import checkpoints, run, setup
+    from zoo.training import checkpoints, provenance, setup
 
     model = zoo.load(_WORKDIR.value)
     settings = setup.read_config(_WORKDIR.value)
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
         "sample_metrics": protocol if net is not None else None,
-        "versions": run.versions(),
+        "versions": provenance.versions(),
         "figures": figures,
     }
     checkpoints.write_json(out, record)

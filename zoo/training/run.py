@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import fcntl
-import importlib.metadata
 import json
 import pathlib
-import platform
 import shutil
 import signal
 import sys
@@ -21,7 +19,7 @@ from zoo import data
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
-from zoo.training import callbacks, checkpoints, setup, strategies
+from zoo.training import callbacks, checkpoints, provenance, setup, strategies
 from zoo.training.recipes import Recipe, Run
 
 DIVERGED = 3
@@ -101,7 +99,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "config": dataclasses.asdict(model.config),
         "recipe": dataclasses.asdict(recipe),
         "run": {**dataclasses.asdict(run), "steps_per_epoch": steps_per_epoch},
-        "versions": versions(),
+        "versions": provenance.versions(),
     }
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
     with contextlib.ExitStack() as stack:
@@ -231,6 +229,7 @@ def finish(workdir: pathlib.Path, test: data.Split) -> None:
         "steps": scalars.pop("step"),
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
         "parameters": model.count_params(),
+        "machine": provenance.machine(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
         "test": figures,
     }
@@ -287,16 +286,6 @@ def _differences(old: Any, new: Any, name: str = "") -> list[str]:
         keys = [k for k in {**old, **new} if k not in _MAY_CHANGE]
         return [d for k in keys for d in _differences(old.get(k), new.get(k), k)]
     return [] if old == new else [f"{name}: {old} then, {new} now"]
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a run's numbers depend on."""
-    names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
-    result = {"python": platform.python_version()}
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            result[name] = importlib.metadata.version(name)
-    return result
 
 
 def _short(name: str) -> str:
