@@ -12,7 +12,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def versions() -> dict[str, str]:
-    """Versions of the stack, and the commit where the code is a git checkout."""
+    """Versions of the stack, and the commit (`-dirty` if changed) where the code is a checkout."""
     names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
     result = {"python": platform.python_version()}
     for name in names:
@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
             result[name] = importlib.metadata.version(name)
     if (_ROOT / ".git").exists():
         with contextlib.suppress(OSError):
-            git = ["git", "-C", str(_ROOT), "rev-parse", "HEAD"]
+            git = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
             done = subprocess.run(git, capture_output=True, text=True)
             if done.returncode == 0:
                 result["commit"] = done.stdout.strip()
