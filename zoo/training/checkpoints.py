@@ -171,8 +171,7 @@ class Manager:
         for path in [self.best_path, *map(self.path, self.steps())]:
             try:
                 meta, arrays = read(path)
-                names = {k: v for k, v in state(model).items() if k.startswith("weights/")}
-                _assign(path, names, {k: v for k, v in arrays.items() if k in names})
+                assign_weights(path, model, arrays)
                 return meta["step"]
             except FileNotFoundError:
                 continue
@@ -199,6 +198,21 @@ def read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if digest(arrays) != meta.get("sha256"):
         raise Damaged(f"{path} is not what was written: its checksum differs")
     return meta, arrays
+
+
+def weights_of(model) -> dict[str, np.ndarray]:
+    """The weights among a model's `state`, as arrays."""
+    return {k: np.asarray(v) for k, v in state(model).items() if k.startswith("weights/")}
+
+
+def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
+    """Gives a model the weights among `arrays`, which come from `path`.
+
+    Raises:
+      Damaged: they are not this model's.
+    """
+    variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
+    _assign(path, variables, {k: v for k, v in arrays.items() if k.startswith("weights/")})
 
 
 def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -98,7 +98,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "dataset_digest": dataset.digest,
         "config": dataclasses.asdict(model.config),
         "recipe": dataclasses.asdict(recipe),
-        "run": {**dataclasses.asdict(run), "steps_per_epoch": steps_per_epoch},
+        "run": dataclasses.asdict(run),
         "versions": provenance.versions(),
     }
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")

@@ -14,8 +14,9 @@ from zoo.core import config
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
+from zoo.serving import pretrained
 from zoo.training import checkpoints
-from zoo.training.recipes import RECIPES, Recipe
+from zoo.training.recipes import RECIPES, Recipe, Run
 
 CONFIG_FILE = "config.json"
 
@@ -59,24 +60,32 @@ def create(
     return model
 
 
-def read_config(workdir) -> dict[str, Any]:
-    """The settings of a workdir.
+def is_pretrained(source) -> bool:
+    """Whether `source` names a pretrained model: a folder of that name with a run goes first."""
+    path = pathlib.Path(source) / CONFIG_FILE
+    return isinstance(source, str) and source in pretrained.manifest() and not path.exists()
+
+
+def read_config(source) -> dict[str, Any]:
+    """The settings of a workdir or of a pretrained model.
 
     Raises:
       InputError: the folder or its `config.json` is missing or not readable.
     """
-    path = pathlib.Path(workdir) / CONFIG_FILE
+    if is_pretrained(source):
+        return pretrained.entry(source)["settings"]
+    path = pathlib.Path(source) / CONFIG_FILE
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: {workdir} is no workdir of train.py") from None
+        raise InputError(f"{path} does not exist: {source} is no workdir of train.py") from None
     except (OSError, ValueError) as e:
         raise InputError(f"{path} cannot be read: {e}") from None
 
 
-def load(workdir):
-    """The trained model of a workdir, in float32; see `zoo.load`."""
-    settings = read_config(workdir)
+def load(source):
+    """The model of that name or of a workdir, with trained weights, in float32; see `zoo.load`."""
+    settings = read_config(source)
     try:
         arguments = (
             settings["model"],
@@ -85,18 +94,21 @@ def load(workdir):
             settings["config"],
         )
     except (KeyError, TypeError) as e:
-        raise InputError(f"{workdir}/{CONFIG_FILE} lacks the setting {e}") from None
+        raise InputError(f"{source}/{CONFIG_FILE} lacks the setting {e}") from None
     with precision("float32"):
         model = create(*arguments)
-    checkpoints.Manager(pathlib.Path(workdir) / "checkpoints").restore_weights(model)
+    if is_pretrained(source):
+        checkpoints.assign_weights(source, model, pretrained.weights(source))
+    else:
+        checkpoints.Manager(pathlib.Path(source) / "checkpoints").restore_weights(model)
     return model
 
 
-def split_of(workdir, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
-    """A split of the data that a workdir was trained on, as its model sees it in evaluation.
+def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
+    """A split of the data that a model was trained on, as it sees it in evaluation.
 
     Args:
-      workdir: the folder.
+      source: a workdir or the name of a pretrained model.
       name: `train`, `validation` or `test`.
       data_dir: where the data lies now, if it has moved.
       seed: of stochastic binarization.
@@ -104,12 +116,28 @@ def split_of(workdir, name: str, data_dir: str | None = None, seed: int = 0) -> 
     Raises:
       InputError: it cannot be read, or is not what it was.
     """
-    settings = read_config(workdir)
+    settings = read_config(source)
     run = settings["run"]
     dataset, folder = run["dataset"], data_dir or run["data_dir"]
     if dataset.startswith("folder:") and data_dir:
         dataset, folder = f"folder:{data_dir}", None
     found = data.load(dataset or None, folder or None, run["image_size"] or None)
     if found.digest != settings["dataset_digest"]:
-        raise InputError(f"{found.description}: not the images that {workdir} was trained on")
+        raise InputError(f"{found.description}: not the images that {source} was trained on")
     return pipeline.as_seen(getattr(found, name), run["binarization"], seed)
+
+
+def command(settings: dict[str, Any]) -> str:
+    """The shortest command that trains with the settings of a `config.json`."""
+    name = settings["model"]
+    defaults = [registry.config_class(name)(), RECIPES[name], Run()]
+    given = [settings["config"], settings["recipe"], settings["run"]]
+    words = []
+    for default, values in zip(defaults, given, strict=True):
+        for f in dataclasses.fields(default):
+            value, usual = values[f.name], getattr(default, f.name)
+            value = tuple(value) if isinstance(value, list) else value
+            if value != usual:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                words.append(f"--{f.name}={text}")
+    return " ".join(["python scripts/train.py", f"--model={name}", *words])

@@ -1,0 +1,87 @@
+"""Weights that come with the package: named in a manifest, verified before they are used.
+
+`zoo/pretrained/manifest.json` has an entry for each name: the file with its SHA-256 and size, all
+settings of the run that made it (those of a workdir's `config.json`), the command, and what the
+run reported. Weights are kept in half precision; every published number is of what is loaded.
+"""
+
+import hashlib
+import io
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import InputError
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
+
+
+def manifest() -> dict[str, Any]:
+    """All entries by name."""
+    path = FOLDER / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def entry(name: str) -> dict[str, Any]:
+    """The entry of one name.
+
+    Raises:
+      InputError: there is none.
+    """
+    entries = manifest()
+    if name not in entries:
+        raise InputError(f"no pretrained model named {name!r}; there are {', '.join(entries)}")
+    return entries[name]
+
+
+def weights(name: str) -> dict[str, np.ndarray]:
+    """The arrays of a pretrained model, float32, by the names that checkpoints give them.
+
+    Raises:
+      InputError: no such name, or the file is missing or not the one of the manifest.
+    """
+    known = entry(name)
+    path = FOLDER / known["file"]
+    try:
+        content = path.read_bytes()
+    except OSError as e:
+        raise InputError(f"{path} cannot be read ({e.strerror}): install zoo anew") from None
+    if hashlib.sha256(content).hexdigest() != known["sha256"]:
+        raise InputError(
+            f"{path} is not the file of the manifest: its SHA-256 differs; install zoo anew"
+        )
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {key: archive[key].astype(np.float32) for key in archive.files}
+
+
+def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    """Writes the weights of a model and its entry in the manifest.
+
+    Args:
+      name: what it is asked for by.
+      arrays: its weights.
+      about: the rest of the entry; `settings` at the least.
+
+    Raises:
+      InputError: a weight does not fit into half precision.
+    """
+    halves = {key: np.asarray(a).astype(np.float16) for key, a in arrays.items()}
+    for key, a in halves.items():
+        if not np.isfinite(a).all():
+            raise InputError(f"{key} of {name} does not fit into half precision")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **halves)
+    content = buffer.getvalue()
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.npz").write_bytes(content)
+    entries = manifest()
+    entries[name] = {
+        "file": f"{name}.npz",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        **about,
+    }
+    text = json.dumps(dict(sorted(entries.items())), indent=2) + "\n"
+    (FOLDER / "manifest.json").write_text(text, encoding="utf-8")
