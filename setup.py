@@ -22,7 +22,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["zoo", "zoo.*"]),
-    package_data={"zoo.data": ["fashion_mnist/*"]},
+    package_data={"zoo": ["pretrained/*"], "zoo.data": ["fashion_mnist/*"]},
     install_requires=[
         "absl-py>=2.1,<3",
         "keras>=3.15,<3.16",

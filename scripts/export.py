@@ -10,7 +10,7 @@ from absl import flags
 from zoo import cli
 from zoo.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+cli.define_source()
 _FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model"], "What to write.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write; it must not exist.", required=True)
 
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     import zoo
     from zoo.serving import export
 
-    model = zoo.load(_WORKDIR.value)
+    model = zoo.load(cli.source())
     out.parent.mkdir(parents=True, exist_ok=True)
     export.saved_model(model, out)
     print(f"{_FORMAT.value} of {model.name} in {out}: {', '.join(model.endpoints())}")

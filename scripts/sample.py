@@ -12,7 +12,7 @@ from zoo.errors import InputError
 
 KINDS = ("prior", "reconstruct", "traverse", "interpolate", "edit")
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+cli.define_source()
 _WHAT = flags.DEFINE_enum(
     "what",
     "prior",
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     import zoo
     from zoo.evaluation import drawing, pictures
 
-    model = zoo.load(_WORKDIR.value)
+    model = zoo.load(cli.source())
     images, columns = drawing.draw(
         model,
         _WHAT.value,
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
 def _test_images(count: int):
     from zoo.training import setup
 
-    split = setup.split_of(_WORKDIR.value, "test", _DATA_DIR.value, _SEED.value)
+    split = setup.split_of(cli.source(), "test", _DATA_DIR.value, _SEED.value)
     return split.images[:count]
 
 

@@ -11,6 +11,7 @@ from absl import app, flags, logging
 
 from zoo import registry
 from zoo.errors import InputError
+from zoo.serving import pretrained
 
 _HELP = {"?", "h", "help", "helpshort", "helpfull", "helpxml"}
 _DEFINE = {
@@ -73,6 +74,28 @@ def values(config_class: type) -> dict[str, Any]:
                 value = tuple(map(typing.get_args(hints[f.name])[0], value))
             result[f.name] = value
     return result
+
+
+def define_source() -> None:
+    """Makes the flags that say which trained model a script is about; see `source`."""
+    where = {"module_name": sys.argv[0]}
+    names = ", ".join(pretrained.manifest())
+    flags.DEFINE_string("workdir", None, "Folder of a training run.", **where)
+    flags.DEFINE_string(
+        "pretrained", None, f"A model that comes with the package: {names}.", **where
+    )
+    flags.mark_flags_as_mutual_exclusive(["workdir", "pretrained"], required=True)
+
+
+def source() -> str:
+    """The workdir or the pretrained name that was given.
+
+    Raises:
+      InputError: no pretrained model has this name.
+    """
+    if name := flags.FLAGS.pretrained:
+        pretrained.entry(name)
+    return name or flags.FLAGS.workdir
 
 
 def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], list[str]]:

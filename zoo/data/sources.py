@@ -97,6 +97,11 @@ class Dataset:
         return self.train.images.shape[1:]
 
 
+def name_of(name: str | None, data_dir: str | None) -> str:
+    """What a data set is called: as it was asked for, or by its folder, or `fashion_mnist`."""
+    return name or (pathlib.Path(data_dir).resolve().name if data_dir else "fashion_mnist")
+
+
 def load(
     name: str | None = None, data_dir: str | None = None, image_size: int | None = None
 ) -> Dataset:
@@ -112,7 +117,7 @@ def load(
     Raises:
       InputError: something is missing or wrong; the line names the file.
     """
-    name = name or (pathlib.Path(data_dir).resolve().name if data_dir else "fashion_mnist")
+    name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder:
         raise InputError("image_size goes with --dataset=folder:PATH only")

@@ -67,7 +67,8 @@ def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> 
     Raises:
       InputError: a weight does not fit into half precision.
     """
-    halves = {key: np.asarray(a).astype(np.float16) for key, a in arrays.items()}
+    with np.errstate(over="ignore"):
+        halves = {key: np.asarray(a).astype(np.float16) for key, a in arrays.items()}
     for key, a in halves.items():
         if not np.isfinite(a).all():
             raise InputError(f"{key} of {name} does not fit into half precision")

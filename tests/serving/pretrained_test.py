@@ -1,0 +1,91 @@
+"""Weights that come with the package are what the manifest says, or are refused."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import InputError, registry
+from zoo.serving import pretrained
+from zoo.training import checkpoints, setup
+from zoo.training.recipes import RECIPES, Run
+
+CONFIG = {"hidden": (16,), "latent_dim": 3}
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model that is published as `tiny`, in a folder of its own."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    model = zoo.create("gan", **CONFIG)
+    settings = {"model": "gan", "image_shape": [28, 28, 1], "num_classes": 10, "config": CONFIG}
+    pretrained.publish("tiny", checkpoints.weights_of(model), {"settings": settings})
+    return model
+
+
+def test_what_is_loaded_is_what_was_published_in_half_precision(model):
+    loaded = zoo.load("tiny")
+    for old, new in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(old.astype(np.float16).astype(old.dtype), new)
+    known = pretrained.entry("tiny")
+    content = (pretrained.FOLDER / known["file"]).read_bytes()
+    assert known["sha256"] == hashlib.sha256(content).hexdigest()
+    assert known["bytes"] == len(content) < 2.2 * model.count_params() + 4000
+
+
+@pytest.mark.parametrize("damage", ["a bit", "its end", "all of it"])
+def test_a_damaged_file_is_refused(model, damage):
+    path = pretrained.FOLDER / "tiny.npz"
+    content = bytearray(path.read_bytes())
+    if damage == "a bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "its end":
+        path.write_bytes(content[:-10])
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match="tiny.npz .* install zoo anew"):
+        zoo.load("tiny")
+
+
+def test_unknown_names_and_weights_that_do_not_fit(model):
+    with pytest.raises(InputError, match="no pretrained model named 'huge'; there are tiny"):
+        pretrained.entry("huge")
+    with pytest.raises(InputError, match="does not fit into half precision"):
+        pretrained.publish("huge", {"weights/0000": np.array([1e6])}, {})
+    assert "huge" not in pretrained.manifest()
+
+
+def test_a_run_in_a_folder_goes_before_a_name(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert setup.is_pretrained("tiny")
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    assert not setup.is_pretrained("tiny")
+
+
+def test_the_command_names_what_differs_from_the_recipe():
+    settings = {
+        "model": "gan",
+        "config": dataclasses.asdict(registry.config_class("gan")()) | {"hidden": [16, 8]},
+        "recipe": dataclasses.asdict(RECIPES["gan"]) | {"epochs": 3},
+        "run": dataclasses.asdict(Run()),
+    }
+    expected = "python scripts/train.py --model=gan --hidden=16,8 --epochs=3"
+    assert setup.command(settings) == expected
+
+
+@pytest.mark.parametrize("name", list(pretrained.manifest()))
+def test_every_published_model_loads_and_answers(name, fashion_mnist):
+    model = zoo.load(name)
+    if hasattr(model, "classify"):
+        hits = np.argmax(model.classify(fashion_mnist.test.images[:1000]), -1)
+        assert (hits == fashion_mnist.test.labels[:1000]).mean() > 0.9
+    if hasattr(model, "sample"):
+        images = np.asarray(model.sample(64, seed=0))
+        assert images.shape == (64, 28, 28, 1) and images.std() > 0.2  # no grey mush
+    if hasattr(model, "log_prob"):
+        bits = model.bits_per_dim(model.log_prob(fashion_mnist.test.images[:200], seed=0))
+        assert np.mean(bits) < 3.7
