@@ -151,7 +151,7 @@ def _first(split: Split, count: int) -> Split:
 
 def table(figures: dict[str, Any]) -> str:
     """The figures as text: a row each, with standard errors, and the floor where there is one."""
-    rows = [("", "", "floor")]
+    rows = [("", "model", "floor" if "samples" in figures else "")]
     for name, part in figures.items():
         own, floor = (part["model"], part["floor"]) if name == "samples" else (part, {})
         for key, value in own.items():
