@@ -14,6 +14,9 @@ class Recipe:
     batch_size: int = field(128, "Images a step, over all devices.", lower=1)
     learning_rate: float = field(1e-3, "Adam's step size.", lower=1e-9)
     beta_1: float = field(0.9, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
+    decay: Literal["none", "cosine"] = field(
+        "none", "Step sizes stay as they are, or fall to 0 by the last step along a cosine."
+    )
     monitor: str = field(
         "", "Validation scalar, minimised, by which the best checkpoint is chosen; none: the last."
     )

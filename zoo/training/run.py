@@ -15,7 +15,8 @@ import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, wh
 import keras
 import tensorflow as tf
 
-from zoo import data
+from zoo import data, registry
+from zoo.core import config
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
@@ -32,7 +33,7 @@ _WRITES = (
     "samples",
     "saved_model",
 )
-# data that has moved is known by its digest
+# data that has moved is known by its digest; the epochs count where step sizes decay over them
 _MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite", "data_dir"}
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 _EVALUATION_BATCH = 500
@@ -66,6 +67,15 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
 
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
+    options = config.make(registry.config_class(model_name), model_config)
+    batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
+    steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
+    pipeline.steps_per_epoch(dataset.train, batch)  # too few images: an error, whatever was asked
+    if steps_per_epoch % run.steps_per_execution or run.checkpoint_steps % run.steps_per_execution:
+        raise InputError(
+            f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
+            f"steps, or checkpoint_steps={run.checkpoint_steps}, with a remainder"
+        )
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(run.seed)
     with setup.precision(run.precision), strategy.scope():
@@ -76,20 +86,13 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             model_config,
             seed=run.seed,
             recipe=recipe,
+            num_steps=recipe.epochs * steps_per_epoch,
             jit_compile=jit,
             steps_per_execution=run.steps_per_execution,
         )
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
-    batch = recipe.batch_size * getattr(model, "discriminator_steps", 1)
-    steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
-    pipeline.steps_per_epoch(dataset.train, batch)  # too few images: an error, whatever was asked
-    if steps_per_epoch % run.steps_per_execution or run.checkpoint_steps % run.steps_per_execution:
-        raise InputError(
-            f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
-            f"steps, or checkpoint_steps={run.checkpoint_steps}, with a remainder"
-        )
     settings = {
         "model": model_name,
         "image_shape": dataset.image_shape,
@@ -283,7 +286,8 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        keys = [k for k in {**old, **new} if k not in _MAY_CHANGE]
+        may_change = _MAY_CHANGE - ({"epochs"} if new.get("decay", "none") != "none" else set())
+        keys = [k for k in {**old, **new} if k not in may_change]
         return [d for k in keys for d in _differences(old.get(k), new.get(k), k)]
     return [] if old == new else [f"{name}: {old} then, {new} now"]
 

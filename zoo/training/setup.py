@@ -40,10 +40,12 @@ def create(
     *,
     seed: int = 0,
     recipe: Recipe | None = None,
+    num_steps: int | None = None,
     **compile_options,
 ):
     """A new model, compiled by a recipe (its own, when left out); see `zoo.create`.
 
+    `num_steps` is the length of the training, without which step sizes do not decay, and
     `compile_options` are those of Keras' `compile`.
     """
     recipe = recipe or RECIPES[name]
@@ -51,10 +53,18 @@ def create(
     cls = registry.model_class(name)
     settings = cls.Config(**dataclasses.asdict(settings))
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
-    optimizers = {"optimizer": keras.optimizers.Adam(recipe.learning_rate, recipe.beta_1)}
+
+    def adam(learning_rate: float, updates: int = 1) -> keras.optimizers.Optimizer:
+        """Adam, with so many updates in a training step."""
+        if recipe.decay == "cosine" and num_steps:
+            schedule = keras.optimizers.schedules.CosineDecay
+            learning_rate = schedule(learning_rate, num_steps * updates)
+        return keras.optimizers.Adam(learning_rate, recipe.beta_1)
+
+    optimizers = {"optimizer": adam(recipe.learning_rate)}
     if isinstance(model, AdversarialModel):
-        optimizers["discriminator_optimizer"] = keras.optimizers.Adam(
-            recipe.discriminator_learning_rate, recipe.beta_1
+        optimizers["discriminator_optimizer"] = adam(
+            recipe.discriminator_learning_rate, model.discriminator_steps
         )
     model.compile(**optimizers, **compile_options)
     return model
@@ -135,7 +145,8 @@ def command(settings: dict[str, Any]) -> str:
     words = []
     for default, values in zip(defaults, given, strict=True):
         for f in dataclasses.fields(default):
-            value, usual = values[f.name], getattr(default, f.name)
+            usual = getattr(default, f.name)
+            value = values.get(f.name, usual)  # a run of before there was such a setting
             value = tuple(value) if isinstance(value, list) else value
             if value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
