@@ -9,8 +9,7 @@ ROOT = pathlib.Path(__file__).parent
 TEST = [
     "pytest>=8,<10",
     "ruff>=0.12,<1",
-    "scikit-learn>=1.6,<2",  # independent oracles
-    "scipy>=1.14,<2",
+    "scipy>=1.14,<2",  # independent oracles
 ]
 
 setup(
@@ -28,6 +27,7 @@ setup(
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",
+        "scikit-learn>=1.6,<2",
         "tensorboard>=2.20,<3",
         "tensorflow>=2.21,<2.22",
         "tensorflow-probability[tf]>=0.25,<0.26",

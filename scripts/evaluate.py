@@ -1,8 +1,12 @@
 """Measures a trained model on images it has not seen: python scripts/evaluate.py --workdir=DIR.
 
-The record names its protocol: split, number of images and of samples, binarization, seed, versions.
+The record names its protocol: split, number of images and of samples, feature net, binarization,
+seed, versions. With `--compare=ONE.json,OTHER.json` it shows records side by side, unless their
+protocols differ.
 """
 
+import functools
+import json
 import pathlib
 
 from absl import flags
@@ -10,7 +14,8 @@ from absl import flags
 from zoo import cli
 from zoo.errors import InputError
 
-cli.define_source()
+_COMPARE = flags.DEFINE_list("compare", None, "Records to show side by side, instead.")
+cli.define_source("compare")
 _SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "Which images.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _NUM_SAMPLES = flags.DEFINE_integer(
@@ -19,22 +24,31 @@ _NUM_SAMPLES = flags.DEFINE_integer(
 _NUM_IMAGES = flags.DEFINE_integer(
     "num_images", 10_000, "Samples, and first images of a split, at most.", lower_bound=1
 )
+_FEATURES = flags.DEFINE_enum(
+    "features",
+    "classifier",
+    ["classifier", "inception"],
+    "What sees the samples: the last hidden layer of --classifier, or Keras' InceptionV3.",
+)
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
     "",
-    "Workdir or name of a classifier that sees the samples, the feature net; default: the "
-    "pretrained one, where it was trained on the same data.",
+    "Workdir or name of the classifier; default: the pretrained one of the same data.",
+)
+_PARZEN = flags.DEFINE_bool(
+    "parzen", False, "Also the Parzen-window log-likelihood of the first GAN papers."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string(
     "out", "", "The record; default evaluation.json, in the workdir where there is one."
 )
 
-_DEFAULT_JUDGE = "classifier"
-
 
 def main(argv: list[str]) -> None:
-    """Reads the flags, measures and writes the record."""
+    """Reads the flags, measures and writes the record, or compares records."""
+    if _COMPARE.value:
+        print(side_by_side([pathlib.Path(path) for path in _COMPARE.value]))
+        return
     source = cli.source()
     out = pathlib.Path(_OUT.value or pathlib.Path(flags.FLAGS.workdir or ".") / "evaluation.json")
     if not out.parent.is_dir():
@@ -43,28 +57,26 @@ def main(argv: list[str]) -> None:
     import zoo
     from zoo import data
     from zoo.core.arrays import digest
-    from zoo.evaluation import features, metrics, quality
+    from zoo.evaluation import metrics, report
     from zoo.training import checkpoints, provenance, setup
 
     model = zoo.load(source)
     settings = setup.read_config(source)
-    net, judge = None, _CLASSIFIER.value
-    if not judge and setup.is_pretrained(_DEFAULT_JUDGE):
-        seen = setup.read_config(_DEFAULT_JUDGE)["dataset_digest"]
-        judge = _DEFAULT_JUDGE if seen == settings["dataset_digest"] else ""
-    if judge:
-        kind = "pretrained" if setup.is_pretrained(judge) else "workdir"
-        net = features.of_classifier(zoo.load(judge), f"{kind} {judge}")
+    net = feature_net(model, settings["dataset_digest"])
     figures = metrics.evaluate(
         model,
-        lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value),
+        functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),
         held_out=_SPLIT.value,
         num_images=_NUM_IMAGES.value,
         num_samples=_NUM_SAMPLES.value,
         net=net,
+        new_classifier=lambda: setup.create(
+            "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
+        ),
+        with_parzen=_PARZEN.value,
         seed=_SEED.value,
     )
-    protocol = quality.protocol(_SEED.value)
+    protocol = metrics.protocol(_SEED.value)
     if net is not None:
         protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
@@ -81,8 +93,50 @@ def main(argv: list[str]) -> None:
         "figures": figures,
     }
     checkpoints.write_json(out, record)
-    print(metrics.table(figures))
+    print(report.table({"model": figures}))
     print(f"record: {out}")
+
+
+def feature_net(model, dataset_digest: str):
+    """What sees the samples of a model; None where there is no classifier of its data."""
+    import zoo
+    from zoo.evaluation import features
+    from zoo.serving import pretrained
+    from zoo.training import setup
+
+    if _FEATURES.value == "inception":
+        return features.inception(model.image_shape) if hasattr(model, "sample") else None
+    judge = _CLASSIFIER.value
+    if not judge:
+        fitting = (n for n, e in pretrained.manifest().items() if is_judge(e, dataset_digest))
+        judge = next(fitting, "")
+    if not judge:
+        return None
+    kind = "pretrained" if setup.is_pretrained(judge) else "workdir"
+    return features.of_classifier(zoo.load(judge), f"{kind} {judge}")
+
+
+def is_judge(entry: dict, dataset_digest: str) -> bool:
+    """Whether a pretrained model is a classifier of these data."""
+    settings = entry["settings"]
+    return settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest
+
+
+def side_by_side(paths: list[pathlib.Path]) -> str:
+    """The figures of several records as a table.
+
+    Raises:
+      InputError: one cannot be read, or was measured in another way than the first.
+    """
+    from zoo.evaluation import report
+
+    records = {}
+    for path in paths:
+        try:
+            records[str(path)] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as e:
+            raise InputError(f"{path} cannot be read: {e}") from None
+    return report.side_by_side(records)
 
 
 if __name__ == "__main__":

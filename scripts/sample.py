@@ -10,14 +10,15 @@ from absl import flags
 from zoo import cli
 from zoo.errors import InputError
 
-KINDS = ("prior", "reconstruct", "traverse", "interpolate", "edit")
+KINDS = ("prior", "neighbours", "reconstruct", "traverse", "interpolate", "edit")
 
 cli.define_source()
 _WHAT = flags.DEFINE_enum(
     "what",
     "prior",
     KINDS,
-    "prior: new images; reconstruct: test images beside their reconstructions; traverse: one "
+    "prior: new images; neighbours: new images, each with the training image that is nearest in "
+    "pixels on its right; reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row; interpolate: from one image (or latent) to another; edit: test "
     "images, and the same with --edit applied to their codes.",
 )
@@ -64,7 +65,8 @@ def main(argv: list[str]) -> None:
         spherical=_SPHERICAL.value,
         steps=_STEPS.value,
         changes=changes,
-        real_images=_test_images,
+        real_images=lambda count: _images("test")[:count],
+        train_images=lambda: _images("train"),
     )
     if out.suffix == ".npz":
         np.savez(out, images=images)
@@ -73,11 +75,10 @@ def main(argv: list[str]) -> None:
     print(f"{len(images)} images in {out}")
 
 
-def _test_images(count: int):
+def _images(name: str):
     from zoo.training import setup
 
-    split = setup.split_of(cli.source(), "test", _DATA_DIR.value, _SEED.value)
-    return split.images[:count]
+    return setup.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value).images
 
 
 if __name__ == "__main__":

@@ -76,15 +76,19 @@ def values(config_class: type) -> dict[str, Any]:
     return result
 
 
-def define_source() -> None:
-    """Makes the flags that say which trained model a script is about; see `source`."""
+def define_source(*instead: str) -> None:
+    """Makes the flags that say which trained model a script is about; see `source`.
+
+    Args:
+      *instead: flags, already made, of which one can be given for those.
+    """
     where = {"module_name": sys.argv[0]}
     names = ", ".join(pretrained.manifest())
     flags.DEFINE_string("workdir", None, "Folder of a training run.", **where)
     flags.DEFINE_string(
         "pretrained", None, f"A model that comes with the package: {names}.", **where
     )
-    flags.mark_flags_as_mutual_exclusive(["workdir", "pretrained"], required=True)
+    flags.mark_flags_as_mutual_exclusive(["workdir", "pretrained", *instead], required=True)
 
 
 def source() -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from zoo.evaluation import drawing, features, metrics
+from zoo.evaluation import drawing, features, metrics, report
 
 TINY = ("--batch_size=64", "--epochs=1")
 MODELS = {
@@ -92,6 +92,7 @@ def draw(model, fashion_mnist, what, **changes):
         "num": 4,
         "steps": 5,
         "real_images": lambda n: fashion_mnist.test.images[:n],
+        "train_images": lambda: fashion_mnist.train.images[:500],
     }
     return drawing.draw(model, what, **{**settings, **changes})[0]
 
@@ -100,6 +101,7 @@ def draw(model, fashion_mnist, what, **changes):
     ("model", "what", "settings", "count"),
     [
         ("cgan", "prior", {"labels": [7, 7, 3]}, 4),
+        ("cgan", "neighbours", {}, 8),
         ("cgan", "traverse", {"num": 2}, 10),
         ("cgan", "interpolate", {}, 20),
         ("vae", "prior", {"observation": "sample"}, 4),
@@ -114,6 +116,11 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
     assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
     if what in ("reconstruct", "edit"):
         np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
+    if what == "neighbours":
+        known = fashion_mnist.train.images[:500] / np.float32(255)
+        for sample, neighbour in zip(images[::2], images[1::2], strict=True):
+            squares = ((known - sample) ** 2).sum((1, 2, 3))
+            np.testing.assert_array_equal(neighbour, known[squares.argmin()])
     if what == "prior" and model == "cgan":
         own = models[model].sample(4, [7, 7, 3, 7], seed=0)
         np.testing.assert_allclose(images, own, atol=1e-6)
@@ -169,6 +176,17 @@ def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
     assert {"seed", "dataset_digest", "versions", "binarization"} <= set(record)
     figures = record["figures"]["likelihood"]
     assert figures["iwae_bound_nats"]["mean"] > figures["elbo_nats"]["mean"]
+    probes = record["figures"]["representation"]
+    assert probes["num_train"] == 576 and probes["num_dims"] == 3
+    assert probes["probe_of_pixels"]["mean"] > 0.5
+
+    other = json.loads(json.dumps(record))
+    other["figures"]["likelihood"]["num_samples"] = 21
+    path = workdirs / "other.json"
+    path.write_text(json.dumps(other))
+    both = f"{workdirs / 'vae' / 'evaluation.json'},{path}"
+    code, out, err = run("evaluate", f"--compare={both}")
+    assert code == 2 and not out and "num_samples of likelihood: 20 or 21" in err
 
 
 def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
@@ -184,11 +202,13 @@ def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
         """Draws training images of the classes asked for, and so is its own floor."""
 
         name, image_shape, num_classes, conditional = "copier", (28, 28, 1), 10, True
+        binary = False
         images = {k: fashion_mnist.train.images[fashion_mnist.train.labels == k] for k in range(10)}
 
         def sample(self, count, labels, seed):
             rng = np.random.default_rng(seed)
-            return np.stack([self.images[y][rng.integers(len(self.images[y]))] for y in labels])
+            chosen = [self.images[y][rng.integers(len(self.images[y]))] for y in labels]
+            return np.stack(chosen) / np.float32(255)
 
     net = features.of_classifier(models["classifier"], "tiny")
     split = functools.partial(getattr, fashion_mnist)
@@ -199,7 +219,11 @@ def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
         error = np.hypot(model[name]["standard_error"], floor[name]["standard_error"])
         assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
     assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
-    assert "fid" in metrics.table({"samples": found})
+    assert "fid" in report.table({"copier": {"samples": found}})
+    # a copy is at no distance from what it copies; test images are at some
+    assert model["nearest_training_distance"]["mean"] < 1e-2
+    assert floor["nearest_training_distance"]["mean"] > 1
+    assert found["samples_per_second"] > 0
 
 
 def test_what_cannot_be_measured(models, fashion_mnist):

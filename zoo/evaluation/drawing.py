@@ -1,4 +1,4 @@
-"""The five things to see of a generative model, as images for a grid."""
+"""The six things to see of a generative model, as images for a grid."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo.core import latents
 from zoo.errors import InputError
+from zoo.evaluation import distances
 
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side
 
@@ -23,12 +24,13 @@ def draw(
     steps: int = 9,
     changes: Mapping[int, float] | None = None,
     real_images: Callable[[int], np.ndarray] | None = None,
+    train_images: Callable[[], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, int | None]:
     """Draws one kind of picture.
 
     Args:
       model: a generative model.
-      what: `prior`, `reconstruct`, `traverse`, `interpolate` or `edit`.
+      what: `prior`, `neighbours`, `reconstruct`, `traverse`, `interpolate` or `edit`.
       num: number of images; rows, for `interpolate`.
       labels: of a conditional model, repeated to what is needed.
       seed: of all noise.
@@ -37,6 +39,7 @@ def draw(
       steps: columns of `traverse` and `interpolate`.
       changes: latent dimension -> what `edit` adds to it.
       real_images: gives n images, uint8 [n, H, W, C]; needed where there is an encoder.
+      train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
 
     Returns:
       Images [N, H, W, C] and the number of columns (None: about a square).
@@ -71,9 +74,15 @@ def draw(
             given = np.arange(count, dtype=np.int32) % model.num_classes
         return model.draw_prior(count, seed), given
 
-    if what == "prior":
+    if what in ("prior", "neighbours"):
         extra = {"observation": observation} if has_codes else {}
-        return np.asarray(model.sample(num, labels_for(num), seed=seed, **extra)), None
+        made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
+        if what == "prior":
+            return made, None
+        known = train_images()
+        vectors = (x.reshape(len(x), -1) for x in (made, known / np.float32(255)))
+        index, _ = distances.nearest(*vectors)
+        return _beside(made, known[index] / np.float32(255)), 8
     if what == "reconstruct":
         real = real_images(num)
         made = np.asarray(model.reconstruct(real, observation, seed))

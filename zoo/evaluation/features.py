@@ -3,11 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from zoo.core.arrays import digest
 from zoo.errors import InputError
 
+INCEPTION_SIDE = 299
 _BATCH = 500
 
 
@@ -85,6 +88,49 @@ def of_classifier(classifier, name: str) -> FeatureNet:
     )
 
 
+def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet") -> FeatureNet:
+    """Pooled features [N, 2048] of Keras' InceptionV3, trained on ImageNet.
+
+    They are not those of the original FID code, whose network is an older one: numbers of other
+    projects do not compare.
+
+    Args:
+      image_shape: (H, W, C) of the images to be seen, C = 1 or 3; grey ones become three channels.
+      weights: as Keras' `weights`; None for random ones.
+
+    Raises:
+      InputError: the weights are neither in Keras' cache nor to be had from the network.
+    """
+    side = INCEPTION_SIDE
+    try:
+        network = keras.applications.InceptionV3(
+            include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg"
+        )
+    except Exception as e:  # whatever a network, a cache or a proxy can raise
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(
+            f"InceptionV3's weights are not in Keras' cache (~/.keras/models) and could not be "
+            f"downloaded ({reason}): fetch them with a network once, or use --features=classifier"
+        ) from None
+
+    @tf.function(reduce_retracing=True)
+    def pooled(images):
+        images = tf.image.resize(images, (side, side), "bilinear", antialias=True)
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        return network(2.0 * images - 1.0, training=False)
+
+    return FeatureNet(
+        name="keras.applications.InceptionV3, pooled",
+        sha256=digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(network.weights)}),
+        resize=f"bilinear, antialiased, to {side}x{side}",
+        image_shape=tuple(image_shape),
+        features=lambda x: np.concatenate(
+            [pooled(tf.constant(x[i : i + 50], tf.float32)).numpy() for i in range(0, len(x), 50)]
+        ),
+    )
+
+
 def batches(images: np.ndarray) -> Iterable[np.ndarray]:
     """A set of images, some hundreds at a time."""
     for i in range(0, len(images), _BATCH):
@@ -94,10 +140,13 @@ def batches(images: np.ndarray) -> Iterable[np.ndarray]:
 def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     """Samples of a model, some hundreds at a time: the same for the same seed.
 
+    A decoder shows its mean, or a draw where pixels are black or white: means would be grey.
+
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
+    options = {"observation": "sample"} if model.binary else {}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]
-        yield np.asarray(model.sample(count, part, seed=[seed, i + 1]))
+        yield np.asarray(model.sample(count, part, seed=[seed, i + 1], **options))

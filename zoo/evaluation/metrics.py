@@ -1,19 +1,25 @@
 """Every figure of a model: likelihood, accuracy and the quality of samples, with their errors."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from zoo.data import Split, pipeline
 from zoo.errors import InputError
-from zoo.evaluation import features, quality
+from zoo.evaluation import distances, features, parzen, probe, quality
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
+NEIGHBOUR_QUERIES = 2000  # samples whose nearest training image is looked for
+CAS_EPOCHS, CAS_BATCH = 8, 128
+PARZEN_VALIDATION = 1000  # validation images that choose sigma
+QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
@@ -64,42 +70,149 @@ def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
     return {"class_fidelity": mean_and_error(hits), "class_fidelity_per_class": per_class}
 
 
-def samples(model, net: FeatureNet, real: Split, train: Split, num_images: int, seed: int) -> dict:
-    """Samples of a model against test images, and the floor: as many training images against them.
+def classification_accuracy_score(
+    new_classifier: Callable[[], keras.Model], made: Split, real: Split, seed: int
+) -> dict[str, float]:
+    """Accuracy on real images of a classifier that saw only made ones (Ravuri & Vinyals 2019).
+
+    Args:
+      new_classifier: gives an untrained one, compiled.
+      made: images to learn from, with the labels that they were asked for.
+      real: images to classify.
+      seed: of weights and order.
+    """
+    keras.utils.set_random_seed(seed)
+    classifier = new_classifier()
+    classifier.fit(
+        made.images, made.labels, batch_size=CAS_BATCH, epochs=CAS_EPOCHS, shuffle=True, verbose=0
+    )
+    return accuracy(classifier, real)["accuracy"]
+
+
+def nearest_training_images(images: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+    """How far images are from the training image that is nearest to each: a copy is at 0.
+
+    Args:
+      images: uint8 [N, H, W, C].
+      train: uint8 [M, H, W, C].
+
+    Returns:
+      Mean, error and quantiles of Euclidean distances of pixels in [0, 1].
+    """
+    _, distance = distances.nearest(_flat(images), _flat(train))
+    return {**mean_and_error(distance), "quantiles": np.quantile(distance, QUANTILES).tolist()}
+
+
+def parzen_window(made: np.ndarray, validation: np.ndarray, real: np.ndarray) -> dict[str, float]:
+    """The Parzen-window log-likelihood in nats of real images under made ones, all uint8."""
+    made = _flat(made)
+    sigma = parzen.choose_sigma(_flat(validation[:PARZEN_VALIDATION]), made)
+    return {**mean_and_error(parzen.log_likelihood(_flat(real), made, sigma)), "sigma": sigma}
+
+
+def representation(model, train: Split, real: Split) -> dict[str, Any]:
+    """How much of the label a linear classifier reads off q(z|x)'s mean, and off simpler features.
+
+    Args:
+      model: has `encode`.
+      train: images and labels that the linear classifier learns from.
+      real: those that it is tested on.
+    """
+
+    def latent_means(images):
+        return np.concatenate([model.encode(b).mean() for b in features.batches(images)])
+
+    pixels = _flat(train.images), _flat(real.images)
+    pairs = {
+        "latent_means": (latent_means(train.images), latent_means(real.images)),
+        "pixels": pixels,
+        "principal_components": probe.principal_components(*pixels, model.latent_dim),
+    }
+    return {
+        "num_train": len(train),
+        "num_images": len(real),
+        "num_dims": model.latent_dim,
+        **{
+            f"probe_of_{name}": mean_and_error(
+                probe.linear_probe(known, train.labels, unknown, real.labels)
+            )
+            for name, (known, unknown) in pairs.items()
+        },
+    }
+
+
+def samples(
+    model,
+    net: FeatureNet,
+    split: Callable[[str], Split],
+    held_out: str,
+    num_images: int,
+    seed: int,
+    new_classifier: Callable[[], keras.Model] | None = None,
+    with_parzen: bool = False,
+) -> dict[str, Any]:
+    """Samples of a model against real images, and the floor: as many training images against them.
 
     Args:
       model: has `sample`; a conditional one is asked for its classes in turn.
       net: sees the images.
-      real: test images.
-      train: training images; the first `num_images` make the floor.
+      split: gives the images of a split by its name.
+      held_out: the split of the real images.
       num_images: how many samples, and at most how many images of each split.
       seed: of the samples and of the metrics' own draws.
+      new_classifier: for the classification accuracy score of a conditional model.
+      with_parzen: whether the Parzen-window log-likelihood is wanted.
     """
     labels = None
     if model.conditional:
         labels = np.arange(num_images, dtype=np.int32) % model.num_classes
-    real, train = _first(real, num_images), _first(train, num_images)
+    every, real = split("train"), _first(split(held_out), num_images)
+    train = _first(every, num_images)
+    drawn, seconds = [], []  # 8-bit images: less than their features
+
+    def watched():
+        begin = time.perf_counter()
+        for batch in features.samples(model, num_images, seed, labels):
+            seconds.append((time.perf_counter() - begin) / len(batch))
+            drawn.append(np.round(batch * 255).astype(np.uint8))
+            yield batch
+            begin = time.perf_counter()
+
     of_real, p_real = net.see(features.batches(real.images))
     of_train, _ = net.see(features.batches(train.images))
-    of_fake, p_fake = net.see(features.samples(model, num_images, seed, labels))
-    result = {
-        "num_real": len(real),
-        "num_fake": num_images,
-        "model": quality.compare(of_real, of_fake, seed),
-        "floor": quality.compare(of_real, of_train, seed),
-    }
-    if net.probabilities is not None:  # the floor of these two: real test images themselves
-        for name, p, y in (("model", p_fake, labels), ("floor", p_real, real.labels)):
-            result[name]["inception_score"] = quality.inception_score(p, seed)
+    of_fake, p_fake = net.see(watched())
+    fake = np.concatenate(drawn)
+    own, floor = quality.compare(of_real, of_fake, seed), quality.compare(of_real, of_train, seed)
+    if net.probabilities is not None:  # the floor of these two: real images themselves
+        for into, p, y in ((own, p_fake, labels), (floor, p_real, real.labels)):
+            into["inception_score"] = quality.inception_score(p, seed)
             if labels is not None:
-                result[name].update(class_fidelity(p, y))
+                into.update(class_fidelity(p, y))
     if labels is not None:
-        for name, x, y in (("model", of_fake, labels), ("floor", of_train, train.labels)):
-            result[name]["fid_per_class"] = [
+        for into, x, y in ((own, of_fake, labels), (floor, of_train, train.labels)):
+            into["fid_per_class"] = [
                 quality.fid_or_none(of_real[real.labels == k], x[y == k])
                 for k in range(model.num_classes)
             ]
-    return result
+        if new_classifier is not None:
+            for into, made in ((own, Split(fake, labels)), (floor, train)):
+                into["cas"] = classification_accuracy_score(new_classifier, made, real, seed)
+    for into, images in ((own, fake), (floor, real.images)):
+        into["sharpness"] = mean_and_error(quality.sharpness(images))
+        into["nearest_training_distance"] = nearest_training_images(
+            images[:NEIGHBOUR_QUERIES], every.images
+        )
+    if with_parzen:
+        validation = split("validation").images
+        for into, made in ((own, fake), (floor, train.images)):
+            into["parzen_nats"] = parzen_window(made, validation, real.images)
+    return {
+        "num_real": len(real),
+        "num_fake": num_images,
+        "samples_per_second": 1 / float(np.median(seconds)),
+        "model": own,
+        "floor": floor,
+    }
 
 
 def evaluate(
@@ -110,6 +223,8 @@ def evaluate(
     num_images: int = 10_000,
     num_samples: int = 1,
     net: FeatureNet | None = None,
+    new_classifier: Callable[[], keras.Model] | None = None,
+    with_parzen: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Every figure that applies to a model.
@@ -121,6 +236,8 @@ def evaluate(
       num_images: how many of its images at most, and how many samples.
       num_samples: K of the importance-weighted bound.
       net: sees samples and images; None leaves the sample metrics out.
+      new_classifier: gives an untrained classifier, for the classification accuracy score.
+      with_parzen: whether the Parzen-window log-likelihood is wanted.
       seed: of all noise.
 
     Raises:
@@ -139,28 +256,32 @@ def evaluate(
             raise InputError(f"{net.name} knows other classes than {model.name}")
         if num_images < model.num_classes:
             raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
-        result["samples"] = samples(model, net, split(held_out), split("train"), num_images, seed)
+        result["samples"] = samples(
+            model, net, split, held_out, num_images, seed, new_classifier, with_parzen
+        )
+    if hasattr(model, "encode"):
+        train, real = (_first(split(name), num_images) for name in ("train", held_out))
+        result["representation"] = representation(model, train, real)
     if not result:
         raise InputError(f"{model.name} has nothing to measure without a --classifier")
     return result
 
 
+def protocol(seed: int) -> dict[str, Any]:
+    """What the figures depend on beside features and numbers of images, for the record."""
+    return {
+        **quality.protocol(seed),
+        "neighbour_queries": NEIGHBOUR_QUERIES,
+        "cas": f"the zoo's classifier, {CAS_EPOCHS} epochs of batches of {CAS_BATCH}",
+        "parzen": f"sigma by {PARZEN_VALIDATION} validation images out of 10 from 0.1 to 1",
+        "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C = 1",
+    }
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 1] as vectors: float32 [N, D]."""
+    return images.reshape(len(images), -1) / np.float32(255)
+
+
 def _first(split: Split, count: int) -> Split:
     return Split(split.images[:count], split.labels[:count])
-
-
-def table(figures: dict[str, Any]) -> str:
-    """The figures as text: a row each, with standard errors, and the floor where there is one."""
-    rows = [("", "model", "floor" if "samples" in figures else "")]
-    for name, part in figures.items():
-        own, floor = (part["model"], part["floor"]) if name == "samples" else (part, {})
-        for key, value in own.items():
-            if isinstance(value, dict):
-                rows.append((key, _cell(value), _cell(floor[key]) if key in floor else ""))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(value: dict[str, float]) -> str:
-    return f"{value['mean']:.4f} +- {value['standard_error']:.4f}"

@@ -51,6 +51,20 @@ def fid_or_none(real: np.ndarray, fake: np.ndarray) -> float | None:
     return distances.fid(real, fake)
 
 
+def sharpness(images: np.ndarray) -> np.ndarray:
+    """Variance of the Laplacian of each image, [N]: blurred images have less (Pech-Pacheco 2000).
+
+    Noise counts as sharpness too, so only a value near that of real images speaks for a model.
+
+    Args:
+      images: uint8 [N, H, W, C]; the unit is that of squared grey levels in [0, 1].
+    """
+    x = images / np.float32(255)
+    inner = x[:, 1:-1, 1:-1]
+    laplacian = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:] - 4 * inner
+    return laplacian.var(axis=(1, 2, 3))
+
+
 def protocol(seed: int) -> dict[str, Any]:
     """What the numbers of `compare` depend on beside the features, for the record."""
     return {

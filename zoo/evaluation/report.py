@@ -20,6 +20,16 @@ LIKELIHOODS = (
 )
 
 
+# what two records must share to be compared
+_SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
+_SAME_FIGURES = {
+    "samples": ("num_real", "num_fake"),
+    "likelihood": ("num_images", "num_samples"),
+    "classification": ("num_images",),
+    "representation": ("num_train", "num_images"),
+}
+
+
 def results(manifest: dict[str, Any], records: dict[str, Any]) -> str:
     """RESULTS.md.
 
@@ -86,19 +96,56 @@ def results(manifest: dict[str, Any], records: dict[str, Any]) -> str:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """In what the protocols of two records differ; nothing where their samples compare."""
-    found = []
-    for key in ("dataset", "dataset_digest", "split", "seed", "sample_metrics"):
-        a, b = one[key], other[key]
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += [f"{k}: {a.get(k)} or {b.get(k)}" for k in {**a, **b} if a.get(k) != b.get(k)]
-        elif a != b:
-            found.append(f"{key}: {a} or {b}")
-    for key in ("num_real", "num_fake"):
-        a, b = (r["figures"].get("samples", {}).get(key) for r in (one, other))
-        if a != b:
-            found.append(f"{key}: {a} or {b}")
-    return "; ".join(found)
+    """In what the protocols of two records differ; nothing where their figures compare."""
+    pairs = {key: (one[key], other[key]) for key in _SAME}
+    a, b = (record["sample_metrics"] for record in (one, other))
+    if a and b:
+        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b}}
+    for part, keys in _SAME_FIGURES.items():
+        a, b = (record["figures"].get(part) for record in (one, other))
+        if a and b:
+            pairs |= {f"{k} of {part}": (a[k], b[k]) for k in keys}
+    return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
+
+
+def side_by_side(records: dict[str, Any]) -> str:
+    """The figures of several records as a table.
+
+    Args:
+      records: name -> what `scripts/evaluate.py` wrote.
+
+    Raises:
+      InputError: the protocols of two differ; it says in what.
+    """
+    first, *others = records
+    for name in others:
+        if found := differences(records[first], records[name]):
+            raise InputError(f"{first} and {name} were not measured alike: {found}")
+    return table({name: record["figures"] for name, record in records.items()})
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Figures as text: a row each, a column a model, standard errors, and the floor at the end.
+
+    Args:
+      figures: name -> the `figures` of a record.
+    """
+    cells = {}
+    for name, parts in figures.items():
+        for part, found in parts.items():
+            columns = {name: found}
+            if part == "samples":
+                columns = {name: found["model"], "floor": found["floor"]}
+            for column, values in columns.items():
+                for key, value in values.items():
+                    if isinstance(value, dict):
+                        text = f"{value['mean']:.4f} +- {value['standard_error']:.4f}"
+                        cells.setdefault(key, {})[column] = text
+    heads = [*figures, "floor"]
+    rows = [["", *heads], *([key, *(row.get(h, "") for h in heads)] for key, row in cells.items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[str, str]) -> str:

@@ -1,0 +1,53 @@
+"""The linear probe finds what a line separates, and nothing where there is nothing."""
+
+import numpy as np
+import pytest
+
+from zoo.errors import InputError
+from zoo.evaluation import probe
+
+
+def data(n, seed, d=5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=n)
+    x = rng.normal(size=(n, d))
+    x[:, 0] += 20 * labels
+    return x, labels
+
+
+def test_classes_that_a_line_separates_are_all_found():
+    assert probe.linear_probe(*data(300, 0), *data(200, 1)).all()
+
+
+def test_labels_without_relation_are_found_by_chance_only():
+    (x, _), (other, labels) = data(900, 0), data(900, 1)
+    hits = probe.linear_probe(x, np.arange(900) % 3, other, labels)
+    assert abs(hits.mean() - 1 / 3) < 4 * np.sqrt(2 / 9 / 900)
+
+
+def test_a_representation_that_is_rescaled_is_the_same_to_it():
+    (x, y), (test, labels) = data(300, 0), data(300, 1)
+    scale = np.array([1e-4, 1, 1e4, 7, 0.1])
+    x[:, 0] -= 18 * y  # so that some are missed
+    test[:, 0] -= 18 * labels
+    hits = probe.linear_probe(x, y, test, labels)
+    assert 0.3 < hits.mean() < 1
+    again = probe.linear_probe(x * scale + 3, y, test * scale + 3, labels)
+    np.testing.assert_array_equal(hits, again)
+
+
+def test_principal_components_against_a_singular_value_decomposition():
+    x, _ = data(50, 0)
+    test, _ = data(20, 1)
+    got, got_test = probe.principal_components(x, test, 2)
+    _, _, rows = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(got), np.abs((x - x.mean(0)) @ rows[:2].T), atol=1e-9)
+    np.testing.assert_allclose(np.abs(got_test), np.abs((test - x.mean(0)) @ rows[:2].T), atol=1e-9)
+
+
+def test_what_cannot_be_probed():
+    x, y = data(10, 0)
+    with pytest.raises(InputError, match="two classes at least"):
+        probe.linear_probe(x, np.zeros(10, int), x, y)
+    with pytest.raises(InputError, match="NaN"):
+        probe.linear_probe(np.full((10, 5), np.nan), y, x, y)

@@ -1,0 +1,75 @@
+"""Records are compared only where their protocols agree."""
+
+import copy
+
+import pytest
+
+from zoo.errors import InputError
+from zoo.evaluation import report
+
+
+def value(mean, error=0.01):
+    return {"mean": mean, "standard_error": error}
+
+
+RECORD = {
+    "dataset": "fashion_mnist",
+    "dataset_digest": "cbc1",
+    "split": "test",
+    "seed": 0,
+    "binarization": "none",
+    "sample_metrics": {"feature_net": "one", "sha256": "ab", "neighbours": 5},
+    "figures": {
+        "samples": {
+            "num_real": 100,
+            "num_fake": 100,
+            "model": {"fid": value(10.0), "fid_per_class": [1.0]},
+            "floor": {"fid": value(0.3)},
+        },
+        "likelihood": {"num_images": 100, "num_samples": 5, "elbo_nats": value(-90.0)},
+    },
+}
+
+
+def changed(*path, to):
+    record = copy.deepcopy(RECORD)
+    *way, last = path
+    inner = record
+    for key in way:
+        inner = inner[key]
+    inner[last] = to
+    return record
+
+
+@pytest.mark.parametrize(
+    ("path", "to", "said"),
+    [
+        (["dataset_digest"], "0000", "dataset_digest: cbc1 or 0000"),
+        (["split"], "validation", "split: test or validation"),
+        (["binarization"], "static", "binarization: none or static"),
+        (["sample_metrics", "sha256"], "cd", "sha256: ab or cd"),
+        (["figures", "samples", "num_fake"], 50, "num_fake of samples: 100 or 50"),
+        (["figures", "likelihood", "num_samples"], 1, "num_samples of likelihood: 5 or 1"),
+    ],
+)
+def test_records_of_other_protocols_are_refused_and_it_says_in_what(path, to, said):
+    other = changed(*path, to=to)
+    assert report.differences(RECORD, other) == said
+    with pytest.raises(InputError, match=f"a and b were not measured alike: {said}"):
+        report.side_by_side({"a": RECORD, "b": other})
+
+
+def test_records_of_one_protocol_stand_side_by_side():
+    other = changed("figures", "samples", "model", "fid", to=value(20.0, 0.5))
+    del other["figures"]["likelihood"]
+    assert report.differences(RECORD, RECORD) == report.differences(RECORD, other) == ""
+    lines = report.side_by_side({"a": RECORD, "b": other}).splitlines()
+    assert lines[0].split() == ["a", "b", "floor"]
+    assert lines[1].split("  ")[0] == "fid"
+    assert [cell.strip() for cell in lines[1].split("  ") if cell.strip()] == [
+        "fid",
+        "10.0000 +- 0.0100",
+        "20.0000 +- 0.5000",
+        "0.3000 +- 0.0100",
+    ]
+    assert lines[2].split() == ["elbo_nats", "-90.0000", "+-", "0.0100"]

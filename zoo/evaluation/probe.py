@@ -1,0 +1,48 @@
+"""A linear probe: how much of the label can be read off a representation by a linear classifier."""
+
+import warnings
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from zoo.errors import InputError
+
+MAX_ITERATIONS = 300
+
+
+def linear_probe(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+) -> np.ndarray:
+    """Whether logistic regression on standardized features finds each test label: bool [M].
+
+    Args:
+      train: features [N, D].
+      train_labels: int [N].
+      test: features [M, D].
+      test_labels: int [M].
+
+    Raises:
+      InputError: features that are not finite, or labels of one class only.
+    """
+    for features in (train, test):
+        if not np.isfinite(features).all():
+            raise InputError("features hold NaN or infinite values")
+    if len(np.unique(train_labels)) < 2:
+        raise InputError("a linear probe needs training images of two classes at least")
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MAX_ITERATIONS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # pixels: the limit is the protocol's
+        probe.fit(train, train_labels)
+    return probe.predict(test) == test_labels
+
+
+def principal_components(
+    train: np.ndarray, test: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets [N, D], [M, D] in the first `count` principal components of the first one."""
+    pca = PCA(count, svd_solver="covariance_eigh").fit(train)
+    return pca.transform(train), pca.transform(test)
