@@ -34,6 +34,7 @@ setup(
     ],
     extras_require={
         "test": TEST,
+        "plots": ["matplotlib>=3.9,<4"],  # scripts/claims.py
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
 )

@@ -16,6 +16,7 @@ from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
+ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
 NEIGHBOUR_QUERIES = 2000  # samples whose nearest training image is looked for
 CAS_EPOCHS, CAS_BATCH = 8, 128
 PARZEN_VALIDATION = 1000  # validation images that choose sigma
@@ -23,29 +24,32 @@ QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
-    """The ELBO (analytic KL where there is one) and the K-sample bound of every image, in nats.
+    """The ELBO with its two terms, and the K-sample bound, of every image, in nats.
 
     Args:
-      model: has `losses` with `elbo_nats`, `log_prob` and `bits_per_dim`.
+      model: has `losses` with `elbo_nats` and its terms, `log_prob` and `bits_per_dim`.
       split: the images.
       num_samples: K.
       seed: of the latents.
     """
     bound = tf.function(lambda x, s: model.log_prob(x, None, num_samples, s))
-    elbos, bounds = [], []
+    terms, bounds = {name: [] for name in ELBO}, []
     batches = pipeline.evaluation_batches(split, _BATCH)
     model.seed_generator.state.assign([seed, 0])
     for i, (images, labels) in enumerate(batches):
         images = tf.cast(images, tf.float32) / 255.0
-        elbos.append(model.losses(images, labels, training=False)["elbo_nats"].numpy())
+        losses = model.losses(images, labels, training=False)
+        for name, values in terms.items():
+            values.append(losses[name].numpy())
         bounds.append(bound(images, tf.constant([seed, i + 1])).numpy())
-    elbos, bounds = np.concatenate(elbos), np.concatenate(bounds)
+    bounds = np.concatenate(bounds)
+    terms = {name: np.concatenate(values) for name, values in terms.items()}
     return {
-        "num_images": len(elbos),
+        "num_images": len(bounds),
         "num_samples": num_samples,
-        "elbo_nats": mean_and_error(elbos),
+        **{name: mean_and_error(values) for name, values in terms.items()},
         "iwae_bound_nats": mean_and_error(bounds),
-        "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(elbos)),
+        "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(terms["elbo_nats"])),
         "iwae_bound_bits_per_dim": mean_and_error(model.bits_per_dim(bounds)),
     }
 
@@ -168,12 +172,12 @@ def samples(
         labels = np.arange(num_images, dtype=np.int32) % model.num_classes
     every, real = split("train"), _first(split(held_out), num_images)
     train = _first(every, num_images)
-    drawn, seconds = [], []  # 8-bit images: less than their features
+    drawn, speed = [], []  # 8-bit images: less than their features
 
     def watched():
         begin = time.perf_counter()
         for batch in features.samples(model, num_images, seed, labels):
-            seconds.append((time.perf_counter() - begin) / len(batch))
+            speed.append(len(batch) / (time.perf_counter() - begin))
             drawn.append(np.round(batch * 255).astype(np.uint8))
             yield batch
             begin = time.perf_counter()
@@ -183,6 +187,7 @@ def samples(
     of_fake, p_fake = net.see(watched())
     fake = np.concatenate(drawn)
     own, floor = quality.compare(of_real, of_fake, seed), quality.compare(of_real, of_train, seed)
+    own["samples_per_second"] = mean_and_error(speed[1:] or speed)  # the first one warms up
     if net.probabilities is not None:  # the floor of these two: real images themselves
         for into, p, y in ((own, p_fake, labels), (floor, p_real, real.labels)):
             into["inception_score"] = quality.inception_score(p, seed)
@@ -209,7 +214,6 @@ def samples(
     return {
         "num_real": len(real),
         "num_fake": num_images,
-        "samples_per_second": 1 / float(np.median(seconds)),
         "model": own,
         "floor": floor,
     }

@@ -1,5 +1,8 @@
 """RESULTS.md and model cards: text made of the manifest and the records, and of nothing else."""
 
+import json
+import pathlib
+import statistics
 from typing import Any
 
 from zoo.errors import InputError
@@ -13,12 +16,25 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("coverage", "coverage", 3),
     ("inception_score", "classifier score", 2),
     ("class_fidelity", "class fidelity", 3),
+    ("cas", "CAS", 3),
+    ("nearest_training_distance", "nearest training image", 2),
+    ("sharpness", "sharpness", 4),
+    ("parzen_nats", "Parzen window, nats", 1),
+    ("samples_per_second", "samples a second", 0),
 )
 LIKELIHOODS = (
     ("elbo_bits_per_dim", "ELBO, bits a dimension", 3),
     ("iwae_bound_bits_per_dim", "K-sample bound, bits a dimension", 3),
+    ("elbo_nats", "ELBO, nats", 2),
+    ("iwae_bound_nats", "K-sample bound, nats", 2),
 )
-
+PROBES = (
+    ("probe_of_latent_means", "latent means", 3),
+    ("probe_of_principal_components", "as many principal components", 3),
+    ("probe_of_pixels", "pixels", 3),
+)
+ACCURACY = (("accuracy", "test accuracy", 4),)
+TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 # what two records must share to be compared
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
@@ -30,69 +46,62 @@ _SAME_FIGURES = {
 }
 
 
-def results(manifest: dict[str, Any], records: dict[str, Any]) -> str:
+def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
+    """Each generated page of the project at `root` and what it should say.
+
+    Raises:
+      InputError: a record is missing or cannot be read.
+    """
+
+    def read(path):
+        try:
+            return json.loads((root / path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as e:
+            raise InputError(f"{root / path} cannot be read: {e}") from None
+
+    folder = pathlib.Path("zoo/pretrained")
+    manifest, notes = read(folder / "manifest.json"), read(folder / "notes.json")
+    records = {name: read(folder / f"{name}.json") for name in manifest}
+    text = results(manifest, records, notes, read("docs/claims/claims.json"))
+    found = {root / "RESULTS.md": text}
+    for name, about in manifest.items():
+        text = card(name, about, records[name], notes[name])
+        found[root / folder / f"{name}.md"] = text
+    return found
+
+
+def results(
+    manifest: dict[str, Any],
+    records: dict[str, Any],
+    notes: dict[str, Any],
+    claims: dict[str, Any],
+) -> str:
     """RESULTS.md.
 
     Args:
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
+      notes: name -> what only a person can say; `published` is used here.
+      claims: what `scripts/claims.py` wrote.
     """
     lines = [
         "# Results",
         "",
-        "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json` and the records "
-        "beside it; a test fails when this page and they disagree. Every number is of the weights "
-        "in the package, as they are loaded, and comes with its standard error.",
+        "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
+        "beside it and `docs/claims/claims.json`; a test fails when this page and they "
+        "disagree. Every number is of the weights in the package, as they are loaded, and comes "
+        "with its standard error. `scripts/evaluate.py --pretrained=NAME` measures again.",
         "",
     ]
-    with_samples = [n for n in records if "samples" in records[n]["figures"]]
-    if with_samples:
-        fullest = max(with_samples, key=lambda n: len(records[n]["figures"]["samples"]["floor"]))
-        for name in with_samples:
-            if difference := differences(records[fullest], records[name]):
-                raise InputError(f"{fullest} and {name} were not measured alike: {difference}")
-        lines += ["## Samples", "", *_protocol(records[fullest]), ""]
-        floor = records[fullest]["figures"]["samples"]["floor"]
-        rows = [["floor", "", "", *_cells(floor, FIGURES)]]
-        for name in with_samples:
-            own = records[name]["figures"]["samples"]["model"]
-            rows.append([*_run(name, manifest[name]), *_cells(own, FIGURES)])
-        heads = ["model", "parameters", "minutes", *(head for _, head, _ in FIGURES)]
-        lines += [*_table(heads, rows), ""]
-    with_bounds = [n for n in records if "likelihood" in records[n]["figures"]]
-    if with_bounds:
-        lines += [
-            "## Likelihood",
-            "",
-            "Test images, 8 bits a pixel unless a row says otherwise. Both are bounds: the true "
-            "code length is at most this. They compare with other models of 8-bit images only.",
-            "",
-        ]
-        rows = []
-        for name in with_bounds:
-            found = records[name]["figures"]["likelihood"]
-            rows.append(
-                [
-                    *_run(name, manifest[name]),
-                    *_cells(found, LIKELIHOODS),
-                    str(found["num_samples"]),
-                    f"{found['num_images']:,}",
-                ]
-            )
-        heads = ["model", "parameters", "minutes", *(h for _, h, _ in LIKELIHOODS), "K", "images"]
-        lines += [*_table(heads, rows), ""]
-    with_accuracy = [n for n in records if "classification" in records[n]["figures"]]
-    if with_accuracy:
-        lines += ["## Classification", ""]
-        rows = [
-            [
-                *_run(name, manifest[name]),
-                *_cells(records[name]["figures"]["classification"], (("accuracy", "", 4),)),
-            ]
-            for name in with_accuracy
-        ]
-        lines += [*_table(["model", "parameters", "minutes", "test accuracy"], rows), ""]
-    return "\n".join(lines)
+    for dataset in sorted({r["dataset"] for r in records.values()}):
+        here = {n: r for n, r in records.items() if r["dataset"] == dataset}
+        title = TITLES.get(dataset, dataset)
+        for part in (_samples, _likelihoods, _representations, _accuracies):
+            lines += part(title, manifest, here)
+    published = [f"- `{n}`: {notes[n]['published']}" for n in records if "published" in notes[n]]
+    if published:
+        lines += ["## Beside published figures", "", *published, ""]
+    return "\n".join([*lines, *_claims(claims, records)])
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> str:
@@ -148,6 +157,170 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _samples(title, manifest, records) -> list[str]:
+    """A table, with its protocol and floor, for each set of records that were measured alike."""
+    groups = []
+    for name in (n for n, r in records.items() if "samples" in r["figures"]):
+        alike = [g for g in groups if not differences(records[g[0]], records[name])]
+        if alike:
+            alike[0].append(name)
+        else:
+            groups.append([name])
+    lines = []
+    for group in groups:
+        found = {n: records[n]["figures"]["samples"] for n in group}
+        shown = [f for f in FIGURES if any(f[0] in found[n]["model"] for n in group)]
+        fullest = max(group, key=lambda n: len(found[n]["floor"]))
+        rows = [["floor", "", "", *_cells(found[fullest]["floor"], shown)]]
+        rows += [[*_run(n, manifest[n]), *_cells(found[n]["model"], shown)] for n in group]
+        heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown)]
+        lines += [f"## {title}: samples", "", *_protocol(records[fullest]), ""]
+        lines += [*_table(heads, rows), ""]
+    return lines
+
+
+def _likelihoods(title, manifest, records) -> list[str]:
+    return _part(
+        title,
+        manifest,
+        records,
+        "likelihood",
+        "likelihood",
+        LIKELIHOODS,
+        "Test images; both are lower bounds of the log-likelihood, so the true code length is at "
+        "most this. 8-bit images compare with 8-bit images only, black and white ones with those "
+        "of the same binarization.",
+        {
+            "K": lambda r: str(r["figures"]["likelihood"]["num_samples"]),
+            "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
+            "pixels": lambda r: {"none": "256 levels"}.get(
+                r["binarization"], f"binarized, {r['binarization']}"
+            ),
+        },
+    )
+
+
+def _representations(title, manifest, records) -> list[str]:
+    return _part(
+        title,
+        manifest,
+        records,
+        "representation",
+        "what q(z|x) is good for",
+        PROBES,
+        "Accuracy on test images of logistic regression (scikit-learn) that was given the latent "
+        "means and the labels of the first training images, beside the same on pixels and on as "
+        "many principal components.",
+        {
+            "dimensions": lambda r: str(r["figures"]["representation"]["num_dims"]),
+            "training images": lambda r: f"{r['figures']['representation']['num_train']:,}",
+        },
+    )
+
+
+def _accuracies(title, manifest, records) -> list[str]:
+    return _part(title, manifest, records, "classification", "classification", ACCURACY)
+
+
+def _part(title, manifest, records, part, heading, shown, text="", more=None) -> list[str]:
+    """A table of one part of the figures of all models that have it; nothing without any."""
+    names = [n for n, r in records.items() if part in r["figures"]]
+    if not names:
+        return []
+    more = more or {}
+    rows = [
+        [
+            *_run(n, manifest[n]),
+            *_cells(records[n]["figures"][part], shown),
+            *(f(records[n]) for f in more.values()),
+        ]
+        for n in names
+    ]
+    heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown), *more]
+    intro = [text, ""] if text else []
+    return [f"## {title}: {heading}", "", *intro, *_table(heads, rows), ""]
+
+
+def _claims(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
+    """The section on what courses claim, by `scripts/claims.py` and the records."""
+    beta = claims["beta"]
+    best = max(beta["rows"], key=lambda row: row["elbo_nats"]["mean"])
+    terms = [(name, "", 1) for name in ("kl_nats", "reconstruction_nats", "elbo_nats")]
+    rows = [[f"{row['beta']:g}", *_cells(row, terms)] for row in beta["rows"]]
+    lines = [
+        "## What courses claim, measured",
+        "",
+        "By `python scripts/claims.py`, on Fashion-MNIST.",
+        "",
+        "### The two terms of the ELBO pull against each other",
+        "",
+        f"A VAE of dense layers for each β, {beta['epochs']} epochs, on the test images. A "
+        "greater β buys a smaller KL with a worse reconstruction; the ELBO itself, which is never "
+        f"weighted, is greatest at β = {best['beta']:g}.",
+        "",
+        *_table(["β", "KL, nats", "reconstruction, nats", "ELBO, nats"], rows),
+        "",
+        "![Both terms over beta](docs/claims/beta.png)",
+        "",
+        "### The saturating generator loss starves",
+        "",
+    ]
+    waiting = claims["gradients"]["waiting"]
+    last = len(waiting[0]["d_fake"]) - 1
+    rows = []
+    for step in sorted({0, 9, last // 2, last}):
+        d, weak, strong = (
+            statistics.median(run[name][step] for run in waiting)
+            for name in ("d_fake", "saturating", "non_saturating")
+        )
+        ratio = statistics.median(
+            r["non_saturating"][step] / r["saturating"][step] for r in waiting
+        )
+        rows.append([str(step + 1), f"{d:.4f}", f"{weak:.3g}", f"{strong:.3g}", f"{ratio:.3g}"])
+    lines += [
+        "G waits while D learns, and the gradients of both losses by G's weights are taken at the "
+        f"same D, G and latents: medians of {len(waiting)} seeds, batches of "
+        f"{claims['gradients']['batch_size']}. For one latent they are to each other as D(G(z)) to "
+        "1 − D(G(z)).",
+        "",
+        *_table(["step of D", "D(G(z))", "saturating", "non-saturating", "strong over weak"], rows),
+        "",
+        "![Norms of the gradients over the steps](docs/claims/gradients.png)",
+        "",
+        "### Samples of a VAE are blurrier than those of a GAN",
+        "",
+        "Sharpness is the variance of the Laplacian, averaged over images; noise counts as "
+        "sharpness too, so only a value near that of real images is good. A VAE shows the mean of "
+        "p(x|z). From top to bottom: test images, `vae`, `gan`, `cgan`.",
+        "",
+    ]
+    shown = [f for f in FIGURES if f[0] in ("sharpness", "fid")]
+    rows = []
+    for name in ("vae", "gan", "cgan"):
+        found = records[name]["figures"]["samples"]
+        if not rows:
+            rows.append(["test images; floor", *_cells(found["floor"], shown)])
+        rows.append([name, *_cells(found["model"], shown)])
+    kl = sorted(claims["latents"]["kl_nats"], reverse=True)
+    lines += [
+        *_table(["", *(head for _, head, _ in shown)], rows),
+        "",
+        "![Test images, and samples of vae, gan and cgan](docs/claims/sharpness.png)",
+        "",
+        "### What each latent dimension does",
+        "",
+        f"KL(q(zⱼ|x) ‖ p(zⱼ)) of the {len(kl)} dimensions of `vae` over the test images, in nats, "
+        f"greatest first: {', '.join(f'{v:.2f}' for v in kl)}. "
+        f"{sum(v < 0.1 for v in kl)} of them carry less than 0.1 nats. The picture moves one at a "
+        "time from −3 to 3 standard deviations of the prior, the others at 0: the nine of the "
+        "greatest KL, and the one of the least.",
+        "",
+        "![Traversals](docs/claims/latents.png)",
+        "",
+    ]
+    return lines
+
+
 def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[str, str]) -> str:
     """A model card: `zoo/pretrained/NAME.md`.
 
@@ -162,14 +335,16 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
     figures = record["figures"]
     rows = []
     for part, shown in (
-        (figures.get("classification", {}), (("accuracy", "test accuracy", 4),)),
+        (figures.get("classification", {}), ACCURACY),
         (figures.get("likelihood", {}), LIKELIHOODS),
+        (figures.get("representation", {}), PROBES),
         (figures.get("samples", {}).get("model", {}), FIGURES),
     ):
         floor = figures["samples"]["floor"] if part and shown is FIGURES else {}
         for key, head, digits in shown:
             if key in part:
                 [own], [least] = (_cells(p, ((key, head, digits),)) for p in (part, floor))
+                head = f"linear probe: {head}" if shown is PROBES else head
                 rows.append([head, own, least])
     lines = [
         f"# {name}",
@@ -210,12 +385,17 @@ def _protocol(record: dict[str, Any]) -> list[str]:
     p, found = record["sample_metrics"], record["figures"]["samples"]
     return [
         f"{found['num_fake']:,} samples (seed {record['seed']}) against the first "
-        f"{found['num_real']:,} images of the {record['split']} split of {record['dataset']}. "
-        f"Feature net: {p['feature_net']}, SHA-256 `{p['sha256'][:16]}`; resize: {p['resize']}; "
-        f"covariance: {p['covariance']}; error of FID: {p['fid_error']}; KID: {p['kid']}; "
-        f"precision, recall, density, coverage: {p['neighbours']} neighbours. Floor: as many "
-        "training images against the same test images; for the last two columns, the test images "
-        "themselves."
+        f"{found['num_real']:,} images of the {record['split']} split"
+        + ("" if record["binarization"] == "none" else ", black and white as the samples are")
+        + f". Feature net: {p['feature_net']}, SHA-256 `{p['sha256'][:16]}`; "
+        f"resize: {p['resize']}; covariance: {p['covariance']}; "
+        f"error of FID: {p['fid_error']}; KID: {p['kid']}; "
+        f"precision, recall, density, coverage: {p['neighbours']} neighbours. CAS: accuracy on the "
+        f"test images of {p['cas']}, that saw only samples. Nearest training image: distance in "
+        f"pixels, {p['neighbour_queries']:,} samples. Parzen window: {p['parzen']}. Floor: as many "
+        "training images in place of the samples; for classifier score, class fidelity, nearest "
+        "training image and sharpness, the test images themselves. Samples a second: on the CPU, "
+        "500 at a time."
     ]
 
 

@@ -1,0 +1,194 @@
+"""Measures what courses claim of these models: python scripts/claims.py (about ten minutes).
+
+It writes `docs/claims/` (pictures, and the numbers as claims.json), from which and from the records
+`scripts/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`.
+"""
+
+import pathlib
+
+from absl import flags
+
+from zoo import cli
+
+_OUT = flags.DEFINE_string("out", "docs/claims", "Folder of pictures and numbers.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything.", lower_bound=0, upper_bound=2**31 - 1)
+
+BETAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+BETA_EPOCHS = 5
+GRADIENT_STEPS, GRADIENT_RUNS = 150, 5
+TRAVERSED = 10  # latent dimensions that are shown
+
+
+def beta_sweep(dataset) -> dict:
+    """Both ELBO terms, on test images, of a VAE of dense layers for each beta."""
+    from zoo.data import pipeline
+    from zoo.evaluation import metrics
+    from zoo.training.recipes import RECIPES
+
+    recipe, seed = RECIPES["vae"], _SEED.value
+    steps = pipeline.steps_per_epoch(dataset.train, recipe.batch_size)
+    rows = []
+    for beta in BETAS:
+        model = _new("vae", dataset, network="mlp", beta=beta)
+        batches = pipeline.train_batches(
+            dataset.train, recipe.batch_size, seed=seed, stop=BETA_EPOCHS * steps
+        )
+        model.fit(batches, epochs=BETA_EPOCHS, steps_per_epoch=steps, verbose=0)
+        found = metrics.likelihood(model, dataset.test, num_samples=1, seed=seed)
+        rows.append({"beta": beta, **{name: found[name] for name in metrics.ELBO}})
+        print(rows[-1], flush=True)
+    return {"epochs": BETA_EPOCHS, "rows": rows}
+
+
+def gradients(dataset) -> dict:
+    """Gradients of both generator losses, with G waiting and in training, of several seeds."""
+    from zoo.evaluation import claims
+    from zoo.training.recipes import RECIPES
+
+    size = RECIPES["gan"].batch_size
+    images = dataset.train.images[: GRADIENT_STEPS * size]
+    found = {"batch_size": size, "waiting": [], **{name: [] for name in claims.GENERATOR_LOSSES}}
+    for seed in range(_SEED.value, _SEED.value + GRADIENT_RUNS):
+        model = _new("gan", dataset, seed=seed)
+        found["waiting"].append(claims.generator_gradients(model, images, size, seed))
+        for name in claims.GENERATOR_LOSSES:
+            model = _new("gan", dataset, seed=seed, generator_loss=name)
+            found[name].append(claims.training_curves(model, images, size))
+    return found
+
+
+def latents(dataset) -> dict:
+    """KL of each latent dimension of the pretrained VAE over the test images, in nats."""
+    import numpy as np
+
+    import zoo
+    from zoo.evaluation import features
+
+    model = zoo.load("vae")
+    parts = [model.kl_per_dim(batch) for batch in features.batches(dataset.test.images)]
+    return {"kl_nats": np.concatenate(parts).mean(0).tolist()}
+
+
+def _new(name, dataset, seed=None, **config):
+    import keras
+
+    from zoo.training import setup
+
+    seed = _SEED.value if seed is None else seed
+    keras.utils.set_random_seed(seed)
+    return setup.create(name, dataset.image_shape, dataset.num_classes, config, seed=seed)
+
+
+def plot_beta(found: dict, path: pathlib.Path) -> None:
+    """The two terms over beta, and against each other."""
+    from matplotlib import pyplot as plt
+
+    rows = found["rows"]
+    beta = [row["beta"] for row in rows]
+    kl, reconstruction, elbo = (
+        [row[name]["mean"] for row in rows]
+        for name in ("kl_nats", "reconstruction_nats", "elbo_nats")
+    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    left.plot(beta, kl, "o-", color="C1", label="KL(q(z|x) ‖ p(z))")
+    left.set(xscale="log", xlabel="β", ylabel="KL, nats")
+    other = left.twinx()
+    other.plot(beta, reconstruction, "s-", color="C0", label="E_q[log p(x|z)]")
+    other.plot(beta, elbo, "--", color="black", label="ELBO")
+    other.set_ylabel("reconstruction and ELBO, nats")
+    handles = [h for axes in (left, other) for h in axes.get_legend_handles_labels()[0]]
+    left.legend(handles=handles, fontsize=8, loc="lower left")
+    right.plot(kl, reconstruction, "o-", color="C2")
+    for b, x, y in zip(beta, kl, reconstruction, strict=True):
+        right.annotate(f"β = {b:g}", (x, y), (4, -10), textcoords="offset points", fontsize=8)
+    right.set(
+        xlabel="KL, nats", ylabel="reconstruction, nats", title="one is bought with the other"
+    )
+    figure.savefig(path, dpi=100)
+
+
+def plot_gradients(found: dict, path: pathlib.Path) -> None:
+    """Norms of both gradients over the steps: G waiting on the left, training on the right."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    colours = {"saturating": "C3", "non_saturating": "C0", "d_fake": "black"}
+    for name in ("saturating", "non_saturating"):
+        for run in found["waiting"]:
+            axes[0].plot(run[name], color=colours[name], alpha=0.5, linewidth=1)
+        for run in found[name]:
+            axes[1].plot(run["g_grad_norm"], color=colours[name], alpha=0.5, linewidth=1)
+            axes[2].plot(run["d_fake"], color=colours[name], alpha=0.5, linewidth=1)
+        axes[0].plot([], color=colours[name], label=name.replace("_", "-"))
+    median = np.median([run["d_fake"] for run in found["waiting"]], axis=0)
+    axes[0].plot(median, "--", color="black", linewidth=1, label="D(G(z)), median")
+    axes[0].set(
+        yscale="log", title="the same D and G; only D learns", ylabel="norm of G's gradient"
+    )
+    axes[1].set(yscale="log", title="both learn")
+    axes[2].set(yscale="log", title="both learn", ylabel="D(G(z))")
+    axes[0].legend(fontsize=8)
+    for a in axes:
+        a.set_xlabel("step")
+    figure.savefig(path, dpi=100)
+
+
+def draw_latents(found: dict, path: pathlib.Path) -> None:
+    """Traversals of the dimensions with the greatest KL, greatest first, and of the least one."""
+    import numpy as np
+
+    import zoo
+    from zoo.core import latents as codes
+    from zoo.evaluation import drawing, pictures
+
+    model = zoo.load("vae")
+    order = np.argsort(found["kl_nats"])[::-1]
+    shown = [*order[: TRAVERSED - 1], order[-1]]
+    start = np.zeros((1, model.latent_dim), np.float32)
+    values = np.linspace(-drawing.TRAVERSAL, drawing.TRAVERSAL, 15)
+    rows = [codes.images_of(model, codes.traverse(start, int(j), values))[0] for j in shown]
+    pictures.save_png(path, pictures.grid(np.stack(rows)), zoom=2)
+
+
+def draw_sharpness(dataset, path: pathlib.Path) -> None:
+    """A row of test images, and a row of samples of each pretrained model that makes images."""
+    import numpy as np
+
+    import zoo
+    from zoo.evaluation import pictures
+
+    rows = [dataset.test.images[:16] / np.float32(255)]
+    rows += [np.asarray(zoo.load(name).sample(16, seed=0)) for name in ("vae", "gan", "cgan")]
+    pictures.save_png(path, pictures.grid(np.stack(rows)), zoom=2)
+
+
+def main(argv: list[str]) -> None:
+    """Measures and draws."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from zoo import data
+    from zoo.training import checkpoints, provenance
+
+    out = pathlib.Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    dataset = data.load()
+    record = {
+        "dataset_digest": dataset.digest,
+        "seed": _SEED.value,
+        "versions": provenance.versions(),
+        "beta": beta_sweep(dataset),
+        "gradients": gradients(dataset),
+        "latents": latents(dataset),
+    }
+    checkpoints.write_json(out / "claims.json", record)
+    plot_beta(record["beta"], out / "beta.png")
+    plot_gradients(record["gradients"], out / "gradients.png")
+    draw_latents(record["latents"], out / "latents.png")
+    draw_sharpness(dataset, out / "sharpness.png")
+    print(f"numbers and pictures: {out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
