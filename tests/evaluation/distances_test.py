@@ -133,6 +133,25 @@ def test_distances_grow_with_the_damage(what):
     assert (np.diff(np.array(found), axis=0) > 0).all()
 
 
+def test_distances_grow_with_blur(fashion_mnist):
+    def features(images):  # means of 4x4 squares would hide a blur: differences of neighbours too
+        small = images[:, ::4, ::4].reshape(len(images), -1)
+        edges = np.diff(images[:, 1::4], axis=2)[:, :, ::4].reshape(len(images), -1)
+        return np.concatenate([small, edges], 1)
+
+    real = features(fashion_mnist.test.images[:1000] / 255)
+    images = fashion_mnist.train.images[:1000] / 255
+    found = []
+    for _ in range(4):
+        fake = features(images)
+        m = distances.manifold(real, fake)
+        found.append(
+            (distances.fid(real, fake), distances.kernel_distance(real, fake), -m.recall.mean())
+        )
+        images = (images + np.roll(images, 1, 1) + np.roll(images, 1, 2)) / 3
+    assert (np.diff(np.array(found), axis=0) > 0).all(), found
+
+
 def test_nearest_neighbours():
     queries, among = normal(20, 3), normal(50, 3, seed=1)
     distance, index = NearestNeighbors(n_neighbors=1).fit(among).kneighbors(queries)
