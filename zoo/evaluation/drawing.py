@@ -32,7 +32,7 @@ def draw(
       model: a generative model.
       what: `prior`, `neighbours`, `reconstruct`, `traverse`, `interpolate` or `edit`.
       num: number of images; rows, for `interpolate`.
-      labels: of a conditional model, repeated to what is needed.
+      labels: of a conditional model, repeated to what is needed: a column of `prior` each.
       seed: of all noise.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder).
       spherical: whether `interpolate` keeps to the sphere.
@@ -78,7 +78,7 @@ def draw(
         extra = {"observation": observation} if has_codes else {}
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
-            return made, None
+            return made, len(labels) if labels is not None and 1 < len(labels) <= num else None
         known = train_images()
         vectors = (x.reshape(len(x), -1) for x in (made, known / np.float32(255)))
         index, _ = distances.nearest(*vectors)
