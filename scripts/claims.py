@@ -16,6 +16,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything.", lower_bound=0, upper_b
 BETAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 BETA_EPOCHS = 5
 GRADIENT_STEPS, GRADIENT_RUNS = 150, 5
+SHARPNESS = ("vae", "gan", "cgan")  # the pretrained models whose samples are compared
 TRAVERSED = 10  # latent dimensions that are shown
 
 
@@ -159,7 +160,7 @@ def draw_sharpness(dataset, path: pathlib.Path) -> None:
     from zoo.evaluation import pictures
 
     rows = [dataset.test.images[:16] / np.float32(255)]
-    rows += [np.asarray(zoo.load(name).sample(16, seed=0)) for name in ("vae", "gan", "cgan")]
+    rows += [np.asarray(zoo.load(name).sample(16, seed=0)) for name in SHARPNESS]
     pictures.save_png(path, pictures.grid(np.stack(rows)), zoom=2)
 
 
@@ -169,6 +170,7 @@ def main(argv: list[str]) -> None:
 
     matplotlib.use("Agg")
     from zoo import data
+    from zoo.serving import pretrained
     from zoo.training import checkpoints, provenance
 
     out = pathlib.Path(_OUT.value)
@@ -178,6 +180,7 @@ def main(argv: list[str]) -> None:
         "dataset_digest": dataset.digest,
         "seed": _SEED.value,
         "versions": provenance.versions(),
+        "weights": {name: pretrained.entry(name)["sha256"] for name in SHARPNESS},
         "beta": beta_sweep(dataset),
         "gradients": gradients(dataset),
         "latents": latents(dataset),

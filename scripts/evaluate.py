@@ -6,7 +6,6 @@ protocols differ.
 """
 
 import functools
-import json
 import pathlib
 
 from absl import flags
@@ -46,7 +45,7 @@ _OUT = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     """Reads the flags, measures and writes the record, or compares records."""
-    if _COMPARE.value:
+    if _COMPARE.value is not None:
         print(side_by_side([pathlib.Path(path) for path in _COMPARE.value]))
         return
     source = cli.source()
@@ -56,13 +55,12 @@ def main(argv: list[str]) -> None:
 
     import zoo
     from zoo import data
-    from zoo.core.arrays import digest
-    from zoo.evaluation import metrics, report
+    from zoo.evaluation import metrics, records
     from zoo.training import checkpoints, provenance, setup
 
     model = zoo.load(source)
     settings = setup.read_config(source)
-    net = feature_net(model, settings["dataset_digest"])
+    net = feature_net(model, settings["dataset_digest"]) if hasattr(model, "sample") else None
     figures = metrics.evaluate(
         model,
         functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),
@@ -76,24 +74,26 @@ def main(argv: list[str]) -> None:
         with_parzen=_PARZEN.value,
         seed=_SEED.value,
     )
-    protocol = metrics.protocol(_SEED.value)
-    if net is not None:
+    protocol = None
+    if "samples" in figures:
+        protocol = metrics.protocol(_SEED.value)
         protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
         "model": settings["model"],
         "config": settings["config"],
-        "weights_sha256": digest(checkpoints.weights_of(model)),
+        "weights_sha256": weights_sha256(source, model),
         "dataset": data.name_of(settings["run"]["dataset"], settings["run"]["data_dir"]),
         "dataset_digest": settings["dataset_digest"],
         "split": _SPLIT.value,
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
-        "sample_metrics": protocol if net is not None else None,
+        "sample_metrics": protocol,
+        "machine": provenance.machine(),
         "versions": provenance.versions(),
         "figures": figures,
     }
     checkpoints.write_json(out, record)
-    print(report.table({"model": figures}))
+    print(records.table({"model": figures}))
     print(f"record: {out}")
 
 
@@ -105,15 +105,29 @@ def feature_net(model, dataset_digest: str):
     from zoo.training import setup
 
     if _FEATURES.value == "inception":
-        return features.inception(model.image_shape) if hasattr(model, "sample") else None
+        return features.inception(model.image_shape)
     judge = _CLASSIFIER.value
     if not judge:
         fitting = (n for n, e in pretrained.manifest().items() if is_judge(e, dataset_digest))
-        judge = next(fitting, "")
+        judge = pretrained.Name(next(fitting, ""))
     if not judge:
         return None
+    if setup.read_config(judge)["dataset_digest"] != dataset_digest:
+        raise InputError(f"--classifier={judge} learnt from other images than {model.name}")
+    classifier = zoo.load(judge)
     kind = "pretrained" if setup.is_pretrained(judge) else "workdir"
-    return features.of_classifier(zoo.load(judge), f"{kind} {judge}")
+    return features.of_classifier(classifier, f"{kind} {judge}", weights_sha256(judge, classifier))
+
+
+def weights_sha256(source, model) -> str:
+    """Of the file of the weights, where they come with the package, else of the weights."""
+    from zoo.core.arrays import digest
+    from zoo.serving import pretrained
+    from zoo.training import checkpoints, setup
+
+    if setup.is_pretrained(source):
+        return pretrained.entry(source)["sha256"]
+    return digest(checkpoints.weights_of(model))
 
 
 def is_judge(entry: dict, dataset_digest: str) -> bool:
@@ -128,15 +142,11 @@ def side_by_side(paths: list[pathlib.Path]) -> str:
     Raises:
       InputError: one cannot be read, or was measured in another way than the first.
     """
-    from zoo.evaluation import report
+    from zoo.evaluation import records
 
-    records = {}
-    for path in paths:
-        try:
-            records[str(path)] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
-            raise InputError(f"{path} cannot be read: {e}") from None
-    return report.side_by_side(records)
+    if len(paths) < 2:
+        raise InputError("--compare needs two records at least: --compare=ONE.json,OTHER.json")
+    return records.side_by_side({str(path): records.read_record(path) for path in paths})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def main(argv: list[str]) -> None:
     import json
 
     import zoo
+    from zoo import data
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
@@ -29,8 +30,17 @@ def main(argv: list[str]) -> None:
         summary = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{workdir} has no summary.json: the run has not ended") from None
+    if summary["epochs"] != settings["recipe"]["epochs"]:
+        raise InputError(
+            f"{workdir}/summary.json is of {summary['epochs']} epochs, the run of "
+            f"{settings['recipe']['epochs']}: let it end"
+        )
+    run = settings["run"]
+    run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
+    if run["dataset"] == data.name_of("", ""):
+        run["dataset"] = ""  # the default
     for key in ("workdir", "data_dir"):  # of this machine
-        settings["run"][key] = ""
+        run[key] = ""
     name = _NAME.value or settings["model"]
     about = {"settings": settings, "command": setup.command(settings), "summary": summary}
     pretrained.publish(name, checkpoints.weights_of(zoo.load(workdir)), about)

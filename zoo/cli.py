@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -91,15 +92,16 @@ def define_source(*instead: str) -> None:
     flags.mark_flags_as_mutual_exclusive(["workdir", "pretrained", *instead], required=True)
 
 
-def source() -> str:
-    """The workdir or the pretrained name that was given.
+def source() -> pathlib.Path | pretrained.Name:
+    """The workdir or the pretrained model that was given.
 
     Raises:
       InputError: no pretrained model has this name.
     """
     if name := flags.FLAGS.pretrained:
         pretrained.entry(name)
-    return name or flags.FLAGS.workdir
+        return pretrained.Name(name)
+    return pathlib.Path(flags.FLAGS.workdir)
 
 
 def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], list[str]]:

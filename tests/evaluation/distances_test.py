@@ -55,14 +55,15 @@ def test_kernel_distance_is_unbiased_and_finds_a_difference():
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
 
 
-def test_kid_draws_its_subsets_by_the_seed():
+def test_kid_is_of_disjoint_parts():
     x, y = normal(300), normal(300, seed=1, shift=0.5)
-    values = distances.kid(x, y, subsets=20, size=100)
-    np.testing.assert_array_equal(values, distances.kid(x, y, subsets=20, size=100))
-    whole = distances.kernel_distance(x, y)
-    assert abs(values.mean() - whole) < 4 * values.std() / np.sqrt(20)
+    values = distances.kid(x, y, subsets=3)
+    expected = [
+        distances.kernel_distance(x[i : i + 100], y[i : i + 100]) for i in range(0, 300, 100)
+    ]
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
     with pytest.raises(InputError, match="300 images are too few: at least 400"):
-        distances.kid(x, y, size=400)
+        distances.kid(x, y, subsets=200)
 
 
 def softmax(logits):
@@ -158,6 +159,8 @@ def test_nearest_neighbours():
     got_index, got_distance = distances.nearest(queries, among)
     np.testing.assert_array_equal(got_index, index[:, 0])
     np.testing.assert_allclose(got_distance, distance[:, 0], rtol=1e-6)
+    copies = np.random.default_rng(0).random((5, 784), np.float32)
+    np.testing.assert_array_equal(distances.nearest(copies, copies)[1], 0)
 
 
 @pytest.mark.parametrize(

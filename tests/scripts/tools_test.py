@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from zoo.evaluation import drawing, features, metrics, report
+from zoo.evaluation import drawing, features, metrics, records, report
+from zoo.serving import pretrained
 
 TINY = ("--batch_size=64", "--epochs=1")
 MODELS = {
@@ -189,12 +191,69 @@ def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
     assert code == 2 and not out and "num_samples of likelihood: 20 or 21" in err
 
 
+def test_a_workdir_is_a_folder_and_a_pretrained_name_is_none(run, workdirs, tmp_path):
+    # neither takes the other's place, whatever the folders are called
+    (tmp_path / "cgan").symlink_to(workdirs / "vae")
+    code, _, err = run("sample", "--workdir=classifier", cwd=tmp_path)
+    assert code == 2 and "no workdir of train.py" in err
+    flags = ("--num=4", "--labels=3,7", "--out=x.png")  # the vae in ./cgan would take no labels
+    code, _, err = run("sample", "--pretrained=cgan", *flags, cwd=tmp_path)
+    assert code == 0, err
+    assert Image.open(tmp_path / "x.png").size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
+
+
+def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path):
+    out = tmp_path / "record.json"
+    code, printed, err = run(
+        "evaluate", "--pretrained=cgan", "--num_images=600", "--parzen", f"--out={out}"
+    )
+    assert code == 0, err
+    record = records.read_record(out)
+    assert record["weights_sha256"] == pretrained.entry("cgan")["sha256"]
+    assert record["sample_metrics"]["sha256"] == pretrained.entry("classifier")["sha256"]
+    found = record["figures"]["samples"]
+    assert found["num_images"] == 600
+    for key in (key for key, _, _ in report.FIGURES):
+        for side in ("model", "floor"):
+            if (key, side) != ("samples_per_second", "floor"):
+                value = found[side][key]
+                assert np.isfinite(value["mean"]), (side, key)
+                if key != "samples_per_second":  # of 600 samples only 100 are not the first ones
+                    assert 0 < value["standard_error"] < np.inf, (side, key)
+        assert key in printed
+    floor, model = found["floor"], found["model"]
+    assert floor["fid"]["mean"] < model["fid"]["mean"]
+    assert floor["parzen_nats"]["mean"] > model["parzen_nats"]["mean"]
+    assert model["class_fidelity"]["mean"] > 0.8 and model["cas"]["mean"] > 0.5
+
+
+def test_a_run_that_has_not_ended_is_not_published(run, workdirs, tmp_path):
+    shutil.copytree(workdirs / "vae", tmp_path / "vae")
+    settings = json.loads((tmp_path / "vae" / "config.json").read_text())
+    settings["recipe"]["epochs"] = 2  # it goes on to two, and its summary is still of one
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
+    before = (pretrained.FOLDER / "manifest.json").read_bytes()
+    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+    assert code == 2 and "summary.json is of 1 epochs, the run of 2: let it end" in err
+    assert (pretrained.FOLDER / "manifest.json").read_bytes() == before
+
+
+def test_a_feature_net_of_other_data_is_refused(run, workdirs):
+    judge = workdirs / "classifier"  # learnt from a slice of the data
+    code, out, err = run("evaluate", "--pretrained=cgan", f"--classifier={judge}")
+    assert code == 2 and "learnt from other images than cgan" in err and "Traceback" not in err
+
+
 def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
     labels = np.arange(700) % 10
     perfect = metrics.class_fidelity(np.eye(10)[labels], labels)
     assert perfect["class_fidelity"]["mean"] == 1
+    assert perfect["class_fidelity_per_class"][3] == {"mean": 1.0, "standard_error": 0.0}
     blind = metrics.class_fidelity(np.eye(10)[np.zeros(700, int)], labels)
-    assert blind["class_fidelity_per_class"] == [1.0] + [0.0] * 9
+    means = [of_class["mean"] for of_class in blind["class_fidelity_per_class"]]
+    assert means == [1.0] + [0.0] * 9
+    one = metrics.class_fidelity(np.eye(3)[[1, 1]], np.array([1, 1]))
+    assert [v and v["mean"] for v in one["class_fidelity_per_class"]] == [None, 1.0, None]
 
 
 def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
@@ -210,31 +269,31 @@ def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
             chosen = [self.images[y][rng.integers(len(self.images[y]))] for y in labels]
             return np.stack(chosen) / np.float32(255)
 
-    net = features.of_classifier(models["classifier"], "tiny")
+    net = features.of_classifier(models["classifier"], "tiny", "ab")
     split = functools.partial(getattr, fashion_mnist)
     found = metrics.evaluate(Copier(), split, num_images=1000, net=net)["samples"]
     model, floor = found["model"], found["floor"]
-    assert found["num_real"] == found["num_fake"] == 1000
+    assert found["num_images"] == 1000
     for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score"):
         error = np.hypot(model[name]["standard_error"], floor[name]["standard_error"])
         assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
     assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
-    assert "fid" in report.table({"copier": {"samples": found}})
+    assert "fid" in records.table({"copier": {"samples": found}})
     # a copy is at no distance from what it copies; test images are at some
-    assert model["nearest_training_distance"]["mean"] < 1e-2
+    assert model["nearest_training_distance"]["mean"] < 1e-6
     assert floor["nearest_training_distance"]["mean"] > 1
     assert model["samples_per_second"]["mean"] > 0
 
 
 def test_what_cannot_be_measured(models, fashion_mnist):
-    net = features.of_classifier(models["classifier"], "tiny")
+    net = features.of_classifier(models["classifier"], "tiny", "ab")
     split = functools.partial(getattr, fashion_mnist)
     with pytest.raises(zoo.InputError, match="nothing to measure without a --classifier"):
         metrics.evaluate(models["cgan"], split)
     with pytest.raises(zoo.InputError, match="too few for 10 classes"):
         metrics.evaluate(models["cgan"], split, net=net, num_images=9)
     with pytest.raises(zoo.InputError, match="is no classifier"):
-        features.of_classifier(models["vae"], "vae")
+        features.of_classifier(models["vae"], "vae", "ab")
     with pytest.raises(zoo.InputError, match="sees images of shape"):
         net.see([np.zeros((2, 32, 32, 1), np.float32)])
     with pytest.raises(zoo.InputError, match=r"numbers in \[0, 1\]"):

@@ -60,10 +60,11 @@ def test_unknown_names_and_weights_that_do_not_fit(model):
 
 def test_a_run_in_a_folder_goes_before_a_name(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert setup.is_pretrained("tiny")
+    assert setup.is_pretrained("tiny") and not setup.is_pretrained(tmp_path / "tiny")
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")
     assert not setup.is_pretrained("tiny")
+    assert setup.is_pretrained(pretrained.Name("tiny"))  # what --pretrained gives
 
 
 def test_the_command_names_what_differs_from_the_recipe():
@@ -80,12 +81,20 @@ def test_the_command_names_what_differs_from_the_recipe():
 @pytest.mark.parametrize("name", list(pretrained.manifest()))
 def test_every_published_model_loads_and_answers(name, fashion_mnist):
     model = zoo.load(name)
-    if hasattr(model, "classify"):
-        hits = np.argmax(model.classify(fashion_mnist.test.images[:1000]), -1)
-        assert (hits == fashion_mnist.test.labels[:1000]).mean() > 0.9
+    settings = pretrained.entry(name)["settings"]
+    images, labels = fashion_mnist.test.images[:1000], fashion_mnist.test.labels[:1000]
     if hasattr(model, "sample"):
-        images = np.asarray(model.sample(64, seed=0))
-        assert images.shape == (64, 28, 28, 1) and images.std() > 0.2  # no grey mush
+        made = np.asarray(model.sample(64, seed=0))
+        assert made.shape == (64, 28, 28, 1) and made.std() > 0.2  # no grey mush
+    if settings["dataset_digest"] != fashion_mnist.digest:
+        # what was learnt from digits finds clothing strange
+        if hasattr(model, "classify"):
+            hits = np.argmax(model.classify(images), -1) == labels
+            assert hits.mean() < 0.5
+        return
+    if hasattr(model, "classify"):
+        hits = np.argmax(model.classify(images), -1)
+        assert (hits == labels).mean() > 0.9
     if hasattr(model, "log_prob"):
-        bits = model.bits_per_dim(model.log_prob(fashion_mnist.test.images[:200], seed=0))
+        bits = model.bits_per_dim(model.log_prob(images[:200], seed=0))
         assert np.mean(bits) < 3.7

@@ -20,7 +20,7 @@ class FeatureNet:
 
     Attributes:
       name: what the record calls it.
-      sha256: of its weights.
+      sha256: of the file of its weights, where they come with the package, else of the weights.
       resize: what happens to images before they are seen.
       image_shape: (H, W, C) of the images that it takes.
       features: images, float32 [B, H, W, C] in [0, 1] -> float32 [B, D].
@@ -68,19 +68,19 @@ class FeatureNet:
         return images
 
 
-def of_classifier(classifier, name: str) -> FeatureNet:
+def of_classifier(classifier, name: str, sha256: str) -> FeatureNet:
     """The penultimate layer of a classifier of the zoo.
 
     Args:
       classifier: has `features` and `classify`.
       name: of its weights, for the record.
+      sha256: of its weights, for the record.
     """
     if not hasattr(classifier, "features"):
         raise InputError(f"{classifier.name} is no classifier: it gives no features")
-    weights = {f"{i:04d}": np.asarray(w) for i, w in enumerate(classifier.weights)}
     return FeatureNet(
         name=f"{name}, layer 'features'",
-        sha256=digest(weights),
+        sha256=sha256,
         resize="none",
         image_shape=classifier.image_shape,
         features=lambda x: np.asarray(classifier.features(x)),

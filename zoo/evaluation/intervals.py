@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 
 
-def mean_and_error(values: np.ndarray) -> dict[str, float]:
-    """The mean of independent values, and its standard error."""
+def mean_and_error(values: np.ndarray) -> dict[str, float | None]:
+    """The mean of independent values, and its standard error (None of a single value)."""
     values = np.asarray(values, np.float64)
-    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
-    return {"mean": float(values.mean()), "standard_error": float(error)}
+    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    return {"mean": float(values.mean()), "standard_error": error}
 
 
 def bootstrap_error(

@@ -47,6 +47,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     return {
         "num_images": len(bounds),
         "num_samples": num_samples,
+        "p_x_given_z": getattr(model.config, "likelihood", None),
         **{name: mean_and_error(values) for name, values in terms.items()},
         "iwae_bound_nats": mean_and_error(bounds),
         "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(terms["elbo_nats"])),
@@ -70,7 +71,8 @@ def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
       labels: asked for, int [N].
     """
     hits = np.argmax(probabilities, -1) == labels
-    per_class = [float(hits[labels == k].mean()) for k in range(probabilities.shape[1])]
+    classes = [hits[labels == k] for k in range(probabilities.shape[1])]
+    per_class = [mean_and_error(h) if len(h) else None for h in classes]
     return {"class_fidelity": mean_and_error(hits), "class_fidelity_per_class": per_class}
 
 
@@ -110,7 +112,7 @@ def nearest_training_images(images: np.ndarray, train: np.ndarray) -> dict[str, 
 def parzen_window(made: np.ndarray, validation: np.ndarray, real: np.ndarray) -> dict[str, float]:
     """The Parzen-window log-likelihood in nats of real images under made ones, all uint8."""
     made = _flat(made)
-    sigma = parzen.choose_sigma(_flat(validation[:PARZEN_VALIDATION]), made)
+    sigma = parzen.choose_sigma(_flat(validation[-PARZEN_VALIDATION:]), made)
     return {**mean_and_error(parzen.log_likelihood(_flat(real), made, sigma)), "sigma": sigma}
 
 
@@ -136,6 +138,7 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
         "num_train": len(train),
         "num_images": len(real),
         "num_dims": model.latent_dim,
+        "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C = 1",
         **{
             f"probe_of_{name}": mean_and_error(
                 probe.linear_probe(known, train.labels, unknown, real.labels)
@@ -162,31 +165,37 @@ def samples(
       net: sees the images.
       split: gives the images of a split by its name.
       held_out: the split of the real images.
-      num_images: how many samples, and at most how many images of each split.
+      num_images: at most how many samples, and as many images of each split.
       seed: of the samples and of the metrics' own draws.
       new_classifier: for the classification accuracy score of a conditional model.
       with_parzen: whether the Parzen-window log-likelihood is wanted.
     """
+    num_images = min(num_images, len(split(held_out)), len(split("train")))
+    if num_images < model.num_classes:
+        raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
     labels = None
     if model.conditional:
         labels = np.arange(num_images, dtype=np.int32) % model.num_classes
     every, real = split("train"), _first(split(held_out), num_images)
     train = _first(every, num_images)
+    others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
     drawn, speed = [], []  # 8-bit images: less than their features
 
     def watched():
         begin = time.perf_counter()
         for batch in features.samples(model, num_images, seed, labels):
             speed.append(len(batch) / (time.perf_counter() - begin))
-            drawn.append(np.round(batch * 255).astype(np.uint8))
-            yield batch
+            drawn.append(np.round(batch * 255).astype(np.uint8))  # as real images are
+            yield drawn[-1]
             begin = time.perf_counter()
 
     of_real, p_real = net.see(features.batches(real.images))
-    of_train, _ = net.see(features.batches(train.images))
+    of_others, _ = net.see(features.batches(others))
+    of_train = of_others[:num_images]
     of_fake, p_fake = net.see(watched())
     fake = np.concatenate(drawn)
     own, floor = quality.compare(of_real, of_fake, seed), quality.compare(of_real, of_train, seed)
+    floor["fid"] = quality.fid_floor(of_real, of_others) or floor["fid"]
     own["samples_per_second"] = mean_and_error(speed[1:] or speed)  # the first one warms up
     if net.probabilities is not None:  # the floor of these two: real images themselves
         for into, p, y in ((own, p_fake, labels), (floor, p_real, real.labels)):
@@ -196,7 +205,7 @@ def samples(
     if labels is not None:
         for into, x, y in ((own, of_fake, labels), (floor, of_train, train.labels)):
             into["fid_per_class"] = [
-                quality.fid_or_none(of_real[real.labels == k], x[y == k])
+                quality.fid_of_class(of_real[real.labels == k], x[y == k], seed)
                 for k in range(model.num_classes)
             ]
         if new_classifier is not None:
@@ -208,12 +217,13 @@ def samples(
             images[:NEIGHBOUR_QUERIES], every.images
         )
     if with_parzen:
-        validation = split("validation").images
+        # images that are neither scored nor, but for huge sets, samples of the floor
+        validation = split("validation" if held_out == "test" else "train").images
         for into, made in ((own, fake), (floor, train.images)):
             into["parzen_nats"] = parzen_window(made, validation, real.images)
     return {
-        "num_real": len(real),
-        "num_fake": num_images,
+        "num_images": num_images,
+        "observation": "sample" if model.binary else "mean" if hasattr(model, "encode") else None,
         "model": own,
         "floor": floor,
     }
@@ -258,8 +268,6 @@ def evaluate(
             raise InputError(f"{net.name} does not see images like those of {model.name}")
         if model.conditional and net.num_classes not in (None, model.num_classes):
             raise InputError(f"{net.name} knows other classes than {model.name}")
-        if num_images < model.num_classes:
-            raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
         result["samples"] = samples(
             model, net, split, held_out, num_images, seed, new_classifier, with_parzen
         )
@@ -278,7 +286,7 @@ def protocol(seed: int) -> dict[str, Any]:
         "neighbour_queries": NEIGHBOUR_QUERIES,
         "cas": f"the zoo's classifier, {CAS_EPOCHS} epochs of batches of {CAS_BATCH}",
         "parzen": f"sigma by {PARZEN_VALIDATION} validation images out of 10 from 0.1 to 1",
-        "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C = 1",
+        "images": "samples are rounded to 8 bits",
     }
 
 

@@ -43,6 +43,12 @@ def linear_probe(
 def principal_components(
     train: np.ndarray, test: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets [N, D], [M, D] in the first `count` principal components of the first one."""
+    """Both sets [N, D], [M, D] in the first `count` principal components of the first one.
+
+    Raises:
+      InputError: there are not as many.
+    """
+    if count > min(train.shape):
+        raise InputError(f"{count} principal components need as many training images at least")
     pca = PCA(count, svd_solver="covariance_eigh").fit(train)
     return pca.transform(train), pca.transform(test)

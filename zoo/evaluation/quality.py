@@ -7,34 +7,66 @@ import numpy as np
 from zoo.evaluation import distances
 from zoo.evaluation.intervals import bootstrap_error, mean_and_error
 
-KID_SUBSETS, KID_SIZE = 50, 1000
+PARTS = 10  # disjoint parts of both sets, for KID and for errors
 BOOTSTRAPS = 20
+MANIFOLD = ("precision", "recall", "density", "coverage")
 
 
 def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """FID, KID, precision, recall, density and coverage of features [N, D] and [M, D].
 
-    Each comes as its mean and standard error: of FID by the bootstrap over both sets; of KID over
-    the random subsets; of the others over images, as if the balls were given.
+    Each comes with its standard error: of FID by the bootstrap over both sets (too large where the
+    distance is near 0); of KID, which is the mean over disjoint parts of both sets, over these; of
+    the others as the spread over the same parts, because one image lies in the balls of many.
 
     Raises:
       InputError: too few images, or features that are not finite.
     """
-    size = min(KID_SIZE, len(real) // 2, len(fake) // 2)  # subsets must differ to show an error
-    found = distances.manifold(real, fake)
+    parts = PARTS if min(len(real), len(fake)) >= PARTS * 2 * (distances.NEIGHBOURS + 1) else 2
+    whole = distances.manifold(real, fake)
+    pairs = zip(np.array_split(real, parts), np.array_split(fake, parts), strict=True)
+    split = [distances.manifold(x, y) for x, y in pairs]
     return {
-        "fid": {
-            "mean": distances.fid(real, fake),
-            "standard_error": bootstrap_error(
-                distances.fid, real, fake, repeats=BOOTSTRAPS, seed=seed
-            ),
-        },
-        "kid": mean_and_error(distances.kid(real, fake, KID_SUBSETS, size, seed)),
+        "fid": fid(real, fake, seed),
+        "kid": mean_and_error(distances.kid(real, fake, parts)),
         **{
-            name: mean_and_error(getattr(found, name))
-            for name in ("precision", "recall", "density", "coverage")
+            name: {
+                "mean": float(getattr(whole, name).mean()),
+                "standard_error": mean_and_error([getattr(m, name).mean() for m in split])[
+                    "standard_error"
+                ],
+            }
+            for name in MANIFOLD
         },
     }
+
+
+def fid(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """The FID with its bootstrap error.
+
+    Raises:
+      InputError: as `distances.fid`.
+    """
+    error = bootstrap_error(distances.fid, real, fake, repeats=BOOTSTRAPS, seed=seed)
+    return {"mean": distances.fid(real, fake), "standard_error": error}
+
+
+def fid_floor(real: np.ndarray, others: np.ndarray) -> dict[str, float] | None:
+    """The FID of a set of real images against each of several others: mean, and spread of one.
+
+    Args:
+      real: features [N, D].
+      others: features of more real images, [M, D]; as many disjoint sets of N as there are.
+
+    Returns:
+      The mean and, as the error, the standard deviation: what one more set would differ by. None
+      where there are not two sets.
+    """
+    n = len(real)
+    values = [distances.fid(real, others[i : i + n]) for i in range(0, len(others) - n + 1, n)]
+    if len(values) < 2:
+        return None
+    return {"mean": float(np.mean(values)), "standard_error": float(np.std(values, ddof=1))}
 
 
 def inception_score(probabilities: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -44,11 +76,10 @@ def inception_score(probabilities: np.ndarray, seed: int = 0) -> dict[str, float
     return {"mean": score(probabilities), "standard_error": error}
 
 
-def fid_or_none(real: np.ndarray, fake: np.ndarray) -> float | None:
-    """The FID, or None where a set is too small for a covariance."""
-    if min(len(real), len(fake)) <= real.shape[1]:
-        return None
-    return distances.fid(real, fake)
+def fid_of_class(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float] | None:
+    """The FID of as many images on each side; None where they are too few for a covariance."""
+    count = min(len(real), len(fake))
+    return fid(real[:count], fake[:count], seed) if count > real.shape[1] else None
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
@@ -69,8 +100,9 @@ def protocol(seed: int) -> dict[str, Any]:
     """What the numbers of `compare` depend on beside the features, for the record."""
     return {
         "covariance": "unbiased, divided by N - 1",
-        "fid_error": f"{BOOTSTRAPS} bootstraps of both sides",
-        "kid": f"{KID_SUBSETS} subsets of {KID_SIZE} (half a smaller set), kernel (x.y/D + 1)^3",
+        "fid_error": f"{BOOTSTRAPS} bootstraps of both sides; floor: spread of disjoint sets",
+        "kid": f"mean of {PARTS} disjoint parts, kernel (x.y/D + 1)^3",
+        "errors_of_neighbours": f"spread over {PARTS} disjoint parts",
         "neighbours": distances.NEIGHBOURS,
         "seed": seed,
     }

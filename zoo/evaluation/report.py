@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from zoo.errors import InputError
+from zoo.evaluation.records import differences, read_record
 
 FIGURES = (  # key in the record's samples, heading, digits
     ("fid", "FID", 2),
@@ -36,21 +37,13 @@ PROBES = (
 ACCURACY = (("accuracy", "test accuracy", 4),)
 TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
-# what two records must share to be compared
-_SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
-_SAME_FIGURES = {
-    "samples": ("num_real", "num_fake"),
-    "likelihood": ("num_images", "num_samples"),
-    "classification": ("num_images",),
-    "representation": ("num_train", "num_images"),
-}
-
 
 def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     """Each generated page of the project at `root` and what it should say.
 
     Raises:
-      InputError: a record is missing or cannot be read.
+      InputError: something is missing or cannot be read, or a record is not of the weights that
+        the manifest names.
     """
 
     def read(path):
@@ -61,9 +54,23 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
 
     folder = pathlib.Path("zoo/pretrained")
     manifest, notes = read(folder / "manifest.json"), read(folder / "notes.json")
-    records = {name: read(folder / f"{name}.json") for name in manifest}
-    text = results(manifest, records, notes, read("docs/claims/claims.json"))
-    found = {root / "RESULTS.md": text}
+    claims = read("docs/claims/claims.json")
+    records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
+    files = {about["sha256"] for about in manifest.values()}
+    for name, record in records.items():
+        if name not in notes:
+            raise InputError(f"{folder}/notes.json says nothing of {name}")
+        if record["weights_sha256"] != manifest[name]["sha256"]:
+            raise InputError(f"{folder}/{name}.json is of other weights: evaluate {name} again")
+        net = record["sample_metrics"]
+        if net and net["sha256"] not in files:
+            raise InputError(
+                f"{folder}/{name}.json is of another classifier: evaluate {name} again"
+            )
+    for name, sha256 in claims["weights"].items():
+        if sha256 != manifest[name]["sha256"]:
+            raise InputError(f"docs/claims is of other weights of {name}: run scripts/claims.py")
+    found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
     for name, about in manifest.items():
         text = card(name, about, records[name], notes[name])
         found[root / folder / f"{name}.md"] = text
@@ -89,8 +96,8 @@ def results(
         "",
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
         "beside it and `docs/claims/claims.json`; a test fails when this page and they "
-        "disagree. Every number is of the weights in the package, as they are loaded, and comes "
-        "with its standard error. `scripts/evaluate.py --pretrained=NAME` measures again.",
+        "disagree. Every number is of the weights in the package, as they are loaded; ± is one "
+        "standard error. `python scripts/evaluate.py --pretrained=NAME` measures again.",
         "",
     ]
     for dataset in sorted({r["dataset"] for r in records.values()}):
@@ -104,64 +111,11 @@ def results(
     return "\n".join([*lines, *_claims(claims, records)])
 
 
-def differences(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """In what the protocols of two records differ; nothing where their figures compare."""
-    pairs = {key: (one[key], other[key]) for key in _SAME}
-    a, b = (record["sample_metrics"] for record in (one, other))
-    if a and b:
-        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b}}
-    for part, keys in _SAME_FIGURES.items():
-        a, b = (record["figures"].get(part) for record in (one, other))
-        if a and b:
-            pairs |= {f"{k} of {part}": (a[k], b[k]) for k in keys}
-    return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
-
-
-def side_by_side(records: dict[str, Any]) -> str:
-    """The figures of several records as a table.
-
-    Args:
-      records: name -> what `scripts/evaluate.py` wrote.
-
-    Raises:
-      InputError: the protocols of two differ; it says in what.
-    """
-    first, *others = records
-    for name in others:
-        if found := differences(records[first], records[name]):
-            raise InputError(f"{first} and {name} were not measured alike: {found}")
-    return table({name: record["figures"] for name, record in records.items()})
-
-
-def table(figures: dict[str, Any]) -> str:
-    """Figures as text: a row each, a column a model, standard errors, and the floor at the end.
-
-    Args:
-      figures: name -> the `figures` of a record.
-    """
-    cells = {}
-    for name, parts in figures.items():
-        for part, found in parts.items():
-            columns = {name: found}
-            if part == "samples":
-                columns = {name: found["model"], "floor": found["floor"]}
-            for column, values in columns.items():
-                for key, value in values.items():
-                    if isinstance(value, dict):
-                        text = f"{value['mean']:.4f} +- {value['standard_error']:.4f}"
-                        cells.setdefault(key, {})[column] = text
-    heads = [*figures, "floor"]
-    rows = [["", *heads], *([key, *(row.get(h, "") for h in heads)] for key, row in cells.items())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def _samples(title, manifest, records) -> list[str]:
     """A table, with its protocol and floor, for each set of records that were measured alike."""
     groups = []
     for name in (n for n, r in records.items() if "samples" in r["figures"]):
-        alike = [g for g in groups if not differences(records[g[0]], records[name])]
+        alike = [g for g in groups if not differences(records[g[0]], records[name], ("samples",))]
         if alike:
             alike[0].append(name)
         else:
@@ -187,15 +141,14 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "likelihood",
         "likelihood",
         LIKELIHOODS,
-        "Test images; both are lower bounds of the log-likelihood, so the true code length is at "
-        "most this. 8-bit images compare with 8-bit images only, black and white ones with those "
-        "of the same binarization.",
+        "Both are lower bounds of the log-likelihood of the test images, so the true code length "
+        "is at most this. Rows of one p(x|z) and one binarization compare, and others do not: a "
+        "mass on 256 levels, a density and black or white pixels are three different things.",
         {
             "K": lambda r: str(r["figures"]["likelihood"]["num_samples"]),
             "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
-            "pixels": lambda r: {"none": "256 levels"}.get(
-                r["binarization"], f"binarized, {r['binarization']}"
-            ),
+            "p(x|z)": lambda r: str(r["figures"]["likelihood"]["p_x_given_z"]),
+            "binarization": lambda r: r["binarization"],
         },
     )
 
@@ -241,84 +194,143 @@ def _part(title, manifest, records, part, heading, shown, text="", more=None) ->
     return [f"## {title}: {heading}", "", *intro, *_table(heads, rows), ""]
 
 
+def _verdict(holds: bool) -> str:
+    return "**It holds here.**" if holds else "**It does not hold here.**"
+
+
 def _claims(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
     """The section on what courses claim, by `scripts/claims.py` and the records."""
-    beta = claims["beta"]
-    best = max(beta["rows"], key=lambda row: row["elbo_nats"]["mean"])
-    terms = [(name, "", 1) for name in ("kl_nats", "reconstruction_nats", "elbo_nats")]
-    rows = [[f"{row['beta']:g}", *_cells(row, terms)] for row in beta["rows"]]
-    lines = [
+    return [
         "## What courses claim, measured",
         "",
-        "By `python scripts/claims.py`, on Fashion-MNIST.",
+        "By `python scripts/claims.py`, on Fashion-MNIST. Verdicts are computed from the numbers.",
         "",
-        "### The two terms of the ELBO pull against each other",
+        *_claim_of_beta(claims["beta"]),
+        *_claim_of_gradients(claims["gradients"]),
+        *_claim_of_sharpness(records),
+        *_claim_of_latents(claims["latents"]["kl_nats"]),
+    ]
+
+
+def _claim_of_beta(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    kl, reconstruction, elbo = (
+        [row[name]["mean"] for row in rows]
+        for name in ("kl_nats", "reconstruction_nats", "elbo_nats")
+    )
+    holds = all(values == sorted(values, reverse=True) for values in (kl, reconstruction))
+    best = rows[elbo.index(max(elbo))]["beta"]
+    shown = [(name, "", 1) for name in ("kl_nats", "reconstruction_nats", "elbo_nats")]
+    return [
+        "### “The two terms of the ELBO pull against each other”",
         "",
-        f"A VAE of dense layers for each β, {beta['epochs']} epochs, on the test images. A "
-        "greater β buys a smaller KL with a worse reconstruction; the ELBO itself, which is never "
-        f"weighted, is greatest at β = {best['beta']:g}.",
+        f"A VAE of dense layers for each β (one seed, {found['epochs']} epochs), on the test "
+        "images (± is over images only). The claim: each step to a greater β buys a smaller KL "
+        f"with a worse reconstruction. {_verdict(holds)} The ELBO itself, which is never weighted, "
+        f"is greatest at β = {best:g}.",
         "",
-        *_table(["β", "KL, nats", "reconstruction, nats", "ELBO, nats"], rows),
+        *_table(
+            ["β", "KL, nats", "reconstruction, nats", "ELBO, nats"],
+            [[f"{row['beta']:g}", *_cells(row, shown)] for row in rows],
+        ),
         "",
         "![Both terms over beta](docs/claims/beta.png)",
         "",
-        "### The saturating generator loss starves",
-        "",
     ]
-    waiting = claims["gradients"]["waiting"]
+
+
+def _claim_of_gradients(found: dict[str, Any]) -> list[str]:
+    waiting = found["waiting"]
     last = len(waiting[0]["d_fake"]) - 1
-    rows = []
-    for step in sorted({0, 9, last // 2, last}):
-        d, weak, strong = (
-            statistics.median(run[name][step] for run in waiting)
-            for name in ("d_fake", "saturating", "non_saturating")
-        )
-        ratio = statistics.median(
-            r["non_saturating"][step] / r["saturating"][step] for r in waiting
-        )
-        rows.append([str(step + 1), f"{d:.4f}", f"{weak:.3g}", f"{strong:.3g}", f"{ratio:.3g}"])
-    lines += [
+
+    def median(of, step):
+        return statistics.median(of(run, step) for run in waiting)
+
+    columns = {
+        "D(G(z))": lambda run, i: run["d_fake"][i],
+        "saturating": lambda run, i: run["saturating"][i],
+        "non-saturating": lambda run, i: run["non_saturating"][i],
+        "strong over weak": lambda run, i: run["non_saturating"][i] / run["saturating"][i],
+    }
+    rows = [
+        [str(i + 1), *(f"{median(of, i):.3g}" for of in columns.values())]
+        for i in sorted({0, 9, last // 2, last})
+    ]
+    ratio = columns["strong over weak"]
+    weak, strong = columns["saturating"], columns["non-saturating"]
+    holds = (
+        median(ratio, last) > 10
+        and median(weak, last) < median(weak, 0) / 10
+        and median(strong, last) > median(strong, 0) / 10
+    )
+    trained = {
+        name: statistics.median(run["d_fake"][-1] for run in found[name])
+        for name in ("saturating", "non_saturating")
+    }
+    return [
+        "### “The saturating generator loss starves”",
+        "",
         "G waits while D learns, and the gradients of both losses by G's weights are taken at the "
         f"same D, G and latents: medians of {len(waiting)} seeds, batches of "
-        f"{claims['gradients']['batch_size']}. For one latent they are to each other as D(G(z)) to "
-        "1 − D(G(z)).",
+        f"{found['batch_size']}. The claim: as D gets sure, the gradient of log(1 − D(G(z))) falls "
+        "to less than a tenth of what it was, and of that of −log D(G(z)), which stays. "
+        f"{_verdict(holds)} For one latent the two are to each other as D(G(z)) to 1 − D(G(z)).",
         "",
-        *_table(["step of D", "D(G(z))", "saturating", "non-saturating", "strong over weak"], rows),
+        *_table(["step of D", *columns], rows),
+        "",
+        f"Where both players learn, D(G(z)) after {last + 1} steps is {trained['saturating']:.3g} "
+        f"with the saturating loss and {trained['non_saturating']:.3g} with the other (medians).",
         "",
         "![Norms of the gradients over the steps](docs/claims/gradients.png)",
         "",
-        "### Samples of a VAE are blurrier than those of a GAN",
+    ]
+
+
+def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
+    shown = [f for f in FIGURES if f[0] in ("sharpness", "fid")]
+    found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
+    real = found["vae"]["floor"]["sharpness"]["mean"]
+    sharpness, fid = (
+        {name: f["model"][key]["mean"] for name, f in found.items()} for key in ("sharpness", "fid")
+    )
+    blurry = sharpness["vae"] < min(real, sharpness["gan"], sharpness["cgan"])
+    far = fid["vae"] > max(fid["gan"], fid["cgan"])
+    return [
+        "### “Samples of a VAE are blurrier than those of a GAN”",
         "",
         "Sharpness is the variance of the Laplacian, averaged over images; noise counts as "
         "sharpness too, so only a value near that of real images is good. A VAE shows the mean of "
-        "p(x|z). From top to bottom: test images, `vae`, `gan`, `cgan`.",
+        "p(x|z). The claim: the VAE's samples are less sharp than test images and than both GANs' "
+        f"samples. {_verdict(blurry)} And its FID is the worst of the three. {_verdict(far)} From "
+        "top to bottom: test images, `vae`, `gan`, `cgan`.",
         "",
-    ]
-    shown = [f for f in FIGURES if f[0] in ("sharpness", "fid")]
-    rows = []
-    for name in ("vae", "gan", "cgan"):
-        found = records[name]["figures"]["samples"]
-        if not rows:
-            rows.append(["test images; floor", *_cells(found["floor"], shown)])
-        rows.append([name, *_cells(found["model"], shown)])
-    kl = sorted(claims["latents"]["kl_nats"], reverse=True)
-    lines += [
-        *_table(["", *(head for _, head, _ in shown)], rows),
+        *_table(
+            ["", *(head for _, head, _ in shown)],
+            [
+                ["test images; floor", *_cells(found["vae"]["floor"], shown)],
+                *([name, *_cells(f["model"], shown)] for name, f in found.items()),
+            ],
+        ),
         "",
         "![Test images, and samples of vae, gan and cgan](docs/claims/sharpness.png)",
         "",
-        "### What each latent dimension does",
+    ]
+
+
+def _claim_of_latents(kl_nats: list[float]) -> list[str]:
+    kl = sorted(kl_nats, reverse=True)
+    return [
+        "### “Each latent dimension does something”",
         "",
         f"KL(q(zⱼ|x) ‖ p(zⱼ)) of the {len(kl)} dimensions of `vae` over the test images, in nats, "
-        f"greatest first: {', '.join(f'{v:.2f}' for v in kl)}. "
-        f"{sum(v < 0.1 for v in kl)} of them carry less than 0.1 nats. The picture moves one at a "
-        "time from −3 to 3 standard deviations of the prior, the others at 0: the nine of the "
-        "greatest KL, and the one of the least.",
+        f"greatest first: {', '.join(f'{v:.2f}' for v in kl)}. The claim: each carries more than "
+        f"0.1 nats. {_verdict(kl[-1] > 0.1)} The picture moves one at a time from −3 to 3 standard "
+        "deviations of the prior, the others at 0: the nine of the greatest KL, and the one of the "
+        "least.",
         "",
         "![Traversals](docs/claims/latents.png)",
         "",
     ]
-    return lines
 
 
 def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[str, str]) -> str:
@@ -357,19 +369,26 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         "",
         f"![Samples]({name}.png)" if "samples" in figures else "",
         "",
+        f"![Samples, each with its nearest training image on its right]({name}_neighbours.png)"
+        if "samples" in figures
+        else "",
+        "",
         "## Figures",
         "",
         *_table(["", "model", "floor"], rows),
         "",
         *(_protocol(record) if "samples" in figures else []),
         "",
+        *_per_class(settings["class_names"], figures.get("samples")),
+        *_neighbours(figures.get("samples")),
         "## Making",
         "",
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
+        f"{summary['steps']:,} steps of {settings['recipe']['batch_size']} images, "
         f"{summary['training_seconds'] / 60:.1f} minutes on {machine['cores']} cores of "
         f"{machine['cpu']}; {summary['parameters']:,} parameters. Commit "
-        f"{versions.get('commit', 'unknown')[:12]}, TensorFlow {versions['tensorflow']}, Keras "
+        f"{_short(versions.get('commit', 'unknown'))}, TensorFlow {versions['tensorflow']}, Keras "
         f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
         f"{versions['python']}.",
         "",
@@ -381,21 +400,61 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
     return "\n".join(line for line, before in pairs if line or before)
 
 
+def _short(commit: str) -> str:
+    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+
+
+def _per_class(names: list[str], samples: dict[str, Any] | None) -> list[str]:
+    """What the classifier sees of each class that was asked for, and the FID of each."""
+    if not samples or "fid_per_class" not in samples["model"]:
+        return []
+    columns = [
+        (head, samples[side][key], digits)
+        for key, head, digits in (
+            ("class_fidelity_per_class", "fidelity", 3),
+            ("fid_per_class", "FID", 1),
+        )
+        if key in samples["model"]
+        for side, head in (("model", head), ("floor", f"floor: {head}"))
+    ]
+    rows = [
+        [name, *(_cells({"": of[k]} if of[k] else {}, [("", "", d)])[0] for _, of, d in columns)]
+        for k, name in enumerate(names)
+    ]
+    return ["Class by class:", "", *_table(["class", *(head for head, _, _ in columns)], rows), ""]
+
+
+def _neighbours(samples: dict[str, Any] | None) -> list[str]:
+    """Quantiles of the distance to the nearest training image: memorisation would show."""
+    if not samples:
+        return []
+    key = "nearest_training_distance"
+    rows = [
+        [name, *(f"{v:.2f}" for v in samples[side][key]["quantiles"])]
+        for name, side in (("samples", "model"), ("test images", "floor"))
+    ]
+    heads = ["distance to the nearest training image", "1%", "10%", "50%", "90%", "99%"]
+    return [*_table(heads, rows), ""]
+
+
 def _protocol(record: dict[str, Any]) -> list[str]:
-    p, found = record["sample_metrics"], record["figures"]["samples"]
+    p, found, split = record["sample_metrics"], record["figures"]["samples"], record["split"]
+    machine = record["machine"]
+    shown = {"mean": ", the mean of p(x|z)", "sample": ", drawn from p(x|z)", None: ""}
     return [
-        f"{found['num_fake']:,} samples (seed {record['seed']}) against the first "
-        f"{found['num_real']:,} images of the {record['split']} split"
+        f"{found['num_images']:,} samples (seed {record['seed']}{shown[found['observation']]}; "
+        f"{p['images']}) against as many images of the {split} split"
         + ("" if record["binarization"] == "none" else ", black and white as the samples are")
         + f". Feature net: {p['feature_net']}, SHA-256 `{p['sha256'][:16]}`; "
         f"resize: {p['resize']}; covariance: {p['covariance']}; "
         f"error of FID: {p['fid_error']}; KID: {p['kid']}; "
-        f"precision, recall, density, coverage: {p['neighbours']} neighbours. CAS: accuracy on the "
-        f"test images of {p['cas']}, that saw only samples. Nearest training image: distance in "
-        f"pixels, {p['neighbour_queries']:,} samples. Parzen window: {p['parzen']}. Floor: as many "
+        f"precision, recall, density, coverage: {p['neighbours']} neighbours, error: "
+        f"{p['errors_of_neighbours']}. CAS: accuracy on the {split} images of {p['cas']}, that saw "
+        "only samples. Nearest training image: Euclidean distance of pixels, "
+        f"{p['neighbour_queries']:,} samples. Parzen window: {p['parzen']}. Floor: as many "
         "training images in place of the samples; for classifier score, class fidelity, nearest "
-        "training image and sharpness, the test images themselves. Samples a second: on the CPU, "
-        "500 at a time."
+        f"training image and sharpness, the {split} images themselves. Samples a second: 500 at a "
+        f"time, {machine['cores']} cores of {machine['cpu']}."
     ]
 
 
@@ -413,8 +472,9 @@ def _cells(part: dict[str, Any], shown) -> list[str]:
     for key, head, digits in shown:
         scale = 1000 if head.endswith("x 1000") else 1
         if key in part:
-            mean, error = (scale * part[key][k] for k in ("mean", "standard_error"))
-            cells.append(f"{mean:.{digits}f} ± {error:.{digits}f}")
+            mean, error = part[key]["mean"], part[key]["standard_error"]
+            text = f"{scale * mean:.{digits}f}"
+            cells.append(text + (f" ± {scale * error:.{digits}f}" if error is not None else ""))
         else:
             cells.append("")
     return cells

@@ -18,6 +18,15 @@ from zoo.errors import InputError
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
 
 
+class Name(str):
+    """A name that means the pretrained model, whatever folders there are."""
+
+
+def sha256(content: bytes) -> str:
+    """The digest of a file's content that the manifest and the records name."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def manifest() -> dict[str, Any]:
     """All entries by name."""
     path = FOLDER / "manifest.json"
@@ -48,7 +57,7 @@ def weights(name: str) -> dict[str, np.ndarray]:
         content = path.read_bytes()
     except OSError as e:
         raise InputError(f"{path} cannot be read ({e.strerror}): install zoo anew") from None
-    if hashlib.sha256(content).hexdigest() != known["sha256"]:
+    if sha256(content) != known["sha256"]:
         raise InputError(
             f"{path} is not the file of the manifest: its SHA-256 differs; install zoo anew"
         )
@@ -80,7 +89,7 @@ def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> 
     entries = manifest()
     entries[name] = {
         "file": f"{name}.npz",
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": sha256(content),
         "bytes": len(content),
         **about,
     }

@@ -71,7 +71,13 @@ def create(
 
 
 def is_pretrained(source) -> bool:
-    """Whether `source` names a pretrained model: a folder of that name with a run goes first."""
+    """Whether `source` is, or can only be, the name of a pretrained model.
+
+    A `pathlib.Path` never is one, and a `pretrained.Name` always; of any other string a folder of
+    that name with a run goes first.
+    """
+    if isinstance(source, pretrained.Name):
+        return True
     path = pathlib.Path(source) / CONFIG_FILE
     return isinstance(source, str) and source in pretrained.manifest() and not path.exists()
 

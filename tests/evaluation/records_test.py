@@ -1,11 +1,12 @@
 """Records are compared only where their protocols agree."""
 
 import copy
+import json
 
 import pytest
 
 from zoo.errors import InputError
-from zoo.evaluation import report
+from zoo.evaluation import records
 
 
 def value(mean, error=0.01):
@@ -18,15 +19,22 @@ RECORD = {
     "split": "test",
     "seed": 0,
     "binarization": "none",
+    "weights_sha256": "ef",
+    "machine": {},
     "sample_metrics": {"feature_net": "one", "sha256": "ab", "neighbours": 5},
     "figures": {
         "samples": {
-            "num_real": 100,
-            "num_fake": 100,
+            "num_images": 100,
+            "observation": None,
             "model": {"fid": value(10.0), "fid_per_class": [1.0]},
             "floor": {"fid": value(0.3)},
         },
-        "likelihood": {"num_images": 100, "num_samples": 5, "elbo_nats": value(-90.0)},
+        "likelihood": {
+            "num_images": 100,
+            "num_samples": 5,
+            "p_x_given_z": "gaussian",
+            "elbo_nats": value(-90.0),
+        },
     },
 }
 
@@ -48,22 +56,28 @@ def changed(*path, to):
         (["split"], "validation", "split: test or validation"),
         (["binarization"], "static", "binarization: none or static"),
         (["sample_metrics", "sha256"], "cd", "sha256: ab or cd"),
-        (["figures", "samples", "num_fake"], 50, "num_fake of samples: 100 or 50"),
+        (["figures", "samples", "num_images"], 50, "num_images of samples: 100 or 50"),
         (["figures", "likelihood", "num_samples"], 1, "num_samples of likelihood: 5 or 1"),
+        (
+            ["figures", "likelihood", "p_x_given_z"],
+            "bernoulli",
+            "p_x_given_z of likelihood: gaussian or bernoulli",
+        ),
     ],
 )
 def test_records_of_other_protocols_are_refused_and_it_says_in_what(path, to, said):
     other = changed(*path, to=to)
-    assert report.differences(RECORD, other) == said
+    assert records.differences(RECORD, other) == said
     with pytest.raises(InputError, match=f"a and b were not measured alike: {said}"):
-        report.side_by_side({"a": RECORD, "b": other})
+        records.side_by_side({"a": RECORD, "b": other})
 
 
 def test_records_of_one_protocol_stand_side_by_side():
     other = changed("figures", "samples", "model", "fid", to=value(20.0, 0.5))
     del other["figures"]["likelihood"]
-    assert report.differences(RECORD, RECORD) == report.differences(RECORD, other) == ""
-    lines = report.side_by_side({"a": RECORD, "b": other}).splitlines()
+    other["sample_metrics"]["feature_net"] = "the same weights, from another folder"
+    assert records.differences(RECORD, RECORD) == records.differences(RECORD, other) == ""
+    lines = records.side_by_side({"a": RECORD, "b": other}).splitlines()
     assert lines[0].split() == ["a", "b", "floor"]
     assert lines[1].split("  ")[0] == "fid"
     assert [cell.strip() for cell in lines[1].split("  ") if cell.strip()] == [
@@ -73,3 +87,22 @@ def test_records_of_one_protocol_stand_side_by_side():
         "0.3000 +- 0.0100",
     ]
     assert lines[2].split() == ["elbo_nats", "-90.0000", "+-", "0.0100"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read: .* No such file"),
+        ("{", "cannot be read"),
+        ("[1]", "is no record of this version"),
+        ('{"dataset": "mnist"}', "is no record of this version of evaluate.py: it lacks"),
+    ],
+)
+def test_what_is_no_record_is_one_line(tmp_path, text, message):
+    path = tmp_path / "x.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        records.read_record(path)
+    path.write_text(json.dumps(RECORD))
+    assert records.read_record(path) == RECORD

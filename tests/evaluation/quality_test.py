@@ -1,0 +1,36 @@
+"""The errors beside the sample metrics are how far independent draws lie apart."""
+
+import numpy as np
+import pytest
+
+from zoo.evaluation import quality
+
+
+def normal(n, seed, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1, (n, 8))
+
+
+def test_errors_are_the_spread_of_independent_draws():
+    found = [quality.compare(normal(600, i), normal(600, i + 100, 0.4)) for i in range(25)]
+    for name in ("fid", "kid", *quality.MANIFOLD):
+        spread = np.std([f[name]["mean"] for f in found], ddof=1)
+        reported = np.mean([f[name]["standard_error"] for f in found])
+        # the neighbours of a tenth of the images are farther: somewhat less is reported
+        assert 0.5 < reported / spread < 1.7, (name, reported, spread)
+
+
+def test_the_floor_of_fid_is_the_spread_of_real_sets():
+    real = normal(500, 0)
+    floor = quality.fid_floor(real, normal(20_000, 1))
+    singles = [quality.fid_floor(real, normal(1000, i))["mean"] for i in range(2, 42)]
+    assert floor["mean"] == pytest.approx(np.mean(singles), rel=0.15)
+    # a mean of two sets spreads by sqrt(2) less than one
+    assert floor["standard_error"] == pytest.approx(np.std(singles) * np.sqrt(2), rel=0.5)
+    assert quality.fid_floor(real, normal(900, 1)) is None
+
+
+def test_fid_of_a_class_is_of_equally_many_images():
+    real, fake = normal(100, 0), normal(300, 1, 0.5)
+    expected = quality.fid(real, fake[:100])
+    assert quality.fid_of_class(real, fake) == expected
+    assert quality.fid_of_class(real[:8], fake) is None

@@ -1,0 +1,96 @@
+"""Records of evaluations: read, compared where their protocols agree, and shown as tables."""
+
+import json
+import pathlib
+from typing import Any
+
+from zoo.errors import InputError
+
+# what two records must share to be compared, by the part of the figures
+_SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
+_SAME_FIGURES = {
+    "samples": ("num_images", "observation"),
+    "likelihood": ("num_images", "num_samples", "p_x_given_z"),
+    "classification": ("num_images",),
+    "representation": ("num_train", "num_images", "probe"),
+}
+_NAMES = ("feature_net",)  # of what a digest stands beside
+
+
+def read_record(path: pathlib.Path) -> dict[str, Any]:
+    """What `scripts/evaluate.py` wrote.
+
+    Raises:
+      InputError: it cannot be read, or is no such record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path} cannot be read: {e}") from None
+    needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine"}
+    if not isinstance(record, dict) or (missing := needed - set(record)):
+        lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""
+        raise InputError(f"{path} is no record of this version of evaluate.py{lacks}")
+    return record
+
+
+def differences(
+    one: dict[str, Any], other: dict[str, Any], parts: tuple[str, ...] = tuple(_SAME_FIGURES)
+) -> str:
+    """In what the protocols of two records differ; nothing where their figures compare.
+
+    Args:
+      one: a record.
+      other: another one.
+      parts: of the figures; those that both have are looked at.
+    """
+    pairs = {key: (one[key], other[key]) for key in _SAME}
+    for part in parts:
+        a, b = (record["figures"].get(part) for record in (one, other))
+        if a and b:
+            pairs |= {f"{k} of {part}": (a[k], b[k]) for k in _SAME_FIGURES[part]}
+    a, b = (record["sample_metrics"] for record in (one, other))
+    if a and b and "samples" in parts:
+        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}
+    return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
+
+
+def side_by_side(records: dict[str, Any]) -> str:
+    """The figures of several records as a table.
+
+    Args:
+      records: name -> what `scripts/evaluate.py` wrote.
+
+    Raises:
+      InputError: the protocols of two differ; it says in what.
+    """
+    first, *others = records
+    for name in others:
+        if found := differences(records[first], records[name]):
+            raise InputError(f"{first} and {name} were not measured alike: {found}")
+    return table({name: record["figures"] for name, record in records.items()})
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Figures as text: a row each, a column a model, standard errors, and the floor at the end.
+
+    Args:
+      figures: name -> the `figures` of a record.
+    """
+    cells = {}
+    for name, parts in figures.items():
+        for part, found in parts.items():
+            columns = {name: found}
+            if part == "samples":
+                columns = {name: found["model"], "floor": found["floor"]}
+            for column, values in columns.items():
+                for key, value in values.items():
+                    if isinstance(value, dict):
+                        error = value["standard_error"]
+                        text = f"{value['mean']:.4f}" + (f" +- {error:.4f}" if error else "")
+                        cells.setdefault(key, {})[column] = text
+    heads = [*figures, "floor"]
+    rows = [["", *heads], *([key, *(row.get(h, "") for h in heads)] for key, row in cells.items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
