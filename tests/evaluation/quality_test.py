@@ -11,12 +11,13 @@ def normal(n, seed, shift=0.0):
 
 
 def test_errors_are_the_spread_of_independent_draws():
-    found = [quality.compare(normal(600, i), normal(600, i + 100, 0.4)) for i in range(25)]
+    found = [quality.compare(normal(600, i), normal(600, i + 100, 1.0)) for i in range(25)]
     for name in ("fid", "kid", *quality.MANIFOLD):
         spread = np.std([f[name]["mean"] for f in found], ddof=1)
         reported = np.mean([f[name]["standard_error"] for f in found])
-        # the neighbours of a tenth of the images are farther: somewhat less is reported
-        assert 0.5 < reported / spread < 1.7, (name, reported, spread)
+        # the neighbours of a tenth of the images are farther: somewhat less is reported; as if
+        # images were independent it would be 0.3 for precision
+        assert 0.45 < reported / spread < 1.7, (name, reported, spread)
 
 
 def test_the_floor_of_fid_is_the_spread_of_real_sets():
