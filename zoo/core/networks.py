@@ -37,10 +37,14 @@ def conv_down(
     width: int,
     output_size: int,
     *,
+    hidden: Sequence[int] = (),
     dropout: float = 0.0,
     name: str,
 ) -> keras.Sequential:
-    """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end."""
+    """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end.
+
+    Between the two are dense layers of `hidden` units.
+    """
     _check_size(image_shape)
     stages = []
     for filters in (width, 2 * width):
@@ -50,11 +54,13 @@ def conv_down(
         ]
         if dropout:
             stages.append(layers.Dropout(dropout))
+    dense = [layer for n in hidden for layer in (layers.Dense(n), layers.LeakyReLU(0.2))]
     return keras.Sequential(
         [
             keras.Input(image_shape),
             *stages,
             layers.Flatten(),
+            *dense,
             layers.Dense(output_size, dtype="float32"),
         ],
         name=name,

@@ -60,8 +60,10 @@ class GAN(AdversarialModel):
         """A network from [B, *input_shape] to logits [B, 1] (or to that many features)."""
         c, name = self.config, "discriminator" if output_size == 1 else "features"
         if c.network == "conv":
+            # by the convolutions alone D is no match for G, which then draws no digits
+            hidden = (256, 256) if output_size == 1 else ()
             return networks.conv_down(
-                input_shape, c.width, output_size, dropout=c.dropout, name=name
+                input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
             )
         return networks.mlp(
             input_shape, c.hidden[::-1], (output_size,), activation="leaky_relu", name=name
