@@ -20,6 +20,14 @@ def test_errors_are_the_spread_of_independent_draws():
         assert 0.45 < reported / spread < 1.7, (name, reported, spread)
 
 
+def test_the_order_of_a_set_does_not_matter_but_for_chance():
+    real, fake = normal(1000, 0), normal(1000, 1)
+    mixed = np.concatenate([real[:500], real[500:] + 2])  # as if by two writers
+    same = np.concatenate([fake[:500], fake[500:] + 2])
+    ordered = quality.compare(mixed, same[::-1])["kid"]
+    assert abs(ordered["mean"]) < 4 * ordered["standard_error"]
+
+
 def test_the_floor_of_fid_is_the_spread_of_real_sets():
     real = normal(500, 0)
     floor = quality.fid_floor(real, normal(20_000, 1))

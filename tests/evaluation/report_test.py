@@ -1,0 +1,94 @@
+"""RESULTS.md and the cards say what the records say."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from zoo.errors import InputError
+from zoo.evaluation import report
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECORD, CLAIMS = "zoo/pretrained/cgan.json", "docs/claims/claims.json"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """All that the pages are made of, to be changed."""
+    for folder in ("zoo/pretrained", "docs/claims"):
+        (tmp_path / folder).mkdir(parents=True)
+        for path in (ROOT / folder).glob("*.json"):
+            shutil.copy(path, tmp_path / folder)
+    return tmp_path
+
+
+def change(path, do):
+    content = json.loads(path.read_text())
+    do(content)
+    path.write_text(json.dumps(content))
+
+
+def test_every_page_says_what_the_records_say():
+    for path, text in report.pages(ROOT).items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run python scripts/report.py"
+
+
+def test_every_picture_of_the_pages_is_there():
+    for path, text in report.pages(ROOT).items():
+        shown = [part.split(")")[0] for part in text.split("](")[1:]]
+        assert shown or path.stem.startswith("classifier")
+        for target in shown:
+            assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_pages_follow_their_records(root):
+    before = report.pages(root)
+
+    def worse(record):
+        record["figures"]["samples"]["model"]["fid"]["mean"] += 1
+
+    change(root / RECORD, worse)
+    after = report.pages(root)
+    assert {p.name for p in before if before[p] != after[p]} == {"RESULTS.md", "cgan.md"}
+
+
+def test_verdicts_follow_the_numbers(root):
+    text = report.pages(root)[root / "RESULTS.md"]
+
+    def steady(claims):
+        for row in claims["beta"]["rows"]:
+            row["kl_nats"]["mean"] = -row["reconstruction_nats"]["mean"]
+
+    change(root / CLAIMS, steady)
+    other = report.pages(root)[root / "RESULTS.md"]
+    assert "It holds in 0 of 6 steps" in other and "It holds in 0 of 6 steps" not in text
+
+    def blurrier(record):
+        record["figures"]["samples"]["model"]["sharpness"]["mean"] = 0.0
+
+    change(root / RECORD, blurrier)
+    refuted = "**It does not hold here.**"
+    assert report.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "do", "message"),
+    [
+        (RECORD, lambda r: r.update(weights_sha256="0"), "is of other weights: evaluate cgan"),
+        (RECORD, lambda r: r["sample_metrics"].update(sha256="0"), "is of another classifier"),
+        (RECORD, lambda r: r.pop("figures"), "it lacks figures"),
+        (CLAIMS, lambda c: c["weights"].update(vae="0"), "is of other weights of vae"),
+        ("zoo/pretrained/notes.json", lambda n: n.pop("gan"), "says nothing of gan"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(root, path, do, message):
+    change(root / path, do)
+    with pytest.raises(InputError, match=message):
+        report.pages(root)
+
+
+def test_a_missing_record_is_one_line(root):
+    (root / RECORD).unlink()
+    with pytest.raises(InputError, match="cgan.json cannot be read"):
+        report.pages(root)
