@@ -65,8 +65,8 @@ def main(argv: list[str]) -> None:
         spherical=_SPHERICAL.value,
         steps=_STEPS.value,
         changes=changes,
-        real_images=lambda count: _images("test")[:count],
-        train_images=lambda: _images("train"),
+        real=lambda count: _split("test").first(count),
+        train_images=lambda: _split("train").images,
     )
     if out.suffix == ".npz":
         np.savez(out, images=images)
@@ -75,10 +75,10 @@ def main(argv: list[str]) -> None:
     print(f"{len(images)} images in {out}")
 
 
-def _images(name: str):
+def _split(name: str):
     from zoo.training import setup
 
-    return setup.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value).images
+    return setup.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
 
 
 if __name__ == "__main__":

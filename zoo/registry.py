@@ -11,6 +11,8 @@ from zoo.errors import InputError
 MODELS = {
     "classifier": "zoo.models.classifier:Classifier",
     "vae": "zoo.models.vae:VAE",
+    "iwae": "zoo.models.iwae:IWAE",
+    "cvae": "zoo.models.cvae:CVAE",
     "gan": "zoo.models.gan:GAN",
     "cgan": "zoo.models.cgan:CGAN",
 }

@@ -36,14 +36,15 @@ def weights(model):
 def answers(model, data):
     """What a model says by its public methods, as arrays."""
     images, labels = data[0][:6], data[1][:6]
+    known = labels if model.conditional else None
     result = {}
     if hasattr(model, "sample"):
-        result["sample"] = model.sample(6, labels if model.conditional else None, seed=3)
+        result["sample"] = model.sample(6, known, seed=3)
     if hasattr(model, "encode"):
-        result["loc"] = model.encode(images).mean()
-        result["scale"] = model.encode(images).stddev()
-        result["log_prob"] = model.log_prob(images, num_samples=3, seed=2)
-        result["reconstruct"] = model.reconstruct(images)
+        result["loc"] = model.encode(images, known).mean()
+        result["scale"] = model.encode(images, known).stddev()
+        result["log_prob"] = model.log_prob(images, known, num_samples=3, seed=2)
+        result["reconstruct"] = model.reconstruct(images, known)
     if hasattr(model, "discriminate"):
         result["discriminate"] = model.discriminate(images, labels)
     if hasattr(model, "classify"):
@@ -122,12 +123,12 @@ def test_export_answers_the_same(name, data, tmp_path):
     if "sample" in call:
         exported["sample"] = call["sample"](seed=seed, **(given or {"num_samples": n}))["images"]
     if "encode" in call:
-        exported.update(call["encode"](images=images))
+        exported.update(call["encode"](images=images, **given))
         exported["log_prob"] = call["log_prob"](
-            images=images, num_samples=tf.constant(3), seed=tf.constant(2)
+            images=images, num_samples=tf.constant(3), seed=tf.constant(2), **given
         )["log_prob"]
-        exported["reconstruct"] = call["reconstruct"](images=images)["images"]
-        decoded = call["decode"](latents=exported["loc"])["images"]
+        exported["reconstruct"] = call["reconstruct"](images=images, **given)["images"]
+        decoded = call["decode"](latents=exported["loc"], **given)["images"]
         np.testing.assert_allclose(decoded, exported["reconstruct"], atol=1e-6)
     if "discriminate" in call:
         exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]
@@ -146,11 +147,13 @@ def test_labels_that_cannot_be_are_refused(name, data):
     model, images = make(name), data[0][:2]
     if model.conditional:
         latents = model.draw_prior(2, seed=0)
-        for call in (
-            lambda y: model.generate(latents, y),
-            lambda y: model.discriminate(images, y),
-            lambda y: model.sample(2, y, seed=0),
-        ):
+        calls = [lambda y: model.generate(latents, y), lambda y: model.sample(2, y, seed=0)]
+        if hasattr(model, "discriminate"):
+            calls.append(lambda y: model.discriminate(images, y))
+        if hasattr(model, "encode"):
+            calls.append(lambda y: model.encode(images, y).mean())
+            calls.append(lambda y: model.log_prob(images, y))
+        for call in calls:
             with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
                 call([3, 10])
         with pytest.raises(zoo.InputError, match="give it labels"):

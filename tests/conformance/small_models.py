@@ -7,6 +7,8 @@ from zoo import registry
 SMALL = {
     "classifier": {"width": 4},
     "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "iwae": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_samples": 2},
+    "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "gan": {"hidden": (16,), "latent_dim": 3},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }

@@ -86,14 +86,15 @@ def test_saved_model_cli_lists_the_signatures(workdirs):
 
 @pytest.fixture(scope="module")
 def models(workdirs):
-    return {name: zoo.load(workdirs / name) for name in MODELS}
+    trained = {name: zoo.load(workdirs / name) for name in MODELS}
+    return {**trained, "cvae": zoo.create("cvae", network="mlp", hidden=(16,), latent_dim=3)}
 
 
 def draw(model, fashion_mnist, what, **changes):
     settings = {
         "num": 4,
         "steps": 5,
-        "real_images": lambda n: fashion_mnist.test.images[:n],
+        "real": fashion_mnist.test.first,
         "train_images": lambda: fashion_mnist.train.images[:500],
     }
     return drawing.draw(model, what, **{**settings, **changes})[0]
@@ -106,6 +107,10 @@ def draw(model, fashion_mnist, what, **changes):
         ("cgan", "neighbours", {}, 8),
         ("cgan", "traverse", {"num": 2}, 10),
         ("cgan", "interpolate", {}, 20),
+        ("cvae", "prior", {"labels": [7, 7, 3]}, 4),
+        ("cvae", "reconstruct", {}, 8),
+        ("cvae", "traverse", {"labels": [2]}, 15),
+        ("cvae", "edit", {"changes": {0: 1.5}}, 8),
         ("vae", "prior", {"observation": "sample"}, 4),
         ("vae", "reconstruct", {}, 8),
         ("vae", "traverse", {}, 15),

@@ -127,16 +127,17 @@ class ImageModel(keras.Model):
           InputError: there are no labels.
           tf.errors.InvalidArgumentError: a label is out of range.
         """
-        if labels is None:
-            raise InputError(f"{self.name} is conditional: give it labels")
+        self.check_labels(labels)
         labels = tf.cast(labels, tf.int32)
         in_range = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
         labels = provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
         return tf.one_hot(labels, self.num_classes)
 
-    def refuse_labels(self, labels) -> None:
-        """Raises InputError where there are labels, which an unconditional model would ignore."""
-        if labels is not None:
+    def check_labels(self, labels) -> None:
+        """Raises InputError where a conditional model has no labels, or another one has some."""
+        if self.conditional and labels is None:
+            raise InputError(f"{self.name} is conditional: give it labels")
+        if not self.conditional and labels is not None:
             raise InputError(f"{self.name} is unconditional: it takes no labels")
 
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
@@ -146,7 +147,7 @@ class ImageModel(keras.Model):
           InputError: labels for an unconditional model, or not one for each sample.
         """
         if not self.conditional:
-            self.refuse_labels(labels)
+            self.check_labels(labels)
             return None
         if labels is None:
             seed = tf.random.experimental.stateless_fold_in(seed, 1)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo.core import bounds
 from zoo.core.base import (
+    LABELS,
     NUM_SAMPLES,
     SEED,
     Endpoint,
@@ -33,11 +34,14 @@ class LatentVariableModel(LikelihoodModel):
         """The prior, of event shape [latent_dim]."""
         raise NotImplementedError
 
-    def q_z_given_x(self, images, training: bool = False) -> tfd.Distribution:
-        """The approximate posterior of images [B, H, W, C], of event shape [latent_dim]."""
+    def q_z_given_x(self, images, labels=None, training: bool = False) -> tfd.Distribution:
+        """The approximate posterior of images [B, H, W, C], of event shape [latent_dim].
+
+        A conditional model is told labels [B] too, here and in `p_x_given_z`: q(z|x, y), p(x|z, y).
+        """
         raise NotImplementedError
 
-    def p_x_given_z(self, latents, training: bool = False) -> tfd.Distribution:
+    def p_x_given_z(self, latents, labels=None, training: bool = False) -> tfd.Distribution:
         """The decoder's distribution over images for latents [B, latent_dim]."""
         raise NotImplementedError
 
@@ -46,88 +50,101 @@ class LatentVariableModel(LikelihoodModel):
         loc = distribution.mean()
         return loc + distribution.stddev() * standard_normal(tf.shape(loc), seed)
 
-    def encode(self, images) -> tfd.Distribution:
-        """q(z|x) of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
-        return self.q_z_given_x(in_unit_range(images))
+    def encode(self, images, labels=None) -> tfd.Distribution:
+        """q(z|x), or q(z|x, y), of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+        return self.q_z_given_x(in_unit_range(images), self._known(labels))
 
-    def decode(self, latents) -> tfd.Distribution:
-        """p(x|z) of latents [N, latent_dim]."""
-        return self.p_x_given_z(latents)
+    def decode(self, latents, labels=None) -> tfd.Distribution:
+        """p(x|z), or p(x|z, y), of latents [N, latent_dim]."""
+        return self.p_x_given_z(latents, self._known(labels))
+
+    def _known(self, labels):
+        """Labels, checked here because no error comes out of a graph as it went in."""
+        self.check_labels(labels)
+        return labels
 
     def generate(self, latents, labels=None) -> tf.Tensor:
         """The decoder's mean of latents [N, latent_dim]: images [N, H, W, C] in [0, 1]."""
-        return tf.clip_by_value(self.decode(latents).mean(), 0.0, 1.0)
+        return tf.clip_by_value(self.decode(latents, labels).mean(), 0.0, 1.0)
 
     def call(self, images, training=False) -> tf.Tensor:
-        """Reconstructions of images [N, H, W, C] from their posterior means."""
-        return self.generate(self.q_z_given_x(in_unit_range(images), training).mean())
+        """Reconstructions of images [N, H, W, C], or of a pair (images, labels)."""
+        images, labels = images if self.conditional else (images, None)
+        q = self.q_z_given_x(in_unit_range(images), labels, training)
+        return self.generate(q.mean(), labels)
 
-    def reconstruct(self, images, observation: str = "mean", seed=None) -> tf.Tensor:
+    def reconstruct(self, images, labels=None, observation: str = "mean", seed=None) -> tf.Tensor:
         """Images decoded from the posterior means of images [N, H, W, C].
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: int32 [N] for a conditional model.
           observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
           seed: of that draw.
         """
-        return self._observe(self.encode(images).mean(), observation, stateless_seed(seed))
+        latents = self.encode(images, labels).mean()
+        return self._observe(latents, labels, observation, stateless_seed(seed))
 
     def sample(self, num_samples, labels=None, seed=None, observation: str = "mean") -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1] of latents drawn from the prior.
 
         Args:
           num_samples: how many.
-          labels: none, unless the model is conditional.
+          labels: int32 [num_samples] for a conditional model, drawn uniformly when left out.
           seed: an integer; the same one gives the same images.
           observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
         """
         seed = stateless_seed(seed)
-        self.labels_for(num_samples, labels, seed)
+        labels = self.labels_for(num_samples, labels, seed)
         latents = self.draw_prior(num_samples, seed)
         return self._observe(
-            latents, observation, tf.random.experimental.stateless_fold_in(seed, 2)
+            latents, labels, observation, tf.random.experimental.stateless_fold_in(seed, 2)
         )
 
     def draw_prior(self, num_samples, seed) -> tf.Tensor:
         """Latents z ~ p(z), [num_samples, latent_dim]."""
         return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
 
-    def _observe(self, latents, observation, seed):
+    def _observe(self, latents, labels, observation, seed):
         if observation == "mean":
-            return self.generate(latents)
+            return self.generate(latents, labels)
         if observation == "sample":
-            return tf.clip_by_value(self.decode(latents).sample(seed=seed), 0.0, 1.0)
+            return tf.clip_by_value(self.decode(latents, labels).sample(seed=seed), 0.0, 1.0)
         raise InputError(f"observation must be mean or sample, not {observation!r}")
 
     def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """A lower bound on log p(x): the K-sample importance-weighted bound, nats an image [N].
+        """A lower bound on log p(x), or log p(x|y): the K-sample bound, nats an image [N].
 
         In expectation over the seed it is the ELBO for K = 1, grows with K = `num_samples` and
         tends to log p(x) (Burda et al. 2016, eq. 8). Memory does not grow with K.
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
-          labels: none: the model is unconditional.
+          labels: int32 [N], y of a conditional model.
           num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
           seed: an integer; the same one gives the same numbers.
 
         Raises:
-          InputError: there are labels.
+          InputError: there are labels but the model is unconditional, or the other way round.
           tf.errors.InvalidArgumentError: `num_samples` is below 1.
         """
-        self.refuse_labels(labels)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        return self._importance_bound(in_unit_range(images), num_samples, stateless_seed(seed))
+        if (labels := self._known(labels)) is not None:
+            labels = tf.convert_to_tensor(labels, tf.int32)
+        return self._importance_bound(
+            in_unit_range(images), labels, num_samples, stateless_seed(seed)
+        )
 
     @tf.function(reduce_retracing=True)
-    def _importance_bound(self, images, num_samples, seed):
+    def _importance_bound(self, images, labels, num_samples, seed):
         num_samples = provided(num_samples > 0, "num_samples must be at least 1", num_samples)
-        q, p_z = self.q_z_given_x(images), self.p_z()
+        q, p_z = self.q_z_given_x(images, labels), self.p_z()
 
         def add(k, total):
             z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))
             # log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x)
-            log_w = self.p_x_given_z(z).log_prob(images) + p_z.log_prob(z) - q.log_prob(z)
+            log_p_x_given_z = self.p_x_given_z(z, labels).log_prob(images)
+            log_w = log_p_x_given_z + p_z.log_prob(z) - q.log_prob(z)
             return k + 1, tfp.math.log_add_exp(total, log_w)
 
         start = tf.fill(tf.shape(images)[:1], -float("inf"))
@@ -138,32 +155,33 @@ class LatentVariableModel(LikelihoodModel):
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
         return bounds.bits_per_dim(nats, math.prod(self.image_shape))
 
-    def kl_per_dim(self, images) -> tf.Tensor:
+    def kl_per_dim(self, images, labels=None) -> tf.Tensor:
         """KL(q(z_j|x) || p(z_j)) of each latent dimension in nats, [N, latent_dim]."""
-        q = self.encode(images)
+        q = self.encode(images, labels)
         return bounds.kl(tfd.Normal(q.mean(), q.stddev()), tfd.Normal(0.0, 1.0))
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """`sample`, `encode`, `decode`, `reconstruct` and `log_prob`."""
+        """`sample`, `encode`, `decode`, `reconstruct` and `log_prob`; labels come last."""
         latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
 
-        def encode(images):
-            q = self.encode(images)
+        def encode(images, labels=None):
+            q = self.encode(images, labels)
             return {"loc": q.mean(), "scale": q.stddev()}
 
-        def decode(latents):
-            return {"images": self.generate(latents)}
+        def decode(latents, labels=None):
+            return {"images": self.generate(latents, labels)}
 
-        def reconstruct(images):
-            return {"images": self.reconstruct(images)}
+        def reconstruct(images, labels=None):
+            return {"images": self.reconstruct(images, labels)}
 
-        def log_prob(images, num_samples, seed):
-            return {"log_prob": self.log_prob(images, None, num_samples, seed)}
+        def log_prob(images, num_samples, seed, labels=None):
+            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
 
+        also = [LABELS] if self.conditional else []
         return {
             "sample": self._sample_endpoint(),
-            "encode": (encode, [self.images_spec]),
-            "decode": (decode, [latents]),
-            "reconstruct": (reconstruct, [self.images_spec]),
-            "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED]),
+            "encode": (encode, [self.images_spec, *also]),
+            "decode": (decode, [latents, *also]),
+            "reconstruct": (reconstruct, [self.images_spec, *also]),
+            "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED, *also]),
         }

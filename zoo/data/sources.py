@@ -63,6 +63,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    def first(self, count: int) -> "Split":
+        """The first `count` images with their labels, or all where there are fewer."""
+        return Split(self.images[:count], self.labels[:count])
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:

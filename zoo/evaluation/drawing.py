@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.core import latents
+from zoo.data import Split
 from zoo.errors import InputError
 from zoo.evaluation import distances
 
@@ -23,7 +24,7 @@ def draw(
     spherical: bool = False,
     steps: int = 9,
     changes: Mapping[int, float] | None = None,
-    real_images: Callable[[int], np.ndarray] | None = None,
+    real: Callable[[int], Split] | None = None,
     train_images: Callable[[], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, int | None]:
     """Draws one kind of picture.
@@ -38,7 +39,7 @@ def draw(
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse` and `interpolate`.
       changes: latent dimension -> what `edit` adds to it.
-      real_images: gives n images, uint8 [n, H, W, C]; needed where there is an encoder.
+      real: gives n images with their labels, uint8; needed where there is an encoder.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
 
     Returns:
@@ -65,10 +66,17 @@ def draw(
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
 
+    def known(count: int):
+        """Images, and their labels where the model wants to know."""
+        split = real(count)
+        return split.images, split.labels if model.conditional else None
+
     def codes_and_labels(count: int):
         """Codes to start from: of test images where there is an encoder, else of the prior."""
         if has_codes:
-            return model.encode(real_images(count)).mean(), None
+            images, y = known(count)
+            # other labels than the images': the same style in another class
+            return model.encode(images, y).mean(), y if labels is None else labels_for(count)
         given = labels_for(count)
         if model.conditional and given is None:
             given = np.arange(count, dtype=np.int32) % model.num_classes
@@ -79,20 +87,19 @@ def draw(
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
             return made, len(labels) if labels is not None and 1 < len(labels) <= num else None
-        known = train_images()
-        vectors = (x.reshape(len(x), -1) for x in (made, known / np.float32(255)))
-        index, _ = distances.nearest(*vectors)
-        return _beside(made, known[index] / np.float32(255)), 8
+        train = train_images() / np.float32(255)
+        index, _ = distances.nearest(*(x.reshape(len(x), -1) for x in (made, train)))
+        return _beside(made, train[index]), 8
     if what == "reconstruct":
-        real = real_images(num)
-        made = np.asarray(model.reconstruct(real, observation, seed))
-        return _beside(real / np.float32(255), made), 8
+        images, y = known(num)
+        made = np.asarray(model.reconstruct(images, y, observation, seed))
+        return _beside(images / np.float32(255), made), 8
     if what == "edit":
         if not changes:
             raise InputError("say what to change, as --edit=3:+1.5,7:-2")
-        real = real_images(num)
-        code = latents.edit(model.encode(real).mean(), changes)
-        return _beside(real / np.float32(255), latents.images_of(model, code)), 8
+        images, y = known(num)
+        code = latents.edit(model.encode(images, y).mean(), changes)
+        return _beside(images / np.float32(255), latents.images_of(model, code, y)), 8
     if what == "traverse":
         code, y = codes_and_labels(1)
         values = np.linspace(-TRAVERSAL, TRAVERSAL, steps)

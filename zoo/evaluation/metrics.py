@@ -32,7 +32,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
       num_samples: K.
       seed: of the latents.
     """
-    bound = tf.function(lambda x, s: model.log_prob(x, None, num_samples, s))
+    bound = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
     terms, bounds = {name: [] for name in ELBO}, []
     batches = pipeline.evaluation_batches(split, _BATCH)
     model.seed_generator.state.assign([seed, 0])
@@ -41,7 +41,8 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         losses = model.losses(images, labels, training=False)
         for name, values in terms.items():
             values.append(losses[name].numpy())
-        bounds.append(bound(images, tf.constant([seed, i + 1])).numpy())
+        known = labels if model.conditional else None
+        bounds.append(bound(images, known, tf.constant([seed, i + 1])).numpy())
     bounds = np.concatenate(bounds)
     terms = {name: np.concatenate(values) for name, values in terms.items()}
     return {
@@ -176,8 +177,8 @@ def samples(
     labels = None
     if model.conditional:
         labels = np.arange(num_images, dtype=np.int32) % model.num_classes
-    every, real = split("train"), _first(split(held_out), num_images)
-    train = _first(every, num_images)
+    every, real = split("train"), split(held_out).first(num_images)
+    train = every.first(num_images)
     others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
     drawn, speed = [], []  # 8-bit images: less than their features
 
@@ -259,9 +260,9 @@ def evaluate(
     """
     result = {}
     if hasattr(model, "classify"):
-        result["classification"] = accuracy(model, _first(split(held_out), num_images))
+        result["classification"] = accuracy(model, split(held_out).first(num_images))
     if hasattr(model, "log_prob"):
-        images = _first(split(held_out), num_images)
+        images = split(held_out).first(num_images)
         result["likelihood"] = likelihood(model, images, num_samples, seed)
     if net is not None and hasattr(model, "sample"):
         if net.image_shape != model.image_shape:
@@ -271,8 +272,8 @@ def evaluate(
         result["samples"] = samples(
             model, net, split, held_out, num_images, seed, new_classifier, with_parzen
         )
-    if hasattr(model, "encode"):
-        train, real = (_first(split(name), num_images) for name in ("train", held_out))
+    if hasattr(model, "encode") and not model.conditional:  # codes that were told the label
+        train, real = (split(name).first(num_images) for name in ("train", held_out))
         result["representation"] = representation(model, train, real)
     if not result:
         raise InputError(f"{model.name} has nothing to measure without a --classifier")
@@ -293,7 +294,3 @@ def protocol(seed: int) -> dict[str, Any]:
 def _flat(images: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] as vectors: float32 [N, D]."""
     return images.reshape(len(images), -1) / np.float32(255)
-
-
-def _first(split: Split, count: int) -> Split:
-    return Split(split.images[:count], split.labels[:count])

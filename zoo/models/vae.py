@@ -57,19 +57,27 @@ class VAE(LatentVariableModel):
         self.latent_dim = c.latent_dim
         per_pixel = not self.binary and c.scale == "per_pixel"
         output_shape = (*shape[:2], shape[2] * (2 if per_pixel else 1))
-        if c.network == "conv":
-            self.encoder = networks.conv_down(shape, c.width, 2 * c.latent_dim, name="encoder")
-            self.decoder = networks.conv_up(c.latent_dim, c.width, output_shape, name="decoder")
-        else:
-            self.encoder = networks.mlp(shape, c.hidden, (2 * c.latent_dim,), name="encoder")
-            self.decoder = networks.mlp(
-                (c.latent_dim,), c.hidden[::-1], output_shape, name="decoder"
-            )
+        self.encoder = self.make_encoder(shape, 2 * c.latent_dim)
+        self.decoder = self.make_decoder(c.latent_dim, output_shape)
         if not self.binary and c.scale == "shared":
             self.raw_scale = self.add_weight(
                 shape=(), initializer=keras.initializers.Constant(-2.0), name="raw_scale"
             )
         self.build()
+
+    def make_encoder(self, input_shape: tuple[int, int, int], output_size: int):
+        """A network from [B, *input_shape] to [B, output_size]."""
+        c = self.config
+        if c.network == "conv":
+            return networks.conv_down(input_shape, c.width, output_size, name="encoder")
+        return networks.mlp(input_shape, c.hidden, (output_size,), name="encoder")
+
+    def make_decoder(self, input_size: int, output_shape: tuple[int, int, int]):
+        """A network from [B, input_size] to [B, *output_shape]."""
+        c = self.config
+        if c.network == "conv":
+            return networks.conv_up(input_size, c.width, output_shape, name="decoder")
+        return networks.mlp((input_size,), c.hidden[::-1], output_shape, name="decoder")
 
     @property
     def binary(self) -> bool:
@@ -80,12 +88,12 @@ class VAE(LatentVariableModel):
         """p(z) = N(0, I)."""
         return tfd.MultivariateNormalDiag(tf.zeros(self.latent_dim), tf.ones(self.latent_dim))
 
-    def q_z_given_x(self, images, training=False) -> tfd.Distribution:
+    def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
         loc, raw_scale = tf.split(self.encoder(images, training=training), 2, axis=-1)
         return tfd.MultivariateNormalDiag(loc, distributions.positive(raw_scale))
 
-    def p_x_given_z(self, latents, training=False) -> tfd.Distribution:
+    def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
         """p(x|z) = N(loc(z), diag(scale^2)) on grey levels, of batch shape [B]."""
         output, c = self.decoder(latents, training=training), self.config
         if self.binary:
@@ -99,9 +107,9 @@ class VAE(LatentVariableModel):
 
     def losses(self, images, labels, training):
         """Loss = -E_q[log p(x|z)] + beta KL; the rest is the ELBO and its two terms, in nats."""
-        q = self.q_z_given_x(images, training)
+        q = self.q_z_given_x(images, labels, training)
         z = self.draw(q, self.next_seed())
-        reconstruction = self.p_x_given_z(z, training).log_prob(images)  # E_q[log p(x|z)]
+        reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)  # E_q[log p(x|z)]
         kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
         elbo = bounds.elbo(reconstruction, kl)
         return {

@@ -50,15 +50,16 @@ class StopWhenDiverged(keras.callbacks.Callback):
 class KLPerDimension(keras.callbacks.Callback):
     """Adds `val_kl_per_dim_nats`, a list, to an epoch's logs: collapsed dimensions are near 0."""
 
-    def __init__(self, images: np.ndarray):
-        """Args: images, uint8 [N, H, W, C], of the validation split."""
+    def __init__(self, split: data.Split):
+        """Args: split, for validation."""
         super().__init__()
-        self.images = images
+        self.split = split
 
     def on_epoch_end(self, epoch, logs=None):
         """The KL of each latent dimension, averaged over the images."""
-        parts = np.array_split(self.images, math.ceil(len(self.images) / 500))
-        kl = np.concatenate([self.model.kl_per_dim(p) for p in parts]).mean(0)
+        known = [self.split.images, *([self.split.labels] if self.model.conditional else [])]
+        parts = [np.array_split(a, math.ceil(len(a) / 500)) for a in known]
+        kl = np.concatenate([self.model.kl_per_dim(*p) for p in zip(*parts, strict=True)]).mean(0)
         logs["val_kl_per_dim_nats"] = [float(v) for v in kl]
 
 
@@ -133,9 +134,8 @@ class Board(keras.callbacks.Callback):
         for writer in self.writers.values():
             writer.flush()
         if hasattr(self.model, "encode"):
-            images, labels = self.split.images[:PROJECTED], self.split.labels[:PROJECTED]
-            names = [self.class_names[y] for y in labels]
-            write_projector(self.workdir / "logs" / "train", self.model, images, names)
+            folder = self.workdir / "logs" / "train"
+            write_projector(folder, self.model, self.split.first(PROJECTED), self.class_names)
 
     def draw(self) -> dict[str, np.ndarray]:
         """Name -> picture: what this model can show, always from the same latents and images."""
@@ -153,13 +153,9 @@ class Board(keras.callbacks.Callback):
                 ("reconstructions", "reconstruct", ROWS * COLUMNS // 2),
                 ("traversals", "traverse", model.latent_dim),
             ):
-                drawn = drawing.draw(model, what, num=num, real_images=self.first_images)
+                drawn = drawing.draw(model, what, num=num, real=self.split.first)
                 result[name] = pictures.grid(*drawn)
         return result
-
-    def first_images(self, count: int) -> np.ndarray:
-        """Validation images, uint8 [count, H, W, C]."""
-        return self.split.images[:count]
 
     def on_train_end(self, logs=None):
         """Tells HParams that the session ended well."""
@@ -171,16 +167,17 @@ class Board(keras.callbacks.Callback):
         self.root_writer.flush()
 
 
-def write_projector(folder: pathlib.Path, model, images: np.ndarray, names: list[str]) -> None:
+def write_projector(folder: pathlib.Path, model, split: data.Split, class_names) -> None:
     """Latent means for TensorBoard's projector, with a sprite and a class name for each image.
 
     Args:
       folder: one that holds an event file, else the projector does not see it.
       model: has `encode`.
-      images: uint8 [N, H, W, C].
-      names: the class of each.
+      split: N images and their labels.
+      class_names: a name for each label.
     """
-    codes = np.asarray(model.encode(images).mean())
+    images, names = split.images, [class_names[y] for y in split.labels]
+    codes = np.asarray(model.encode(images, split.labels if model.conditional else None).mean())
     rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
     (folder / "latents.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     rows = [name.replace("\t", " ") for name in names]

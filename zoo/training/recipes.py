@@ -38,6 +38,8 @@ class AdversarialRecipe(Recipe):
 RECIPES = {
     "classifier": Recipe(epochs=12, monitor="val_loss"),
     "vae": Recipe(epochs=15, monitor="val_loss"),
+    "iwae": Recipe(epochs=12, monitor="val_loss"),
+    "cvae": Recipe(epochs=15, monitor="val_loss"),
     "gan": AdversarialRecipe(),
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }

@@ -180,7 +180,7 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
         checkpoint,
     ]
     if hasattr(model, "kl_per_dim"):
-        watchers.insert(1, callbacks.KLPerDimension(validation.images))
+        watchers.insert(1, callbacks.KLPerDimension(validation))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.

@@ -1,0 +1,65 @@
+"""The conditional VAE's truths: the label reaches both networks, and the bound is on log p(x|y)."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+
+SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
+
+
+@pytest.fixture(scope="module")
+def data(fashion_mnist):
+    return fashion_mnist.test.images[:40], fashion_mnist.test.labels[:40]
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    return zoo.create("cvae", **SMALL)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_label_reaches_both_networks(data, network):
+    model = zoo.create("cvae", **{**SMALL, "network": network, "width": 4})
+    images, labels = data[0][:5], data[1][:5]
+    others = (labels + 1) % 10
+    z = np.zeros([5, 3], np.float32)
+    assert (
+        np.abs(model.encode(images, labels).mean() - model.encode(images, others).mean()).max() > 0
+    )
+    assert np.abs(model.generate(z, labels) - model.generate(z, others)).max() > 0
+
+
+def test_elbo_and_the_bound_are_of_the_same_label(model, data):
+    x, y = data[0][:1].repeat(3000, 0), data[1][:1].repeat(3000, 0)
+    elbo = model.losses(x / np.float32(255), y, False)["elbo_nats"].numpy()
+    one = model.log_prob(x, y, num_samples=1, seed=3).numpy()
+    error = np.sqrt((one.var() + elbo.var()) / len(x))
+    assert one.mean() == pytest.approx(elbo.mean(), abs=float(5 * error))
+    other = model.log_prob(x[:50], (y[:50] + 1) % 10, num_samples=1, seed=3).numpy()
+    assert np.abs(other - one[:50]).max() > 0
+
+
+def test_without_weights_on_the_label_it_is_the_vae(data):
+    # the same networks, and zeros where the label comes in
+    keras.utils.set_random_seed(1)
+    plain = zoo.create("vae", network="mlp", hidden=(), latent_dim=3)
+    model = zoo.create("cvae", network="mlp", hidden=(), latent_dim=3)
+    kernel, bias = plain.decoder.get_weights()
+    model.decoder.set_weights([np.concatenate([kernel, np.zeros([10, kernel.shape[1]])]), bias])
+    z = plain.draw_prior(4, seed=2)
+    for y in (0, 7):
+        np.testing.assert_allclose(
+            model.generate(z, tf.fill([4], y)), plain.generate(z), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_it_draws_uniform_labels_and_refuses_none_elsewhere(model, data):
+    assert model.sample(3, seed=0).shape == (3, 28, 28, 1)
+    with pytest.raises(zoo.InputError, match="give it labels"):
+        model.encode(data[0])
+    with pytest.raises(zoo.InputError, match="give it labels"):
+        model.log_prob(data[0])

@@ -1,0 +1,127 @@
+"""The IWAE's truths: L_1 is the VAE, and both gradients have one mean."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+
+SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
+
+
+@pytest.fixture(scope="module")
+def images(fashion_mnist):
+    return fashion_mnist.test.images[:16]
+
+
+def make(name, **config):
+    keras.utils.set_random_seed(1)
+    return zoo.create(name, **{**SMALL, **config})
+
+
+def test_one_sample_is_the_vae_exactly(images):
+    data = images, np.zeros(len(images), np.int32)
+    one, plain = make("iwae", num_samples=1), make("vae")
+    logs = [m.fit(*data, batch_size=8, epochs=2, verbose=0).history for m in (one, plain)]
+    for name, values in logs[1].items():
+        assert logs[0][name] == values, name
+    assert logs[0]["iwae_nats"] == logs[1]["elbo_nats"]
+    for a, b in zip(one.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_bound_is_the_mean_of_log_prob_and_the_loss_its_negative(images):
+    model = make("iwae", num_samples=5)
+    x = images[:1].repeat(3000, 0)
+    values = model.losses(x / np.float32(255), None, training=True)
+    np.testing.assert_allclose(values["loss"], -values["iwae_nats"], rtol=1e-6)
+    other = model.log_prob(x, num_samples=5, seed=8).numpy()
+    error = np.sqrt((np.var(values["iwae_nats"]) + other.var()) / len(x))
+    assert np.mean(values["iwae_nats"]) == pytest.approx(other.mean(), abs=float(5 * error))
+    assert np.mean(values["elbo_nats"]) < np.mean(values["iwae_nats"]) - 5 * error
+
+
+def test_beta_is_in_the_loss_alone(images):
+    x = images / np.float32(255)
+    settings = {"num_samples": 1, "gradient": "doubly_reparameterized"}
+    one, four = (
+        make("iwae", beta=beta, **settings).losses(x, None, training=True) for beta in (1.0, 4.0)
+    )
+    for name in ("iwae_nats", "elbo_nats", "kl_nats"):
+        np.testing.assert_array_equal(one[name], four[name])
+    log_ratio = one["reconstruction_nats"] - one["iwae_nats"]  # of the one draw
+    np.testing.assert_allclose(four["loss"], one["loss"] + 3 * log_ratio, rtol=1e-5)
+
+
+def gradients(model, x):
+    """Of the encoder and of the decoder, each as one vector."""
+    found = []
+    with tf.GradientTape(persistent=True) as tape:
+        loss = tf.reduce_mean(model.losses(x, None, training=True)["loss"])
+    for network in (model.encoder, model.decoder):
+        parts = tape.gradient(loss, network.trainable_variables)
+        found.append(np.concatenate([np.ravel(g) for g in parts]))
+    return found
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta):
+    shape = (4, 4, 1)
+    x = images[:1, 8:12, 8:12].repeat(2000, 0) / np.float32(255)
+    found = {}
+    for gradient in ("reparameterized", "doubly_reparameterized"):
+        keras.utils.set_random_seed(2)
+        model = zoo.create(
+            "iwae",
+            image_shape=shape,
+            network="mlp",
+            hidden=(),
+            latent_dim=2,
+            likelihood="gaussian",
+            scale="shared",
+            num_samples=4,
+            beta=beta,
+            gradient=gradient,
+        )
+        found[gradient] = [gradients(model, x) for _ in range(12)]
+    plain, doubly = found.values()
+    for a, b in zip(plain, doubly, strict=True):  # the same noise
+        np.testing.assert_allclose(a[1], b[1], rtol=1e-3, atol=1e-3)
+    a, b = (np.array([g[0] for g in gs]) for gs in (plain, doubly))
+    error = np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
+    distance = np.abs(a.mean(0) - b.mean(0)) / (error + 1e-6)
+    assert distance.max() < 5
+    if beta == 1:
+        assert b.std(0).mean() < a.std(0).mean()  # that is what it is for
+
+
+def test_at_the_exact_posterior_the_doubly_reparameterized_gradient_vanishes():
+    # a linear decoder x = W z + b + s e: q can be exact, log w is then constant in z
+    keras.utils.set_random_seed(3)
+    model = zoo.create(
+        "iwae",
+        image_shape=(2, 2, 1),
+        network="mlp",
+        hidden=(),
+        latent_dim=1,
+        likelihood="gaussian",
+        scale="shared",
+        num_samples=3,
+        gradient="doubly_reparameterized",
+    )
+    w, b = (np.array(v) for v in model.decoder.get_weights())
+    s = float(tf.nn.softplus(model.raw_scale)) + 1e-2 / 255
+    variance = 1 / (1 + (w**2).sum() / s**2)
+    kernel = (variance * w / s**2).T  # [4, 1]: the mean is variance / s^2 W (x - b)
+    raw = np.log(np.expm1(np.sqrt(variance) - 1e-4))
+    model.encoder.set_weights(
+        [np.concatenate([kernel, 0 * kernel], 1), np.array([-(b @ kernel)[0], raw])]
+    )
+    x = np.random.default_rng(0).random((32, 2, 2, 1)).astype(np.float32)
+    encoder, decoder = gradients(model, x)
+    assert np.abs(encoder).max() < 1e-3 * np.abs(decoder).max()
+    values = model.losses(x, None, training=False)
+    one, many = (model.log_prob(x, num_samples=k, seed=1).numpy() for k in (1, 100))
+    np.testing.assert_allclose(one, many, atol=1e-3)  # every bound is log p(x)
+    np.testing.assert_allclose(values["iwae_nats"], one, atol=1e-3)

@@ -1,0 +1,51 @@
+"""The conditional VAE (Kingma et al. 2014, arXiv:1406.5298; Sohn et al. 2015).
+
+    p(x, z|y) = p(x|z, y) p(z),   z ~ N(0, I)
+    ELBO(x, y) = E_q[log p(x|z, y)] - KL(q(z|x, y) || p(z)) <= log p(x|y)
+
+The class is known to both networks, so the latents are free to say the rest: they are independent
+of it under the prior. The decoder sees the label beside the latents, the encoder beside its
+features of the image, in a hidden layer. Distributions and losses are the VAE's.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from zoo.models import vae
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(vae.Config):
+    """Architecture and objective of the conditional VAE."""
+
+
+class CVAE(vae.VAE):
+    """A VAE of images [N, H, W, C] given labels [N]."""
+
+    Config = Config
+    conditional = True
+
+    def make_encoder(self, input_shape, output_size):
+        """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
+        x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
+        features = layers.LeakyReLU(0.2)(super().make_encoder(input_shape, 256)(x))
+        joint = layers.Dense(256)(layers.Concatenate()([features, y]))
+        output = layers.Dense(output_size, dtype="float32")(layers.LeakyReLU(0.2)(joint))
+        return keras.Model([x, y], output, name="encoder")
+
+    def make_decoder(self, input_size, output_shape):
+        """A network of [z, onehot(y)]."""
+        return super().make_decoder(input_size + self.num_classes, output_shape)
+
+    def q_z_given_x(self, images, labels=None, training=False):
+        """q(z|x, y) = N(m(x, y), diag(s(x, y)^2)), of batch shape [B]."""
+        pair = [tf.convert_to_tensor(images), self.one_hot(labels)]
+        return super().q_z_given_x(pair, training=training)
+
+    def p_x_given_z(self, latents, labels=None, training=False):
+        """p(x|z, y) = N(loc(z, y), diag(scale^2)) on grey levels, of batch shape [B]."""
+        z_and_y = tf.concat([latents, self.one_hot(labels)], axis=-1)
+        return super().p_x_given_z(z_and_y, training=training)
