@@ -58,6 +58,7 @@ def changed(*path, to):
         (["sample_metrics", "sha256"], "cd", "sha256: ab or cd"),
         (["figures", "samples", "num_images"], 50, "num_images of samples: 100 or 50"),
         (["figures", "likelihood", "num_samples"], 1, "num_samples of likelihood: 5 or 1"),
+        (["figures", "likelihood", "given"], "labels", "given of likelihood: None or labels"),
         (
             ["figures", "likelihood", "p_x_given_z"],
             "bernoulli",

@@ -26,6 +26,8 @@ QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     """The ELBO with its two terms, and the K-sample bound, of every image, in nats.
 
+    They bound log p(x), or log p(x|y) where the model is conditional.
+
     Args:
       model: has `losses` with `elbo_nats` and its terms, `log_prob` and `bits_per_dim`.
       split: the images.
@@ -49,6 +51,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         "num_images": len(bounds),
         "num_samples": num_samples,
         "p_x_given_z": getattr(model.config, "likelihood", None),
+        "given": "labels" if model.conditional else None,
         **{name: mean_and_error(values) for name, values in terms.items()},
         "iwae_bound_nats": mean_and_error(bounds),
         "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(terms["elbo_nats"])),

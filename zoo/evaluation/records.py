@@ -10,7 +10,7 @@ from zoo.errors import InputError
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
     "samples": ("num_images",),
-    "likelihood": ("num_images", "num_samples", "p_x_given_z"),
+    "likelihood": ("num_images", "num_samples", "p_x_given_z", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
 }
@@ -48,7 +48,7 @@ def differences(
     for part in parts:
         a, b = (record["figures"].get(part) for record in (one, other))
         if a and b:
-            pairs |= {f"{k} of {part}": (a[k], b[k]) for k in _SAME_FIGURES[part]}
+            pairs |= {f"{k} of {part}": (a.get(k), b.get(k)) for k in _SAME_FIGURES[part]}
     a, b = (record["sample_metrics"] for record in (one, other))
     if a and b and "samples" in parts:
         pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}

@@ -142,11 +142,14 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "likelihood",
         LIKELIHOODS,
         "Both are lower bounds of the log-likelihood of the test images, so the true code length "
-        "is at most this. Rows of one decoder and one binarization compare, and others do not: a "
-        "mass on 256 levels, a density and black or white pixels are three different things.",
+        "is at most this. Rows of one quantity, decoder and binarization compare, others do not: "
+        "a mass on 256 levels, a density and black or white pixels are three different things.",
         {
             "K": lambda r: str(r["figures"]["likelihood"]["num_samples"]),
             "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
+            "of": lambda r: (
+                "log p(x, given y)" if r["figures"]["likelihood"].get("given") else "log p(x)"
+            ),
             "decoder": lambda r: str(r["figures"]["likelihood"]["p_x_given_z"]),
             "binarization": lambda r: r["binarization"],
         },
