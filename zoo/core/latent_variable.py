@@ -129,7 +129,7 @@ class LatentVariableModel(LikelihoodModel):
           tf.errors.InvalidArgumentError: `num_samples` is below 1.
         """
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        if (labels := self._known(labels)) is not None:
+        if self._known(labels) is not None:
             labels = tf.convert_to_tensor(labels, tf.int32)
         return self._importance_bound(
             in_unit_range(images), labels, num_samples, stateless_seed(seed)
