@@ -96,5 +96,6 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
         hits = np.argmax(model.classify(images), -1)
         assert (hits == labels).mean() > 0.9
     if hasattr(model, "log_prob"):
-        bits = model.bits_per_dim(model.log_prob(images[:200], seed=0))
+        given = labels[:200] if model.conditional else None
+        bits = model.bits_per_dim(model.log_prob(images[:200], given, seed=0))
         assert np.mean(bits) < 3.7
