@@ -67,6 +67,24 @@ def conv_down(
     )
 
 
+def joined_with_label(
+    features: keras.Model, num_classes: int, output_size: int, *, name: str
+) -> keras.Model:
+    """A network of [x, y]: `features` of x and the one-hot y meet in a hidden layer.
+
+    Args:
+      features: a network from [B, H, W, C] to [B, D], linear at the end.
+      num_classes: K of the one-hot labels [B, K].
+      output_size: of the result, [B, output_size], linear at the end.
+      name: of the network.
+    """
+    x, y = keras.Input(features.input_shape[1:]), keras.Input((num_classes,))
+    seen = layers.LeakyReLU(0.2)(features(x))
+    joint = layers.Dense(256)(layers.Concatenate()([seen, y]))
+    output = layers.Dense(output_size, dtype="float32")(layers.LeakyReLU(0.2)(joint))
+    return keras.Model([x, y], output, name=name)
+
+
 def conv_up(
     input_size: int,
     width: int,

@@ -17,16 +17,25 @@ _SAME_FIGURES = {
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
 
+def read_json(path: pathlib.Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path} cannot be read: {e}") from None
+
+
 def read_record(path: pathlib.Path) -> dict[str, Any]:
     """What `scripts/evaluate.py` wrote.
 
     Raises:
       InputError: it cannot be read, or is no such record.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path} cannot be read: {e}") from None
+    record = read_json(path)
     needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine"}
     if not isinstance(record, dict) or (missing := needed - set(record)):
         lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""

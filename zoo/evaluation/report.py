@@ -1,12 +1,11 @@
 """RESULTS.md and model cards: text made of the manifest and the records, and of nothing else."""
 
-import json
 import pathlib
 import statistics
 from typing import Any
 
 from zoo.errors import InputError
-from zoo.evaluation.records import differences, read_record
+from zoo.evaluation.records import differences, read_json, read_record
 
 FIGURES = (  # key in the record's samples, heading, digits
     ("fid", "FID", 2),
@@ -45,25 +44,18 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
       InputError: something is missing or cannot be read, or a record is not of the weights that
         the manifest names.
     """
-
-    def read(path):
-        try:
-            return json.loads((root / path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
-            raise InputError(f"{root / path} cannot be read: {e}") from None
-
     folder = pathlib.Path("zoo/pretrained")
-    manifest, notes = read(folder / "manifest.json"), read(folder / "notes.json")
-    claims = read("docs/claims/claims.json")
+    files = (folder / "manifest.json", folder / "notes.json", "docs/claims/claims.json")
+    manifest, notes, claims = (read_json(root / file) for file in files)
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
-    files = {about["sha256"] for about in manifest.values()}
+    weights = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
         if name not in notes:
             raise InputError(f"{folder}/notes.json says nothing of {name}")
         if record["weights_sha256"] != manifest[name]["sha256"]:
             raise InputError(f"{folder}/{name}.json is of other weights: evaluate {name} again")
         net = record["sample_metrics"]
-        if net and net["sha256"] not in files:
+        if net and net["sha256"] not in weights:
             raise InputError(
                 f"{folder}/{name}.json is of another classifier: evaluate {name} again"
             )

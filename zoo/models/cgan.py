@@ -10,10 +10,9 @@ convolutional networks by default, with batch normalization in G and dropout in 
 import dataclasses
 from typing import Literal
 
-import keras
 import tensorflow as tf
-from keras import layers
 
+from zoo.core import networks
 from zoo.core.base import in_unit_range
 from zoo.core.config import field
 from zoo.models import gan
@@ -38,11 +37,8 @@ class CGAN(gan.GAN):
 
     def make_discriminator(self, input_shape):
         """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
-        x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
-        features = layers.LeakyReLU(0.2)(super().make_discriminator(input_shape, 256)(x))
-        joint = layers.Dense(256)(layers.Concatenate()([features, y]))
-        logits = layers.Dense(1, dtype="float32")(layers.LeakyReLU(0.2)(joint))
-        return keras.Model([x, y], logits, name="discriminator")
+        features = super().make_discriminator(input_shape, 256)
+        return networks.joined_with_label(features, self.num_classes, 1, name="discriminator")
 
     def generate(self, latents, labels=None, training=False):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""

@@ -10,10 +10,9 @@ features of the image, in a hidden layer. Distributions and losses are the VAE's
 
 import dataclasses
 
-import keras
 import tensorflow as tf
-from keras import layers
 
+from zoo.core import networks
 from zoo.models import vae
 
 
@@ -30,11 +29,8 @@ class CVAE(vae.VAE):
 
     def make_encoder(self, input_shape, output_size):
         """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
-        x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
-        features = layers.LeakyReLU(0.2)(super().make_encoder(input_shape, 256)(x))
-        joint = layers.Dense(256)(layers.Concatenate()([features, y]))
-        output = layers.Dense(output_size, dtype="float32")(layers.LeakyReLU(0.2)(joint))
-        return keras.Model([x, y], output, name="encoder")
+        features = super().make_encoder(input_shape, 256)
+        return networks.joined_with_label(features, self.num_classes, output_size, name="encoder")
 
     def make_decoder(self, input_size, output_shape):
         """A network of [z, onehot(y)]."""
