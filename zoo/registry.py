@@ -13,6 +13,7 @@ MODELS = {
     "vae": "zoo.models.vae:VAE",
     "iwae": "zoo.models.iwae:IWAE",
     "cvae": "zoo.models.cvae:CVAE",
+    "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "gan": "zoo.models.gan:GAN",
     "cgan": "zoo.models.cgan:CGAN",
 }

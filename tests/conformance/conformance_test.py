@@ -45,6 +45,9 @@ def answers(model, data):
         result["scale"] = model.encode(images, known).stddev()
         result["log_prob"] = model.log_prob(images, known, num_samples=3, seed=2)
         result["reconstruct"] = model.reconstruct(images, known)
+    if hasattr(model, "complete"):
+        result["log_prob"] = model.log_prob(images, known)
+        result["complete"] = model.complete(images, 14, known, seed=4)
     if hasattr(model, "discriminate"):
         result["discriminate"] = model.discriminate(images, labels)
     if hasattr(model, "classify"):
@@ -130,6 +133,11 @@ def test_export_answers_the_same(name, data, tmp_path):
         exported["reconstruct"] = call["reconstruct"](images=images, **given)["images"]
         decoded = call["decode"](latents=exported["loc"], **given)["images"]
         np.testing.assert_allclose(decoded, exported["reconstruct"], atol=1e-6)
+    if "complete" in call:
+        exported["log_prob"] = call["log_prob"](images=images, **given)["log_prob"]
+        exported["complete"] = call["complete"](
+            images=images, num_rows=tf.constant(14), seed=tf.constant(4), **given
+        )["images"]
     if "discriminate" in call:
         exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]
     if "classify" in call:
@@ -166,6 +174,7 @@ def test_labels_that_cannot_be_are_refused(name, data):
     if hasattr(model, "log_prob") and not model.conditional:
         with pytest.raises(zoo.InputError, match="takes no labels"):
             model.log_prob(images, [1, 2])
+    if hasattr(model, "encode") and not model.conditional:
         with pytest.raises(tf.errors.InvalidArgumentError, match="num_samples must be at least 1"):
             model.log_prob(images, num_samples=0)
 
@@ -190,11 +199,13 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
         if "seed" not in v.path:
             assert v.dtype == "float32", v.path
     expected, got = answers(plain, data), answers(mixed, data)
-    for key in expected:
+    drawn = {"sample", "complete"} if hasattr(plain, "complete") else set()  # a level, or another
+    for key in set(expected) - drawn:
         assert got[key].dtype == np.float32, key
         scale = np.abs(expected[key]).max()
         np.testing.assert_allclose(got[key], expected[key], atol=0.03 * scale, err_msg=key)
-    histories = [m.fit(*data, batch_size=64, epochs=2, verbose=0).history for m in (plain, mixed)]
+    # some steps, because float16's loss scaling skips the first ones until its scale fits
+    histories = [m.fit(*data, batch_size=64, epochs=6, verbose=0).history for m in (plain, mixed)]
     for key, values in histories[0].items():
         if "loss" in key or "nats" in key:
             np.testing.assert_allclose(histories[1][key][0], values[0], rtol=0.03, err_msg=key)

@@ -9,6 +9,7 @@ SMALL = {
     "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "iwae": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_samples": 2},
     "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
     "gan": {"hidden": (16,), "latent_dim": 3},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }

@@ -1,35 +1,47 @@
-"""The quantized Gaussian against scipy, against its own sum, and against its limits."""
+"""Quantized distributions against scipy, against its own sum, and against its limits."""
 
 import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
 
-from zoo.core.distributions import QuantizedNormal, image_distribution
+from zoo.core.distributions import (
+    Levels,
+    QuantizedLogistic,
+    QuantizedNormal,
+    image_distribution,
+    logistic_mixture,
+)
 
 LEVELS = np.arange(256) / 255.0
 CASES = [(0.5, 0.1), (0.02, 0.3), (1.2, 0.05), (-0.4, 0.02), (0.3, 0.001), (0.7, 3.0)]
+FAMILIES = {QuantizedNormal: scipy.stats.norm, QuantizedLogistic: scipy.stats.logistic}
+every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def log_probs(loc, scale, dtype=np.float64):
+def log_probs(loc, scale, dtype=np.float64, family=QuantizedNormal):
     loc, scale = (np.full(256, v, dtype) for v in (loc, scale))
-    return QuantizedNormal(loc, scale).log_prob(LEVELS.astype(dtype)).numpy()
+    return family(loc, scale).log_prob(LEVELS.astype(dtype)).numpy()
 
 
+@every_family
 @pytest.mark.parametrize(("loc", "scale"), CASES)
-def test_probabilities_of_all_levels_sum_to_one(loc, scale):
-    assert float(np.exp(log_probs(loc, scale)).sum()) == pytest.approx(1, abs=1e-9)
-    assert float(np.exp(log_probs(loc, scale, np.float32)).sum()) == pytest.approx(1, abs=1e-4)
+def test_probabilities_of_all_levels_sum_to_one(loc, scale, family):
+    for dtype, error in ((np.float64, 1e-9), (np.float32, 1e-4)):
+        total = float(np.exp(log_probs(loc, scale, dtype, family)).sum())
+        assert total == pytest.approx(1, abs=error)
 
 
+@every_family
 @pytest.mark.parametrize(("loc", "scale"), CASES)
-def test_mass_of_each_level_is_a_difference_of_cdfs(loc, scale):
+def test_mass_of_each_level_is_a_difference_of_cdfs(loc, scale, family):
     edges = (np.arange(257) - 0.5) / 255
     edges[0], edges[-1] = -np.inf, np.inf
-    cdf = scipy.stats.norm(loc, scale).cdf(edges)
+    cdf = FAMILIES[family](loc, scale).cdf(edges)
     mass = np.diff(cdf)
     seen = mass > 1e-12  # scipy's own difference has no digits below
-    np.testing.assert_allclose(np.exp(log_probs(loc, scale))[seen], mass[seen], rtol=1e-3)
+    found = np.exp(log_probs(loc, scale, family=family))
+    np.testing.assert_allclose(found[seen], mass[seen], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +95,31 @@ def test_image_distribution_sums_over_pixels():
     np.testing.assert_allclose(whole, tf.reduce_sum(pixels, [1, 2, 3]), rtol=1e-6)
     binary = image_distribution("bernoulli", loc, None).log_prob(tf.ones_like(loc))
     np.testing.assert_allclose(binary, -tf.reduce_sum(tf.nn.softplus(-loc), [1, 2, 3]), rtol=1e-6)
+
+
+def test_levels_are_a_softmax():
+    logits = np.random.default_rng(0).standard_normal([5, 4])
+    p = Levels(logits=tf.constant(logits))
+    for k in range(4):
+        expected = logits[:, k] - np.log(np.exp(logits).sum(-1))
+        np.testing.assert_allclose(p.log_prob(np.full(5, np.float32(k / 3))), expected, rtol=1e-6)
+    drawn = p.sample(20_000, seed=[1, 2]).numpy()
+    for k in range(4):
+        share = (np.round(3 * drawn) == k).mean(0)
+        np.testing.assert_allclose(share, np.exp(p.log_prob(k / 3)), atol=0.02)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 256])
+def test_a_mixture_of_logistics_is_the_weighted_sum_of_their_masses(levels):
+    raw = np.random.default_rng(0).standard_normal([9]).astype(np.float32)
+    p = logistic_mixture(tf.constant(raw), levels)
+    values = np.float32(np.arange(levels) / (levels - 1))
+    weights, components = p.mixture_distribution.probs_parameter(), p.components_distribution
+    expected = 0
+    for k in range(3):
+        edges = np.append(np.append(-np.inf, values[:-1] + 0.5 / (levels - 1)), np.inf)
+        cdf = scipy.stats.logistic(components.loc[k], components.scale[k]).cdf(edges)
+        expected += float(weights[k]) * np.diff(cdf)
+    found = np.exp([float(p.log_prob(v)) for v in values])
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+    assert found.sum() == pytest.approx(1, abs=1e-5)

@@ -14,18 +14,22 @@ def positive(raw: tf.Tensor, minimum: float = 1e-4) -> tf.Tensor:
     return tf.nn.softplus(tf.cast(raw, tf.float32)) + minimum
 
 
-class QuantizedNormal(tfd.Distribution):
-    """A Gaussian's mass on each of the 256 grey levels k/255, k = 0..255.
+class _Quantized(tfd.Distribution):
+    """The mass of a symmetric distribution, moved and scaled, on each grey level k/(levels - 1).
 
-    P(k) = F((x + 1/510 - loc) / scale) - F((x - 1/510 - loc) / scale) with x = k/255; the outermost
-    levels take the tails, so the 256 probabilities sum to 1. Unlike a density on discrete data it
-    is bounded, and in bits per dimension it compares with any model of 8-bit images.
+    P(k) = F((x + b/2 - loc) / scale) - F((x - b/2 - loc) / scale), x = k b, b = 1/(levels - 1); the
+    outermost levels take the tails, so the probabilities sum to 1. Unlike a density on discrete
+    data it is bounded, and in bits per dimension it compares with any model of such images.
     """
 
-    def __init__(self, loc, scale, name="QuantizedNormal"):
-        """Args: loc and scale, in units of the image's range [0, 1], of one shape."""
+    standard: type  # a TFP distribution; F is that of its loc 0 and scale 1
+
+    def __init__(self, loc, scale, levels=256, name=None):
+        """Args: loc and scale, in units of the image's range [0, 1], of one shape; levels."""
         parameters = dict(locals())
+        name = name or type(self).__name__
         self.loc = tf.convert_to_tensor(loc)
+        self.width = 1.0 / (levels - 1)
         self.scale = tf.convert_to_tensor(scale)
         super().__init__(
             dtype=self.loc.dtype,
@@ -49,21 +53,27 @@ class QuantizedNormal(tfd.Distribution):
         return tf.constant([], tf.int32)
 
     def _log_prob(self, x):
-        upper = (x + BIN / 2 - self.loc) / self.scale
-        lower = (x - BIN / 2 - self.loc) / self.scale
+        upper = (x + self.width / 2 - self.loc) / self.scale
+        lower = (x - self.width / 2 - self.loc) / self.scale
         # Open ends: nothing lies above the last level or below the first. 1e3 standard deviations
         # beyond the other edge stand for infinity, and keep log F finite.
-        upper = tf.where(x > 1 - BIN / 2, tf.maximum(lower, 0.0) + 1e3, upper)
-        lower = tf.where(x < BIN / 2, tf.minimum(upper, 0.0) - 1e3, lower)
+        upper = tf.where(x > 1 - self.width / 2, tf.maximum(lower, 0.0) + 1e3, upper)
+        lower = tf.where(x < self.width / 2, tf.minimum(upper, 0.0) - 1e3, lower)
         # F(b) - F(a) = F(-a) - F(-b): taken in the lower tail, where log F keeps its precision.
         flip = upper + lower > 0
         upper, lower = tf.where(flip, -lower, upper), tf.where(flip, -upper, lower)
-        normal = tfd.Normal(tf.zeros([], x.dtype), tf.ones([], x.dtype))
-        return tfp.math.log_sub_exp(normal.log_cdf(upper), normal.log_cdf(lower))
+        standard = self.standard(tf.zeros([], x.dtype), tf.ones([], x.dtype))
+        return tfp.math.log_sub_exp(standard.log_cdf(upper), standard.log_cdf(lower))
 
     def _sample_n(self, n, seed=None):
-        x = tfd.Normal(self.loc, self.scale).sample(n, seed=seed)
-        return tf.round(tf.clip_by_value(x, 0.0, 1.0) * 255) / 255
+        x = self.standard(self.loc, self.scale).sample(n, seed=seed)
+        return tf.round(tf.clip_by_value(x, 0.0, 1.0) / self.width) * self.width
+
+
+class QuantizedNormal(_Quantized):
+    """A Gaussian's mass on each grey level."""
+
+    standard = tfd.Normal
 
     def _mean(self):
         # E[clip(X, 0, 1)], which differs from the mean of its rounding by less than half a level.
@@ -72,6 +82,46 @@ class QuantizedNormal(tfd.Distribution):
         inside = normal.cdf(b) - normal.cdf(a)
         slope = normal.prob(a) - normal.prob(b)
         return self.loc * inside + self.scale * slope + normal.survival_function(b)
+
+
+class QuantizedLogistic(_Quantized):
+    """A logistic distribution's mass on each grey level."""
+
+    standard = tfd.Logistic
+
+
+class Levels(tfd.Categorical):
+    """A probability for each grey level k/(K - 1), from logits [..., K]."""
+
+    def __init__(self, logits, name="Levels"):
+        """Args: logits."""
+        parameters = dict(locals())
+        super().__init__(logits=logits, dtype=tf.float32, name=name)
+        self._parameters = parameters
+        self._top = logits.shape[-1] - 1
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"logits": tfp.util.ParameterProperties(event_ndims=1)}
+
+    def _log_prob(self, x):
+        return super()._log_prob(tf.round(x * self._top))
+
+    def _sample_n(self, n, seed=None):
+        return super()._sample_n(n, seed=seed) / self._top
+
+
+def logistic_mixture(raw: tf.Tensor, levels: int) -> tfd.Distribution:
+    """A mixture of M logistics' mass on grey levels, from raw network outputs [..., 3 M].
+
+    Salimans et al. 2017 (arXiv:1701.05517), section 2.1; the means start spread over the range.
+    """
+    logits, loc, raw_scale = tf.split(raw, 3, axis=-1)
+    loc = 0.5 + 0.5 * (loc + tf.linspace(-1.0, 1.0, loc.shape[-1] + 2)[1:-1])
+    scale = positive(raw_scale - 3.0, MIN_SCALE)
+    return tfd.MixtureSameFamily(
+        tfd.Categorical(logits=logits), QuantizedLogistic(loc, scale, levels)
+    )
 
 
 def image_distribution(likelihood: str, loc: tf.Tensor, scale: tf.Tensor) -> tfd.Distribution:

@@ -24,38 +24,51 @@ QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
-    """The ELBO with its two terms, and the K-sample bound, of every image, in nats.
+    """Log p(x) of every image, or log p(x|y) where the model is conditional, in nats.
 
-    They bound log p(x), or log p(x|y) where the model is conditional.
+    Exact where the model has it; else the ELBO with its two terms and the K-sample bound.
 
     Args:
-      model: has `losses` with `elbo_nats` and its terms, `log_prob` and `bits_per_dim`.
+      model: has `log_prob` and `bits_per_dim`; `losses` with `elbo_nats` and its terms where
+        `log_prob` is a bound.
       split: the images.
       num_samples: K.
       seed: of the latents.
     """
-    bound = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
-    terms, bounds = {name: [] for name in ELBO}, []
-    batches = pipeline.evaluation_batches(split, _BATCH)
+    exact = not set(ELBO) <= set(model.tracked)
+    log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
+    found = {name: [] for name in (() if exact else ELBO)}
+    log_p = []
     model.seed_generator.state.assign([seed, 0])
-    for i, (images, labels) in enumerate(batches):
+    for i, (images, labels) in enumerate(pipeline.evaluation_batches(split, _BATCH)):
         images = tf.cast(images, tf.float32) / 255.0
-        losses = model.losses(images, labels, training=False)
-        for name, values in terms.items():
-            values.append(losses[name].numpy())
+        if not exact:
+            losses = model.losses(images, labels, training=False)
+            for name, values in found.items():
+                values.append(losses[name].numpy())
         known = labels if model.conditional else None
-        bounds.append(bound(images, known, tf.constant([seed, i + 1])).numpy())
-    bounds = np.concatenate(bounds)
-    terms = {name: np.concatenate(values) for name, values in terms.items()}
-    return {
-        "num_images": len(bounds),
-        "num_samples": num_samples,
+        log_p.append(log_prob(images, known, tf.constant([seed, i + 1])).numpy())
+    log_p = np.concatenate(log_p)
+    result = {
+        "num_images": len(log_p),
+        "num_samples": None if exact else num_samples,
         "p_x_given_z": getattr(model.config, "likelihood", None),
         "given": "labels" if model.conditional else None,
+    }
+    if exact:
+        return {
+            **result,
+            "p_x_i": model.config.output,
+            "log_prob_nats": mean_and_error(log_p),
+            "bits_per_dim": mean_and_error(model.bits_per_dim(log_p)),
+        }
+    terms = {name: np.concatenate(values) for name, values in found.items()}
+    return {
+        **result,
         **{name: mean_and_error(values) for name, values in terms.items()},
-        "iwae_bound_nats": mean_and_error(bounds),
+        "iwae_bound_nats": mean_and_error(log_p),
         "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(terms["elbo_nats"])),
-        "iwae_bound_bits_per_dim": mean_and_error(model.bits_per_dim(bounds)),
+        "iwae_bound_bits_per_dim": mean_and_error(model.bits_per_dim(log_p)),
     }
 
 

@@ -36,7 +36,7 @@ _WRITES = (
 # data that has moved is known by its digest; the epochs count where step sizes decay over them
 _MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite", "data_dir"}
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
-_EVALUATION_BATCH = 500
+_EVALUATION_BATCH = 100  # a softmax over the levels of each pixel takes its room
 
 
 def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:

@@ -1,0 +1,217 @@
+"""The family of autoregressive models: an exact likelihood, one pixel after another.
+
+    p(x) = prod_i p(x_i | x_1, ..., x_{i-1})
+
+Pixels come row by row from the upper left, the channels of a pixel in turn. A whole image is scored
+in one pass; it is drawn pixel by pixel inside one graph, in which what the pixels before have led
+to is kept and never computed again (Ramachandran et al. 2017, arXiv:1704.06001).
+"""
+
+import math
+import sys
+from typing import Any
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import tensorflow as tf
+
+from zoo.core import bounds
+from zoo.core.base import LABELS, SEED, Endpoint, LikelihoodModel, in_unit_range, stateless_seed
+
+tfd = tfp.distributions
+
+
+class AutoregressiveModel(LikelihoodModel):
+    """p(x) as a product of conditionals of pixels.
+
+    A model of this family defines `features` and `p_channel`, and for drawing the same features
+    bit by bit: `begin`, `begin_row`, `pixel` and `end_row`. What these hand on are structures of
+    tensors that nobody else looks into.
+    """
+
+    tracked = ("loss", "log_prob_nats", "bits_per_dim")
+
+    def features(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """What is known before each pixel: [B, H, W, F], at (i, j) a function of those before it.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+          labels: int32 [B] for a conditional model.
+          training: whether dropout and the like are on.
+        """
+        raise NotImplementedError
+
+    def p_channel(self, features: tf.Tensor, earlier: tf.Tensor) -> tfd.Distribution:
+        """The distribution of channel c of pixels, given what was before.
+
+        Args:
+          features: [..., F].
+          earlier: channels 0..c-1 of the same pixels, [..., c].
+
+        Returns:
+          Over values in [0, 1], of batch shape [...].
+        """
+        raise NotImplementedError
+
+    def begin(self, batch_size: tf.Tensor, labels) -> Any:
+        """What the rows above have left, before the first row."""
+        raise NotImplementedError
+
+    def begin_row(self, above: Any) -> tuple[Any, Any]:
+        """What the rows above say of the next one, and what is left of its first pixel."""
+        raise NotImplementedError
+
+    def pixel(self, context: Any, left: Any, column: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Features [B, F] of the pixel in `column`, and `left` with what they were made of."""
+        raise NotImplementedError
+
+    def after_pixel(self, left: Any, value: tf.Tensor) -> Any:
+        """`left` with the value [B, C] of the pixel whose features were the last."""
+        raise NotImplementedError
+
+    def end_row(self, context: Any, left: Any, row: tf.Tensor) -> Any:
+        """What the rows above leave to the next one, after the pixels `row`, [B, W, C]."""
+        raise NotImplementedError
+
+    def log_p_x(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """Log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1}) of images [B, H, W, C], in nats [B]."""
+        features = self.features(images, labels, training)
+        channels = [
+            self.p_channel(features, images[..., :c]).log_prob(images[..., c])
+            for c in range(self.image_shape[-1])
+        ]
+        return tf.reduce_sum(tf.add_n(channels), [1, 2])
+
+    def losses(self, images, labels, training):
+        """Loss = -log p(x), exactly."""
+        log_p = self.log_p_x(images, labels if self.conditional else None, training)
+        return {
+            "loss": -log_p,
+            "log_prob_nats": log_p,
+            "bits_per_dim": self.bits_per_dim(log_p),
+        }
+
+    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """Log p(x), or log p(x|y), exactly: nats an image [N].
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: int32 [N], y of a conditional model.
+          num_samples: as for models with a bound; nothing is drawn here.
+          seed: likewise.
+
+        Raises:
+          InputError: there are labels but the model is unconditional, or the other way round.
+        """
+        self.check_labels(labels)
+        return self.log_p_x(in_unit_range(images), labels)
+
+    def bits_per_dim(self, nats) -> tf.Tensor:
+        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
+        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
+
+    def sample(self, num_samples, labels=None, seed=None, progress: bool = False) -> tf.Tensor:
+        """Images [num_samples, H, W, C] in [0, 1], drawn from p(x) or p(x|y).
+
+        Args:
+          num_samples: how many.
+          labels: int32 [num_samples] for a conditional model, drawn uniformly when left out.
+          seed: an integer; the same one gives the same images.
+          progress: whether the rows are counted on stderr.
+        """
+        seed = stateless_seed(seed)
+        labels = self.labels_for(num_samples, labels, seed)
+        blank = tf.zeros([num_samples, *self.image_shape])
+        return self.walk(blank, tf.constant(0), labels, seed, progress)[0]
+
+    def complete(self, images, num_rows, labels=None, seed=None, progress=False) -> tf.Tensor:
+        """Images [N, H, W, C] whose first rows are given and whose others are drawn.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          num_rows: how many rows are given; an int or an int32 tensor.
+          labels: int32 [N] for a conditional model.
+          seed: an integer; the same one gives the same images.
+          progress: whether the rows are counted on stderr.
+        """
+        self.check_labels(labels)
+        num_rows, seed = tf.convert_to_tensor(num_rows, tf.int32), stateless_seed(seed)
+        return self.walk(in_unit_range(images), num_rows, labels, seed, progress)[0]
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """Log p(x) of images [N, H, W, C], or log p(x|y) of a pair (images, labels)."""
+        return self.log_prob(*(images if self.conditional else (images,)))
+
+    @tf.function(reduce_retracing=True)
+    def walk(self, images, num_rows, labels, seed, progress=False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Goes through images pixel by pixel, keeps the first rows and draws the others.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1]; only the rows that are kept matter.
+          num_rows: how many rows are kept, int32 [].
+          labels: int32 [B] for a conditional model.
+          seed: int32 [2].
+          progress: whether the rows are counted on stderr.
+
+        Returns:
+          The images, and the features [B, H, W, F] that were met on the way.
+        """
+        height, width, channels = self.image_shape
+
+        def draw(features, seed):
+            value = tf.zeros([tf.shape(images)[0], 0])
+            for c in range(channels):
+                p = self.p_channel(features, value)
+                drawn = p.sample(seed=tf.random.experimental.stateless_fold_in(seed, c))
+                value = tf.concat([value, drawn[:, None]], -1)
+            return value
+
+        def row(i, above, pixels, met):
+            context, left = self.begin_row(above)
+
+            def column(j, left, pixels, met):
+                features, left = self.pixel(context, left, j)
+                at = i * width + j
+                value = tf.cond(
+                    i < num_rows,
+                    lambda: images[:, i, j],
+                    lambda: draw(features, tf.random.experimental.stateless_fold_in(seed, at)),
+                )
+                left = self.after_pixel(left, value)
+                return j + 1, left, pixels.write(at, value), met.write(at, features)
+
+            _, left, pixels, met = tf.while_loop(
+                lambda j, *_: j < width, column, [0, left, pixels, met]
+            )
+            done = pixels.gather(tf.range(i * width, (i + 1) * width))  # [W, B, C]
+            above = self.end_row(context, left, tf.transpose(done, [1, 0, 2]))
+            if progress:
+                tf.print("\rrow", i + 1, "of", height, end="", output_stream=sys.stderr)
+            return i + 1, above, pixels, met
+
+        array = tf.TensorArray(tf.float32, height * width, clear_after_read=False)
+        met = tf.TensorArray(tf.float32, height * width)
+        start = [0, self.begin(tf.shape(images)[0], labels), array, met]
+        _, _, pixels, met = tf.while_loop(lambda i, *_: i < height, row, start)
+        if progress:
+            tf.print("", output_stream=sys.stderr)
+        return tuple(
+            tf.reshape(tf.transpose(a.stack(), [1, 0, 2]), [-1, height, width, size])
+            for a, size in ((pixels, channels), (met, self.num_features))
+        )
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """`sample`, `log_prob` and `complete`; labels come last."""
+        rows = tf.TensorSpec([], tf.int32, name="num_rows")
+
+        def log_prob(images, labels=None):
+            return {"log_prob": self.log_prob(images, labels)}
+
+        def complete(images, num_rows, seed, labels=None):
+            return {"images": self.complete(images, num_rows, labels, seed)}
+
+        also = [LABELS] if self.conditional else []
+        return {
+            "sample": self._sample_endpoint(),
+            "log_prob": (log_prob, [self.images_spec, *also]),
+            "complete": (complete, [self.images_spec, rows, SEED, *also]),
+        }
