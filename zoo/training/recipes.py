@@ -40,7 +40,7 @@ RECIPES = {
     "vae": Recipe(epochs=15, monitor="val_loss"),
     "iwae": Recipe(epochs=12, monitor="val_loss"),
     "cvae": Recipe(epochs=15, monitor="val_loss"),
-    "pixelcnn": Recipe(epochs=10, batch_size=32, decay="cosine", monitor="val_loss"),
+    "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
     "gan": AdversarialRecipe(),
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
