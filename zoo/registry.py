@@ -14,6 +14,7 @@ MODELS = {
     "iwae": "zoo.models.iwae:IWAE",
     "cvae": "zoo.models.cvae:CVAE",
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
+    "pixelrnn": "zoo.models.pixelrnn:PixelRNN",
     "gan": "zoo.models.gan:GAN",
     "cgan": "zoo.models.cgan:CGAN",
 }

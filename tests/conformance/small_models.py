@@ -10,6 +10,7 @@ SMALL = {
     "iwae": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_samples": 2},
     "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
+    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8},
     "gan": {"hidden": (16,), "latent_dim": 3},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }

@@ -11,6 +11,7 @@ import tensorflow as tf
 import zoo
 
 CNN = {"width": 6, "num_layers": 3, "kernel_size": 3, "head": 8}
+RNN = {"width": 10, "num_layers": 2, "kernel_size": 7, "head": 8}
 EVERY = {
     "categorical": ("pixelcnn", {**CNN, "levels": 3}),
     "one_hot": ("pixelcnn", {**CNN, "levels": 3, "pixels": "one_hot"}),
@@ -18,6 +19,9 @@ EVERY = {
     "bernoulli": ("pixelcnn", {**CNN, "levels": 2, "output": "bernoulli"}),
     "kernel_of_5": ("pixelcnn", {**CNN, "levels": 3, "kernel_size": 5}),
     "conditional": ("pixelcnn", {**CNN, "levels": 3, "conditional": True}),
+    "rnn": ("pixelrnn", {**RNN, "levels": 3}),
+    "rnn_one_hot": ("pixelrnn", {**RNN, "levels": 3, "pixels": "one_hot"}),
+    "rnn_conditional": ("pixelrnn", {**RNN, "levels": 3, "conditional": True}),
 }
 every = pytest.mark.parametrize("kind", EVERY)
 
@@ -106,7 +110,7 @@ def test_nothing_given_is_a_sample_and_everything_is_the_image(kind):
 @every
 def test_each_conditional_depends_on_all_earlier_pixels_and_on_no_other(kind):
     shape = (3, 4, 2)
-    model = make(kind, shape, num_layers=4) if EVERY[kind][0] == "pixelcnn" else make(kind, shape)
+    model = make(kind, shape, num_layers=4)
     rng = np.random.default_rng(2)
     levels = model.config.levels
     images = tf.constant(rng.integers(0, levels, [1, *shape]) / (levels - 1), tf.float32)
@@ -147,8 +151,9 @@ def test_drawing_meets_the_features_of_the_whole_image(kind):
     np.testing.assert_allclose(met, model.features(images, labels), rtol=1e-4, atol=1e-4)
 
 
-def test_labels_reach_every_pixel():
-    model = make("conditional", (3, 3, 1))
+@pytest.mark.parametrize("kind", ["conditional", "rnn_conditional"])
+def test_labels_reach_every_pixel(kind):
+    model = make(kind, (3, 3, 1))
     images = np.zeros([2, 3, 3, 1], np.float32)
     features = model.features(images, np.array([0, 1], np.int32)).numpy()
     assert (np.abs(features[0] - features[1]).max(-1) > 0).all()

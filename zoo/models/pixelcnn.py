@@ -55,19 +55,13 @@ class PixelCNN(AutoregressiveModel):
         super().__init__(config, **kwargs)
         c, channels = self.config, self.image_shape[-1]
         self.num_features = c.width
-        seen = channels * (c.levels if c.pixels == "one_hot" else 1) + 1
-        self.blocks = [
-            GatedCausalBlock(c.width, c.kernel_size, first=i == 0, name=f"block_{i}")
-            for i in range(c.num_layers)
-        ]
+        self.depth = channels * (c.levels if c.pixels == "one_hot" else 1) + 1  # see `seen`
+        self.make_layers()
         self.label_biases = []
-        for i, block in enumerate(self.blocks):
-            shape = (None, None, None, seen if i == 0 else c.width)
-            block.build(shape, shape)
-            if c.conditional:
-                bias = layers.Dense(4 * c.width, use_bias=False, name=f"label_bias_{i}")
-                bias.build((None, self.num_classes))
-                self.label_biases.append(bias)
+        for i in range(c.num_layers if c.conditional else 0):
+            bias = layers.Dense(4 * c.width, use_bias=False, name=f"label_bias_{i}")
+            bias.build((None, self.num_classes))
+            self.label_biases.append(bias)
         outputs = {
             "categorical": c.levels,
             "logistic_mixture": 3 * c.num_components,
@@ -81,6 +75,17 @@ class PixelCNN(AutoregressiveModel):
             self.outputs.append(layers.Dense(size, dtype="float32", name=f"output_{channel}"))
             self.outputs[-1].build((None, c.head))
         self.build()
+
+    def make_layers(self) -> None:
+        """Builds the causal layers."""
+        c = self.config
+        self.blocks = []
+        for i in range(c.num_layers):
+            self.blocks.append(
+                GatedCausalBlock(c.width, c.kernel_size, first=i == 0, name=f"block_{i}")
+            )
+            shape = (None, None, None, c.width if i else self.depth)
+            self.blocks[-1].build(shape, shape)
 
     @property
     def conditional(self) -> bool:
@@ -105,23 +110,20 @@ class PixelCNN(AutoregressiveModel):
 
     def features(self, images, labels=None, training=False):
         """The last layer of the horizontal stack, [B, H, W, width]."""
-        v = h = self._seen(images)
+        v = h = self.seen(images)
         for block, bias in zip(self.blocks, self._biases(labels), strict=True):
             v, h = block(v, h, bias)
         return tf.cast(h, tf.float32)
 
-    def _seen(self, values):
-        """Pixels [..., C] as the network sees them, and a 1 that tells them from the padding."""
+    def seen(self, values):
+        """Pixels [..., C] as the network sees them, with a 1 that tells them from the padding."""
         if self.config.pixels == "one_hot":
             levels = tf.cast(tf.round(values * (self.config.levels - 1)), tf.int32)
             seen = tf.one_hot(levels, self.config.levels)
-            seen = tf.reshape(seen, [*tf.unstack(tf.shape(values)[:-1]), self._depth() - 1])
+            seen = tf.reshape(seen, [*tf.unstack(tf.shape(values)[:-1]), self.depth - 1])
         else:
             seen = 2 * values - 1
         return tf.cast(tf.concat([seen, tf.ones_like(values[..., :1])], -1), self.compute_dtype)
-
-    def _depth(self):
-        return self.blocks[0].v_conv.kernel.shape[2]
 
     def _biases(self, labels):
         """What the label adds to the gates of each block: two of [B, 1, 1, 2 width], or None."""
@@ -135,7 +137,7 @@ class PixelCNN(AutoregressiveModel):
         windows = []
         for i, block in enumerate(self.blocks):
             width = self.image_shape[1] + 2 * block.side
-            depth = self._depth() if i == 0 else self.config.width
+            depth = self.config.width if i else self.depth
             windows.append(tf.zeros([batch_size, block.side, width, depth], self.compute_dtype))
         return windows, self._biases(labels) if self.conditional else []
 
@@ -170,11 +172,11 @@ class PixelCNN(AutoregressiveModel):
 
     def after_pixel(self, left, value):
         """The pixel joins what is left of the next one."""
-        return [tf.concat([left[0][:, :, 1:], self._seen(value)[:, None, None]], 2), *left[1:]]
+        return [tf.concat([left[0][:, :, 1:], self.seen(value)[:, None, None]], 2), *left[1:]]
 
     def end_row(self, context, left, row):
         """The row joins what is above the next one."""
         first, below, biases, _ = context
         side = self.blocks[0].side
-        padded = tf.pad(self._seen(row)[:, None], [[0, 0], [0, 0], [side, side], [0, 0]])
+        padded = tf.pad(self.seen(row)[:, None], [[0, 0], [0, 0], [side, side], [0, 0]])
         return [tf.concat([first[:, 1:], padded], 1), *below], biases
