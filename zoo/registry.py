@@ -15,6 +15,7 @@ MODELS = {
     "cvae": "zoo.models.cvae:CVAE",
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "pixelrnn": "zoo.models.pixelrnn:PixelRNN",
+    "vqvae": "zoo.models.vqvae:VQVAE",
     "gan": "zoo.models.gan:GAN",
     "cgan": "zoo.models.cgan:CGAN",
 }

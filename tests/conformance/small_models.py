@@ -11,6 +11,14 @@ SMALL = {
     "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
     "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8},
+    "vqvae": {
+        "codebook_size": 8,
+        "code_dim": 3,
+        "width": 4,
+        "num_blocks": 1,
+        "prior_width": 4,
+        "prior_layers": 2,
+    },
     "gan": {"hidden": (16,), "latent_dim": 3},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }

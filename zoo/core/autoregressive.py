@@ -72,14 +72,18 @@ class AutoregressiveModel(LikelihoodModel):
         """What the rows above leave to the next one, after the pixels `row`, [B, W, C]."""
         raise NotImplementedError
 
-    def log_p_x(self, images, labels=None, training: bool = False) -> tf.Tensor:
-        """Log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1}) of images [B, H, W, C], in nats [B]."""
+    def log_p_pixels(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """Log p of each pixel given those before, of images [B, H, W, C], in nats [B, H, W]."""
         features = self.features(images, labels, training)
         channels = [
             self.p_channel(features, images[..., :c]).log_prob(images[..., c])
             for c in range(self.image_shape[-1])
         ]
-        return tf.reduce_sum(tf.add_n(channels), [1, 2])
+        return tf.add_n(channels)
+
+    def log_p_x(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """Log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1}) of images [B, H, W, C], in nats [B]."""
+        return tf.reduce_sum(self.log_p_pixels(images, labels, training), [1, 2])
 
     def losses(self, images, labels, training):
         """Loss = -log p(x), exactly."""

@@ -43,6 +43,14 @@ def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_normal(whole, seed, alg="philox")[index * local :][:local]
 
 
+def whole_batch(values: tf.Tensor) -> tf.Tensor:
+    """The `values` [B, ...] of all replicas of `tf.distribute`, in their order."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return values
+    return replica.all_gather(values, axis=0)
+
+
 def in_unit_range(images: tf.Tensor) -> tf.Tensor:
     """Images as float32 in [0, 1]; uint8 levels k become k/255."""
     images = tf.convert_to_tensor(images)
@@ -71,6 +79,7 @@ class ImageModel(keras.Model):
     Config: type
     conditional = False  # whether `sample` and `log_prob` take labels
     binary = False  # whether the model is of black or white pixels only
+    axes = True  # whether moving along one latent dimension, or between two codes, means something
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
 
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):

@@ -1,7 +1,10 @@
 """Layers that more than one model is made of."""
 
+import keras
 import tensorflow as tf
 from keras import layers
+
+from zoo.core.base import whole_batch
 
 
 def gate(raw: tf.Tensor) -> tf.Tensor:
@@ -92,3 +95,79 @@ class GatedCausalBlock(layers.Layer):
         )
         window = tf.pad(h, [[0, 0], [0, 0], [ahead, 0], [0, 0]])[:, :, :last]
         return v, self.horizontal(window, to_h, label_bias[1])
+
+
+class VectorQuantizer(layers.Layer):
+    """A codebook of vectors, to the nearest of which inputs are moved (arXiv:1711.00937, eq. 1-2).
+
+    The codebook follows the means of what it stands for (appendix A.1):
+
+        n_k <- g n_k + (1 - g) |S_k|,    m_k <- g m_k + (1 - g) sum_{z in S_k} z,    e_k = m_k / n_k
+
+    where S_k are a batch's vectors that are nearest to e_k. A code whose n_k falls below `revive`
+    is dead and moves to a vector of the batch, drawn at random, as all do at the first step.
+    """
+
+    def __init__(self, size: int, depth: int, decay: float = 0.99, revive: float = 0.5, **kwargs):
+        """A codebook.
+
+        Args:
+          size: K, its number of codes.
+          depth: D, the size of a code.
+          decay: g.
+          revive: the least n_k, in vectors a batch, of a code that is alive.
+          **kwargs: Keras' own.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        self.size, self.depth, self.decay, self.revive = size, depth, decay, revive
+        # apart at the start, so that codes are told from one another before the first step
+        codes = keras.initializers.RandomNormal(0.05, seed=0)
+        same = {"trainable": False, "aggregation": "only_first_replica"}
+        self.codebook = self.add_weight((size, depth), codes, name="codebook", **same)
+        self.counts = self.add_weight((size,), "zeros", name="counts", **same)
+        self.sums = self.add_weight((size, depth), "zeros", name="sums", **same)
+        self.built = True
+
+    def nearest(self, z: tf.Tensor) -> tf.Tensor:
+        """The index, int32 [...], of the code that is nearest to each vector [..., D]."""
+        e = tf.convert_to_tensor(self.codebook)
+        flat = tf.reshape(z, [-1, self.depth])
+        # |z - e|^2 without |z|^2, which is the same for all e
+        distance = tf.reduce_sum(e**2, 1) - 2 * tf.matmul(flat, e, transpose_b=True)
+        return tf.reshape(tf.argmin(distance, 1, tf.int32), tf.shape(z)[:-1])
+
+    def embed(self, codes: tf.Tensor) -> tf.Tensor:
+        """The codes' vectors [..., D], of indices int32 [...]."""
+        return tf.gather(tf.convert_to_tensor(self.codebook), codes)
+
+    def straight_through(self, z: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+        """The codes' vectors, with the gradient of z in their place: [..., D]."""
+        return z + tf.stop_gradient(self.embed(codes) - z)
+
+    def follow(self, z: tf.Tensor, codes: tf.Tensor, seed: tf.Tensor) -> None:
+        """One step of the codebook after a batch.
+
+        Args:
+          z: vectors [B, ..., D] of this replica's part of the batch.
+          codes: their indices, int32 [B, ...].
+          seed: int32 [2], draws what dead codes become.
+        """
+        z = tf.reshape(whole_batch(tf.stop_gradient(z)), [-1, self.depth])
+        chosen = tf.one_hot(tf.reshape(whole_batch(codes), [-1]), self.size)
+        blend = lambda old, new: self.decay * old + (1 - self.decay) * new  # noqa: E731
+        counts = blend(tf.convert_to_tensor(self.counts), tf.reduce_sum(chosen, 0))
+        sums = blend(tf.convert_to_tensor(self.sums), tf.matmul(chosen, z, transpose_a=True))
+        order = tf.argsort(tf.random.stateless_uniform([tf.shape(z)[0]], seed, alg="philox"))
+        drawn = tf.gather(z, tf.gather(order, tf.range(self.size) % tf.shape(z)[0]))
+        dead = counts < self.revive
+        counts = tf.where(dead, 1.0, counts)
+        sums = tf.where(dead[:, None], drawn, sums)
+        self.counts.assign(counts)
+        self.sums.assign(sums)
+        self.codebook.assign(sums / counts[:, None])
+
+
+def perplexity(codes: tf.Tensor, size: int) -> tf.Tensor:
+    """How many codes are in use: exp of the entropy of their frequencies in a batch, a number."""
+    share = tf.reduce_mean(tf.one_hot(tf.reshape(whole_batch(codes), [-1]), size), 0)
+    return tf.exp(-tf.reduce_sum(tf.math.xlogy(share, share)))

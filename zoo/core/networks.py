@@ -118,6 +118,37 @@ def conv_up(
     )
 
 
+def grid_down(
+    image_shape: Sequence[int], width: int, depth: int, num_blocks: int, *, name: str
+) -> keras.Model:
+    """Two strided convolutions and residual blocks, [B, H, W, C] -> [B, H/4, W/4, depth]."""
+    _check_size(image_shape)
+    x = image = keras.Input(image_shape)
+    for filters in (width, 2 * width):
+        x = layers.ReLU()(layers.Conv2D(filters, 4, strides=2, padding="same")(x))
+    x = _residual_blocks(x, num_blocks)
+    return keras.Model(image, layers.Conv2D(depth, 1, dtype="float32")(x), name=name)
+
+
+def grid_up(
+    grid_shape: Sequence[int], width: int, output_depth: int, num_blocks: int, *, name: str
+) -> keras.Model:
+    """Residual blocks and two strided transposed convolutions, [B, h, w, D] -> [B, 4h, 4w, C]."""
+    grid = keras.Input(grid_shape)
+    x = _residual_blocks(layers.Conv2D(2 * width, 3, padding="same")(grid), num_blocks)
+    x = layers.ReLU()(layers.Conv2DTranspose(width, 4, 2, "same")(x))
+    output = layers.Conv2DTranspose(output_depth, 4, 2, "same", dtype="float32")(x)
+    return keras.Model(grid, output, name=name)
+
+
+def _residual_blocks(x, num_blocks: int):
+    filters = x.shape[-1]
+    for _ in range(num_blocks):
+        inner = layers.Conv2D(filters // 2, 3, padding="same")(layers.ReLU()(x))
+        x = layers.Add()([x, layers.Conv2D(filters, 1)(layers.ReLU()(inner))])
+    return layers.ReLU()(x)
+
+
 def _check_size(image_shape: Sequence[int]) -> None:
     if image_shape[0] % 4 or image_shape[1] % 4:
         raise InputError(

@@ -60,6 +60,8 @@ def draw(
             raise InputError("there is no label in the list of labels")
         if bad := [y for y in labels if not 0 <= y < model.num_classes]:
             raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
+    if what in ("traverse", "interpolate", "edit") and not model.axes:
+        raise InputError(f"{model.name} has no axes in its codes: it cannot {what}")
     if observation == "sample" and not has_codes:
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
 

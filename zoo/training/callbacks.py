@@ -151,8 +151,10 @@ class Board(keras.callbacks.Callback):
         if hasattr(model, "encode"):
             for name, what, num in (
                 ("reconstructions", "reconstruct", ROWS * COLUMNS // 2),
-                ("traversals", "traverse", model.latent_dim),
+                ("traversals", "traverse", model.latent_dim if model.axes else 0),
             ):
+                if not num:
+                    continue
                 drawn = drawing.draw(model, what, num=num, real=self.split.first)
                 result[name] = pictures.grid(*drawn)
         return result

@@ -35,6 +35,13 @@ class AdversarialRecipe(Recipe):
     beta_1: float = field(0.5, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
 
 
+@dataclasses.dataclass(frozen=True)
+class TwoStageRecipe(Recipe):
+    """The same for a model whose prior learns on alone when the rest is done."""
+
+    prior_epochs: int = field(8, "The last epochs, in which only the prior learns.", lower=0)
+
+
 RECIPES = {
     "classifier": Recipe(epochs=12, monitor="val_loss"),
     "vae": Recipe(epochs=15, monitor="val_loss"),
@@ -42,6 +49,7 @@ RECIPES = {
     "cvae": Recipe(epochs=15, monitor="val_loss"),
     "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
     "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
+    "vqvae": TwoStageRecipe(epochs=20, monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }

@@ -33,7 +33,8 @@ _WRITES = (
     "samples",
     "saved_model",
 )
-# data that has moved is known by its digest; the epochs count where step sizes decay over them
+# data that has moved is known by its digest; the epochs count where step sizes decay over them, or
+# stages are a part of them
 _MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite", "data_dir"}
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 _EVALUATION_BATCH = 100  # a softmax over the levels of each pixel takes its room
@@ -185,11 +186,16 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
         rest = -done % steps_per_epoch
+        whole = -(-done // steps_per_epoch)
+        alone = recipe.epochs - getattr(recipe, "prior_epochs", 0)  # the first epoch of the prior
         for first, last, steps in (
             (done // steps_per_epoch, done // steps_per_epoch + 1, rest),
-            (-(-done // steps_per_epoch), recipe.epochs, steps_per_epoch),
+            (whole, alone, steps_per_epoch),
+            (max(whole, alone), recipe.epochs, steps_per_epoch),
         ):
             if steps and first < last:
+                if first >= alone:
+                    model.rest()
                 start = first * steps_per_epoch + (steps_per_epoch - steps)
                 model.fit(
                     pipeline.train_batches(
@@ -286,7 +292,8 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        may_change = _MAY_CHANGE - ({"epochs"} if new.get("decay", "none") != "none" else set())
+        fixed = new.get("decay", "none") != "none" or new.get("prior_epochs", 0)
+        may_change = _MAY_CHANGE - ({"epochs"} if fixed else set())
         keys = [k for k in {**old, **new} if k not in may_change]
         return [d for k in keys for d in _differences(old.get(k), new.get(k), k)]
     return [] if old == new else [f"{name}: {old} then, {new} now"]

@@ -1,0 +1,179 @@
+"""The VQ-VAE's truths: gradients that pass straight through, averages, a bound without noise."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.core.layers import VectorQuantizer, perplexity
+
+SMALL = {
+    "codebook_size": 3,
+    "code_dim": 2,
+    "width": 4,
+    "num_blocks": 1,
+    "prior_width": 4,
+    "prior_layers": 2,
+}
+
+
+def make(image_shape=(8, 8, 1), **changes):
+    keras.utils.set_random_seed(2)
+    model = zoo.create("vqvae", image_shape, **{**SMALL, **changes})
+    codes = np.random.default_rng(0).standard_normal(model.quantizer.codebook.shape)
+    model.quantizer.codebook.assign(0.1 * codes)
+    return model
+
+
+def quantizer(size=3, depth=2, **kwargs):
+    layer = VectorQuantizer(size, depth, **kwargs)
+    layer.codebook.assign(np.random.default_rng(0).standard_normal((size, depth)))
+    return layer
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).integers(0, 256, (6, 8, 8, 1)).astype(np.float32) / 255
+
+
+def test_the_nearest_code_is_the_nearest():
+    layer = quantizer(7, 3)
+    z = np.random.default_rng(3).standard_normal((4, 5, 5, 3)).astype(np.float32)
+    distance = np.linalg.norm(z[..., None, :] - np.asarray(layer.codebook), axis=-1)
+    np.testing.assert_array_equal(layer.nearest(z), distance.argmin(-1))
+
+
+def test_the_gradient_is_the_decoders_at_the_code_and_the_commitments(images):
+    model = make(beta=0.0)
+    z_e = tf.Variable(model.encoder(images))
+    codes = model.quantizer.nearest(z_e)
+    z_q = tf.Variable(model.quantizer.embed(codes))
+
+    def minus_log_p(z):
+        return -model.p_x_given_z(tf.reshape(z, [-1, model.latent_dim])).log_prob(images)
+
+    with tf.GradientTape() as tape:
+        through = minus_log_p(model.quantizer.straight_through(z_e, codes))
+    passed = tape.gradient(through, z_e)
+    with tf.GradientTape() as tape:
+        at_the_code = minus_log_p(z_q)
+    np.testing.assert_allclose(passed, tape.gradient(at_the_code, z_q), rtol=1e-4, atol=1e-4)
+
+    # and in the loss: by the bias of the encoder's last layer, which moves each place of z_e alike
+    weight = model.encoder.layers[-1].bias
+    apart = z_e - z_q
+    for beta in (0.0, 0.7):
+        model = make(beta=beta)
+        weight = model.encoder.layers[-1].bias
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model.losses(images, None, training=False)["loss"])
+        expected = tf.reduce_sum(passed + 2 * beta * apart, [0, 1, 2])
+        np.testing.assert_allclose(
+            tape.gradient(loss, weight.value), expected, rtol=1e-3, atol=1e-2
+        )
+
+
+def test_the_prior_learns_the_codes_and_moves_nothing_else(images):
+    model = make()
+    with tf.GradientTape(persistent=True) as tape:
+        values = model.losses(images, None, training=True)
+        loss, kl = (tf.reduce_sum(values[k]) for k in ("loss", "kl_nats"))
+    prior = [v.value for v in model.prior.trainable_variables]
+    for a, b in zip(tape.gradient(loss, prior), tape.gradient(kl, prior), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    others = [v.value for v in (*model.encoder.weights, *model.decoder.weights)]
+    assert all(g is None for g in tape.gradient(kl, others))
+
+
+def test_the_codebook_follows_the_means():
+    layer = quantizer(3, 2, decay=0.8, revive=0.0)
+    layer.counts.assign([4.0, 2.0, 1.0])
+    layer.sums.assign(np.asarray(layer.codebook) * np.array([[4.0], [2.0], [1.0]]))
+    e, sums, counts = (np.array(v) for v in (layer.codebook, layer.sums, layer.counts))
+    z = np.random.default_rng(5).standard_normal((10, 2)).astype(np.float32)
+    codes = layer.nearest(z)
+    layer.follow(z, codes, tf.constant([0, 1]))
+    for k in range(3):
+        chosen = z[codes.numpy() == k]
+        n = 0.8 * counts[k] + 0.2 * len(chosen)
+        m = 0.8 * sums[k] + 0.2 * chosen.sum(0)
+        np.testing.assert_allclose(layer.codebook[k], m / n, rtol=1e-5)
+    assert np.abs(e - np.asarray(layer.codebook)).max() > 1e-3
+
+
+def test_standing_still_the_averages_reach_the_clusters_means():
+    centres = np.array([[5.0, 0], [0, 5], [-5, -5]], np.float32)
+    rng = np.random.default_rng(6)
+    layer = VectorQuantizer(3, 2, decay=0.9)
+    z = (centres[np.arange(60) % 3] + 0.1 * rng.standard_normal((60, 2))).astype(np.float32)
+    for step in range(100):
+        layer.follow(z, layer.nearest(z), tf.constant([step, 0]))
+    means = np.stack([z[k::3].mean(0) for k in range(3)])
+    found = np.asarray(layer.codebook)
+    nearest = np.linalg.norm(means[:, None] - found, axis=-1).min(1)
+    assert (nearest < 1e-3).all()
+
+
+def test_dead_codes_come_back_as_vectors_of_the_batch():
+    layer = VectorQuantizer(4, 2, decay=0.99, revive=0.5)
+    layer.codebook.assign([[0, 0], [90, 90], [91, 91], [92, 92]])
+    layer.counts.assign([3.0, 0.4, 0.3, 5.0])
+    layer.sums.assign([[0, 0], [36, 36], [27.3, 27.3], [460, 460]])
+    z = np.random.default_rng(7).standard_normal((50, 2)).astype(np.float32)
+    layer.follow(z, layer.nearest(z), tf.constant([1, 2]))
+    found = np.asarray(layer.codebook)
+    for k in (1, 2):
+        assert (found[k] == z).all(1).any()
+    assert (found[1] != found[2]).any()
+    np.testing.assert_allclose(found[3], [92, 92], rtol=1e-5)  # rare, and alive
+
+
+def test_perplexity_counts_the_codes_in_use():
+    codes = np.repeat([0, 3, 5, 6], 10)
+    assert float(perplexity(codes, 8)) == pytest.approx(4, rel=1e-5)
+    assert float(perplexity(np.zeros(9, np.int32), 8)) == pytest.approx(1, rel=1e-5)
+
+
+def test_the_bound_is_exact_arithmetic_and_below_log_p(images):
+    # all 3^4 grids of a tiny model: log p(x) = log sum_z p(x|z) p(z), of which q takes one term
+    model = make()
+    grids = np.array(np.meshgrid(*[np.arange(3)] * 4)).reshape(4, -1).T.reshape(-1, 2, 2)
+    log_p_z = tf.reduce_sum(model.p_codes(grids), [1, 2]).numpy()
+    assert np.exp(log_p_z.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    z = tf.reshape(model.quantizer.embed(grids), [-1, model.latent_dim])
+    for x in images[:3]:
+        joint = model.p_x_given_z(z).log_prob(x[None]) + log_p_z
+        bound = float(model.log_prob(x[None])[0])
+        own = (grids == model.codes(x[None])[0].numpy()).all((1, 2))
+        assert bound == pytest.approx(float(joint[own.argmax()]), rel=1e-5)
+        assert bound <= float(tf.reduce_logsumexp(joint)) + 1e-3
+    values = model.losses(images, None, training=False)
+    np.testing.assert_allclose(values["elbo_nats"], model.log_prob(images, None, 7), rtol=1e-5)
+    np.testing.assert_allclose(
+        values["kl_nats"], model.kl_per_dim(images).numpy().sum(1), rtol=1e-5
+    )
+
+
+def test_samples_are_decoded_from_codes_of_the_prior():
+    model = make()
+    for v in model.prior.trainable_variables:  # a prior that always says code 1
+        v.assign(tf.zeros_like(v))
+    model.prior.outputs[0].bias.assign([0.0, 99.0, 0.0])
+    expected = model.generate(tf.tile(np.asarray(model.quantizer.codebook)[1:2], [1, 4]))
+    np.testing.assert_allclose(model.sample(2, seed=0), tf.repeat(expected, 2, 0), atol=1e-6)
+
+
+def test_at_rest_only_the_prior_learns(images):
+    model = make()
+    data = images, np.zeros(6, np.int32)
+    model.fit(*data, batch_size=6, epochs=2, verbose=0)
+    model.rest()
+    still = [*model.encoder.weights, *model.decoder.weights, *model.quantizer.weights]
+    before = [np.array(v) for v in still]
+    prior = [np.array(v) for v in model.prior.trainable_variables]
+    model.fit(*data, batch_size=6, epochs=3, verbose=0)
+    for old, v in zip(before, still, strict=True):
+        np.testing.assert_array_equal(old, v)
+    for old, v in zip(prior, model.prior.trainable_variables, strict=True):
+        assert (old != np.asarray(v)).any()

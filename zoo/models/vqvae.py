@@ -1,0 +1,176 @@
+"""The vector-quantized VAE (van den Oord et al. 2017, arXiv:1711.00937) with a PixelCNN prior.
+
+    q(z = k|x) = 1 for the code e_k that is nearest to the encoder's output, else 0        (eq. 1)
+    ELBO(x) = log p(x|z_q(x)) + log p(z(x)) <= log p(x),   z(x) a grid of codes
+    loss(x) = -log p(x|z_q(x)) + beta |z_e(x) - sg[z_q(x)]|^2 - log p(sg[z(x)])            (eq. 3)
+
+q has no entropy, so KL(q(z|x) || p(z)) = -log p(z(x)), and the bound is exact arithmetic: nothing
+is drawn. The decoder's gradient passes straight through to the encoder; the codebook follows moving
+averages of what it stands for. The prior p(z) is a PixelCNN over the grid: it learns the codes as
+they are, and in the last epochs of a run the rest of the model stands still (`rest`), so that it
+ends as the prior of the codes that are used. Samples are drawn from it.
+"""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import tensorflow as tf
+
+from zoo.core import bounds, distributions, networks
+from zoo.core.base import in_unit_range, provided
+from zoo.core.config import field
+from zoo.core.latent_variable import LatentVariableModel
+from zoo.core.layers import VectorQuantizer, perplexity
+from zoo.models import pixelcnn
+
+tfd = tfp.distributions
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Architecture and objective of the VQ-VAE."""
+
+    codebook_size: int = field(128, "K, the codes.", lower=2)
+    code_dim: int = field(16, "D, the size of a code's vector.", lower=1)
+    width: int = field(32, "Channels of the first convolution; the second has twice.", lower=1)
+    num_blocks: int = field(2, "Residual blocks of encoder and decoder.", lower=0)
+    likelihood: Literal["quantized_gaussian", "gaussian", "bernoulli"] = field(
+        "quantized_gaussian",
+        "p(x|z): a Gaussian's mass on grey levels, its density, or Bernoulli (binarized data).",
+    )
+    beta: float = field(0.25, "Weight of the commitment in the loss.", lower=0.0)
+    decay: float = field(0.99, "Of the codebook's moving averages.", lower=0.0, upper=0.9999)
+    prior_width: int = field(64, "Channels of the PixelCNN.", lower=1)
+    prior_layers: int = field(6, "Gated layers of the PixelCNN.", lower=1)
+
+
+class VQVAE(LatentVariableModel):
+    """A VQ-VAE of images [N, H, W, C]; latents [N, H/4 * W/4 * D] are its codes' vectors."""
+
+    Config = Config
+    axes = False
+    tracked = (
+        "loss",
+        "reconstruction_nats",
+        "kl_nats",
+        "elbo_nats",
+        "bits_per_dim",
+        "commitment",
+        "perplexity",
+    )
+
+    def __init__(self, config=None, **kwargs):
+        super().__init__(config, **kwargs)
+        c, (height, width, channels) = self.config, self.image_shape
+        self.grid = (height // 4, width // 4)
+        self.latent_dim = self.grid[0] * self.grid[1] * c.code_dim
+        self.encoder = networks.grid_down(
+            self.image_shape, c.width, c.code_dim, c.num_blocks, name="encoder"
+        )
+        depth = channels * (1 if self.binary else 2)
+        self.decoder = networks.grid_up(
+            (*self.grid, c.code_dim), c.width, depth, c.num_blocks, name="decoder"
+        )
+        self.quantizer = VectorQuantizer(c.codebook_size, c.code_dim, c.decay, name="quantizer")
+        self.prior = pixelcnn.PixelCNN(
+            pixelcnn.Config(
+                levels=c.codebook_size,
+                pixels="one_hot",
+                width=c.prior_width,
+                num_layers=c.prior_layers,
+                kernel_size=3,
+            ),
+            image_shape=(*self.grid, 1),
+            name="prior",
+        )
+        self.build()
+
+    @property
+    def binary(self) -> bool:
+        """Bernoulli pixels are black or white."""
+        return self.config.likelihood == "bernoulli"
+
+    def rest(self) -> None:
+        """All but the prior stands still from now on."""
+        self.encoder.trainable = self.decoder.trainable = False
+        self.train_function = None  # it is traced anew
+
+    def codes(self, images) -> tf.Tensor:
+        """The codes of images [N, H, W, C], int32 [N, H/4, W/4]."""
+        return self.quantizer.nearest(self.encoder(in_unit_range(images)))
+
+    def p_codes(self, codes) -> tf.Tensor:
+        """Log p(z_i | z_1, ..., z_{i-1}) of codes [B, h, w] under the prior, [B, h, w]."""
+        return self.prior.log_p_pixels(self._as_levels(codes)[..., None])
+
+    def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
+        """q(z|x): all its mass on one grid of codes, as their vectors side by side."""
+        z_q = self.quantizer.embed(self.quantizer.nearest(self.encoder(images, training=training)))
+        return tfd.Independent(tfd.Deterministic(tf.reshape(z_q, [-1, self.latent_dim])), 1)
+
+    def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
+        """p(x|z) of codes' vectors [B, latent_dim], of batch shape [B]."""
+        grid = tf.reshape(latents, [-1, *self.grid, self.config.code_dim])
+        output = self.decoder(grid, training=training)
+        if self.binary:
+            return distributions.image_distribution("bernoulli", output, None)
+        loc, raw_scale = tf.split(output, 2, axis=-1)
+        scale = distributions.positive(raw_scale, distributions.MIN_SCALE)
+        return distributions.image_distribution(self.config.likelihood, loc, scale)
+
+    def losses(self, images, labels, training):
+        """The loss of eq. 3 and the prior's, and the ELBO with its terms in nats."""
+        z_e = self.encoder(images, training=training)
+        codes = self.quantizer.nearest(z_e)
+        z_q = self.quantizer.straight_through(z_e, codes)
+        flat = tf.reshape(z_q, [-1, self.latent_dim])
+        reconstruction = self.p_x_given_z(flat, None, training).log_prob(images)
+        kl = -tf.reduce_sum(self.p_codes(codes), [1, 2])  # -log p(z): q has no entropy
+        apart = z_e - tf.stop_gradient(self.quantizer.embed(codes))
+        commitment = tf.reduce_sum(apart**2, [1, 2, 3])
+        if training and self.encoder.trainable:
+            self.quantizer.follow(z_e, codes, self.next_seed())
+        elbo = bounds.elbo(reconstruction, kl)
+        return {
+            "loss": -reconstruction + self.config.beta * commitment + kl,
+            "reconstruction_nats": reconstruction,
+            "kl_nats": kl,
+            "elbo_nats": elbo,
+            "bits_per_dim": self.bits_per_dim(elbo),
+            "commitment": commitment,
+            "perplexity": perplexity(codes, self.config.codebook_size),
+        }
+
+    def log_prob(self, images, labels=None, num_samples=1, seed=None):
+        """A lower bound on log p(x), nats an image [N]: the ELBO, whatever K = `num_samples` is.
+
+        q(z|x) has all its mass at one z: every draw is the same, and every bound the ELBO.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: none.
+          num_samples: as for other models.
+          seed: likewise.
+        """
+        self.check_labels(labels)
+        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
+        images = in_unit_range(images)
+        codes = self.codes(images)
+        z = tf.reshape(self.quantizer.embed(codes), [-1, self.latent_dim])
+        elbo = self.p_x_given_z(z).log_prob(images) + tf.reduce_sum(self.p_codes(codes), [1, 2])
+        return provided(num_samples > 0, "num_samples must be at least 1", elbo)
+
+    def draw_prior(self, num_samples, seed):
+        """Vectors of codes drawn from the PixelCNN, [num_samples, latent_dim]."""
+        levels = self.prior.sample(num_samples, seed=seed)[..., 0]
+        codes = tf.cast(tf.round(levels * (self.config.codebook_size - 1)), tf.int32)
+        return tf.reshape(self.quantizer.embed(codes), [num_samples, self.latent_dim])
+
+    def kl_per_dim(self, images, labels=None):
+        """-log p(z_i | z_1, ..., z_{i-1}) of each place of the grid in nats, [N, h * w]."""
+        codes = self.codes(images)
+        return -tf.reshape(self.p_codes(codes), [-1, self.grid[0] * self.grid[1]])
+
+    def _as_levels(self, codes):
+        return tf.cast(codes, tf.float32) / (self.config.codebook_size - 1)
