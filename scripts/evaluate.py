@@ -121,12 +121,17 @@ def feature_net(model, dataset_digest: str):
 
 def weights_sha256(source, model) -> str:
     """Of the file of the weights, where they come with the package, else of the weights."""
+    import numpy as np
+
+    from zoo import registry
     from zoo.core.arrays import digest
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
     if setup.is_pretrained(source):
         return pretrained.entry(source)["sha256"]
+    if isinstance(source, registry.Composed):
+        return digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(model.weights)})
     return digest(checkpoints.weights_of(model))
 
 
@@ -150,4 +155,4 @@ def side_by_side(paths: list[pathlib.Path]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, cli.parser(cli.define_composed))

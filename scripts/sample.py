@@ -82,4 +82,4 @@ def _split(name: str):
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, cli.parser(cli.define_composed))

@@ -12,7 +12,7 @@ from zoo import cli, registry
 from zoo.core import config
 from zoo.training.recipes import RECIPES, Recipe, Run
 
-_MODEL = flags.DEFINE_enum("model", None, registry.list_models(), "Which model.", required=True)
+_MODEL = flags.DEFINE_enum("model", None, registry.trainable(), "Which model.", required=True)
 _SKIP = ("monitor",)
 cli.define(Run)
 

@@ -80,6 +80,9 @@ def values(config_class: type) -> dict[str, Any]:
 def define_source(*instead: str) -> None:
     """Makes the flags that say which trained model a script is about; see `source`.
 
+    With `--model` it is one that is made of trained parts, and `parser(define_composed)` adds flags
+    for its configuration.
+
     Args:
       *instead: flags, already made, of which one can be given for those.
     """
@@ -89,11 +92,22 @@ def define_source(*instead: str) -> None:
     flags.DEFINE_string(
         "pretrained", None, f"A model that comes with the package: {names}.", **where
     )
-    flags.mark_flags_as_mutual_exclusive(["workdir", "pretrained", *instead], required=True)
+    flags.DEFINE_enum(
+        "model", None, registry.COMPOSED, "A model made of trained parts; --help --model=NAME.", **where
+    )
+    flags.mark_flags_as_mutual_exclusive(
+        ["workdir", "pretrained", "model", *instead], required=True
+    )
 
 
-def source() -> pathlib.Path | pretrained.Name:
-    """The workdir or the pretrained model that was given.
+def define_composed(model: str | None) -> None:
+    """Makes the flags of a composed model's configuration."""
+    if model in registry.COMPOSED:
+        define(registry.config_class(model))
+
+
+def source():
+    """The workdir or the pretrained model that was given, as `zoo.load` takes it, or the composed.
 
     Raises:
       InputError: no pretrained model has this name.
@@ -101,6 +115,8 @@ def source() -> pathlib.Path | pretrained.Name:
     if name := flags.FLAGS.pretrained:
         pretrained.entry(name)
         return pretrained.Name(name)
+    if name := flags.FLAGS.model:
+        return registry.Composed(name, values(registry.config_class(name)))
     return pathlib.Path(flags.FLAGS.workdir)
 
 

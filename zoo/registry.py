@@ -1,10 +1,12 @@
 """The models of the zoo by name. To add one: a file in `zoo/models/` and a line here."""
 
 import ast
+import dataclasses
 import functools
 import importlib
 import importlib.util
 import pathlib
+from typing import Any
 
 from zoo.errors import InputError
 
@@ -16,14 +18,32 @@ MODELS = {
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "pixelrnn": "zoo.models.pixelrnn:PixelRNN",
     "vqvae": "zoo.models.vqvae:VQVAE",
+    "bayes_conditional": "zoo.models.bayes_conditional:BayesConditional",
+    "bayes_classifier": "zoo.models.bayes_classifier:BayesClassifier",
     "gan": "zoo.models.gan:GAN",
     "cgan": "zoo.models.cgan:CGAN",
 }
+
+# made of trained parts, which their configurations name, and never trained themselves
+COMPOSED = ("bayes_conditional", "bayes_classifier")
+
+
+@dataclasses.dataclass(frozen=True)
+class Composed:
+    """A source of such a model, as workdirs and names are of others: what to give `zoo.load`."""
+
+    model: str
+    config: dict[str, Any]
 
 
 def list_models() -> list[str]:
     """Names of all registered models."""
     return list(MODELS)
+
+
+def trainable() -> list[str]:
+    """Names of the models that `scripts/train.py` trains."""
+    return [name for name in MODELS if name not in COMPOSED]
 
 
 def _location(name: str) -> list[str]:

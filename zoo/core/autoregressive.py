@@ -28,6 +28,7 @@ class AutoregressiveModel(LikelihoodModel):
     tensors that nobody else looks into.
     """
 
+    exact = True
     tracked = ("loss", "log_prob_nats", "bits_per_dim")
 
     def features(self, images, labels=None, training: bool = False) -> tf.Tensor:

@@ -79,6 +79,7 @@ class ImageModel(keras.Model):
     Config: type
     conditional = False  # whether `sample` and `log_prob` take labels
     binary = False  # whether the model is of black or white pixels only
+    exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
     axes = True  # whether moving along one latent dimension, or between two codes, means something
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
 

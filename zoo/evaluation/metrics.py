@@ -29,20 +29,20 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     Exact where the model has it; else the ELBO with its two terms and the K-sample bound.
 
     Args:
-      model: has `log_prob` and `bits_per_dim`; `losses` with `elbo_nats` and its terms where
-        `log_prob` is a bound.
+      model: has `log_prob`, which `exact` says not to be a bound or to be one, `bits_per_dim`, and,
+        where it was trained by a bound, `losses` with `elbo_nats` and its terms.
       split: the images.
       num_samples: K.
       seed: of the latents.
     """
-    exact = not set(ELBO) <= set(model.tracked)
+    terms = [name for name in ELBO if name in model.tracked]
     log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
-    found = {name: [] for name in (() if exact else ELBO)}
+    found = {name: [] for name in terms}
     log_p = []
-    model.seed_generator.state.assign([seed, 0])
+    model.seed_generator.state.assign([seed, 0])  # of the ELBO's one draw
     for i, (images, labels) in enumerate(pipeline.evaluation_batches(split, _BATCH)):
         images = tf.cast(images, tf.float32) / 255.0
-        if not exact:
+        if terms:
             losses = model.losses(images, labels, training=False)
             for name, values in found.items():
                 values.append(losses[name].numpy())
@@ -51,25 +51,24 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     log_p = np.concatenate(log_p)
     result = {
         "num_images": len(log_p),
-        "num_samples": None if exact else num_samples,
+        "num_samples": None if model.exact else num_samples,
         "p_x_given_z": getattr(model.config, "likelihood", None),
+        "p_x_i": getattr(model.config, "output", None),
         "given": "labels" if model.conditional else None,
     }
-    if exact:
+    if model.exact:
         return {
             **result,
-            "p_x_i": model.config.output,
             "log_prob_nats": mean_and_error(log_p),
             "bits_per_dim": mean_and_error(model.bits_per_dim(log_p)),
         }
-    terms = {name: np.concatenate(values) for name, values in found.items()}
-    return {
-        **result,
-        **{name: mean_and_error(values) for name, values in terms.items()},
-        "iwae_bound_nats": mean_and_error(log_p),
-        "elbo_bits_per_dim": mean_and_error(model.bits_per_dim(terms["elbo_nats"])),
-        "iwae_bound_bits_per_dim": mean_and_error(model.bits_per_dim(log_p)),
-    }
+    result["iwae_bound_nats"] = mean_and_error(log_p)
+    result["iwae_bound_bits_per_dim"] = mean_and_error(model.bits_per_dim(log_p))
+    if terms:
+        found = {name: np.concatenate(values) for name, values in found.items()}
+        result.update((name, mean_and_error(values)) for name, values in found.items())
+        result["elbo_bits_per_dim"] = mean_and_error(model.bits_per_dim(found["elbo_nats"]))
+    return result
 
 
 def accuracy(model, split: Split) -> dict:

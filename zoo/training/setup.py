@@ -45,13 +45,17 @@ def create(
 ):
     """A new model, compiled by a recipe (its own, when left out); see `zoo.create`.
 
+    One that is composed takes shape and classes from its trained parts, and is ready for use.
     `num_steps` is the length of the training, without which step sizes do not decay, and
     `compile_options` are those of Keras' `compile`.
     """
-    recipe = recipe or RECIPES[name]
     settings = config.make(registry.config_class(name), values)
     cls = registry.model_class(name)
     settings = cls.Config(**dataclasses.asdict(settings))
+    if name in registry.COMPOSED:
+        parts = {part: load(getattr(settings, part)) for part in cls.parts}
+        return cls(settings, seed=seed, name=name, **parts)
+    recipe = recipe or RECIPES[name]
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
 
     def adam(learning_rate: float, updates: int = 1) -> keras.optimizers.Optimizer:
@@ -70,12 +74,29 @@ def create(
     return model
 
 
+def _settings_of(composed: registry.Composed) -> dict[str, Any]:
+    """Settings as those of a workdir; data and classes are those of the parts.
+
+    Raises:
+      InputError: a setting is wrong, or the parts are of different data.
+    """
+    name = composed.model
+    settings = config.make(registry.config_class(name), composed.config)
+    parts = [getattr(settings, part) for part in registry.model_class(name).parts]
+    known = [read_config(part) for part in parts]
+    if len({k["dataset_digest"] for k in known}) > 1:
+        raise InputError(f"{' and '.join(parts)} learnt from different images")
+    return {**known[-1], "model": name, "config": dataclasses.asdict(settings)}
+
+
 def is_pretrained(source) -> bool:
     """Whether `source` is, or can only be, the name of a pretrained model.
 
     A `pathlib.Path` never is one, and a `pretrained.Name` always; of any other string a folder of
     that name with a run goes first.
     """
+    if isinstance(source, registry.Composed):
+        return False
     if isinstance(source, pretrained.Name):
         return True
     path = pathlib.Path(source) / CONFIG_FILE
@@ -88,6 +109,8 @@ def read_config(source) -> dict[str, Any]:
     Raises:
       InputError: the folder or its `config.json` is missing or not readable.
     """
+    if isinstance(source, registry.Composed):
+        return _settings_of(source)
     if is_pretrained(source):
         return pretrained.entry(source)["settings"]
     path = pathlib.Path(source) / CONFIG_FILE
@@ -113,6 +136,8 @@ def load(source):
         raise InputError(f"{source}/{CONFIG_FILE} lacks the setting {e}") from None
     with precision("float32"):
         model = create(*arguments)
+    if settings["model"] in registry.COMPOSED:
+        return model
     if is_pretrained(source):
         checkpoints.assign_weights(source, model, pretrained.weights(source))
     else:

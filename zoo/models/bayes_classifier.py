@@ -1,0 +1,76 @@
+"""A classifier built of a conditional model that was not trained for it, by Bayes' rule.
+
+    p(y|x) = p(x|y) p(y) / sum_k p(x|k) p(k)
+
+The other way round than in `bayes_conditional`: p(x|y) is any conditional model with a likelihood,
+or with a bound on it, which then stands in its place, and p(y) is uniform.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from zoo.core.base import ImageModel, in_unit_range, stateless_seed
+from zoo.core.config import field
+from zoo.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The part of the composition, and how it is asked."""
+
+    conditional: str = field("cvae", "p(x|y): a pretrained conditional model, or a workdir.")
+    num_samples: int = field(10, "K of the bound, where p(x|y) is known by one.", lower=1)
+
+
+class BayesClassifier(ImageModel):
+    """p(y|x) of images [N, H, W, C], made of p(x|y)."""
+
+    Config = Config
+    parts = ("conditional",)
+
+    def __init__(self, config=None, *, conditional, **kwargs):
+        """A composition.
+
+        Args:
+          config: how p(x|y) is asked.
+          conditional: a conditional model with `log_prob`.
+          **kwargs: Keras' own.
+
+        Raises:
+          InputError: it is not one.
+        """
+        shared = {k: getattr(conditional, k) for k in ("image_shape", "num_classes")}
+        super().__init__(config, **{**kwargs, **shared})
+        if not conditional.conditional or not hasattr(conditional, "log_prob"):
+            raise InputError(
+                f"{conditional.name} is no p(x|y): choose a conditional model with a likelihood"
+            )
+        self.p_x_given_y = conditional
+        self.build()
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """Log p(x|y) of every label y, [N, K], in nats: logits of p(y|x), as p(y) is uniform.
+
+        The same noise for all labels of an image, where log p(x|y) is a bound.
+        """
+        images, seed = in_unit_range(images), stateless_seed(self.seed)
+
+        def log_p(k):
+            labels = tf.fill(tf.shape(images)[:1], k)
+            return self.p_x_given_y.log_prob(images, labels, self.config.num_samples, seed)
+
+        return tf.stack([log_p(k) for k in range(self.num_classes)], -1)
+
+    def classify(self, images) -> tf.Tensor:
+        """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""
+        return tf.nn.softmax(self(images))
+
+    def endpoints(self):
+        """`classify`."""
+
+        def classify(images):
+            logits = self(images)
+            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+        return {"classify": (classify, [self.images_spec])}

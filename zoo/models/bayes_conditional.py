@@ -1,0 +1,212 @@
+"""A conditional model built of parts that were not trained for it, by Bayes' rule.
+
+    p(x|y) = p(y|x) p(x) / p(y),   log p(x, y) = log p(y|x) + log p(x)
+
+p(y|x) is any classifier, p(x) any unconditional model with a likelihood, and p(y) by default what
+the two imply, E_{x ~ p(x)}[p(y|x)], by Monte Carlo: any other p(y) would leave p(x|y) without its
+sum of 1. Where log p(x) is a lower bound, so is log p(x|y).
+
+Images of a class are drawn in one of two ways. `sir`, sampling-importance-resampling (Rubin 1988):
+candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i); the effective sample size
+(sum_i w_i)^2 / sum_i w_i^2 says how many of them count. `mcmc`, for latents that are real numbers:
+Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z]) p(z), one chain an
+image; the share of accepted steps and R-hat (Gelman & Rubin 1992) say whether to trust it.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
+import numpy as np
+import tensorflow as tf
+
+from zoo.core.base import LABELS, NUM_SAMPLES, SEED, ImageModel, in_unit_range, stateless_seed
+from zoo.core.config import field
+from zoo.errors import InputError
+
+tfd = tfp.distributions
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Parts of the composition, and how it draws."""
+
+    classifier: str = field("classifier", "p(y|x): a pretrained classifier, or a workdir.")
+    unconditional: str = field("vae", "p(x): a pretrained model with a likelihood, or a workdir.")
+    method: Literal["sir", "mcmc"] = field(
+        "sir", "How images of a class are drawn: resampled candidates, or Hamiltonian Monte Carlo."
+    )
+    num_candidates: int = field(2000, "Draws of p(x), for sir and for p(y).", lower=1)
+    num_burnin: int = field(150, "Steps of a chain before the first that counts (mcmc).", lower=1)
+    num_steps: int = field(50, "Steps that count; the last is the image's (mcmc).", lower=2)
+    num_leapfrog: int = field(5, "Leapfrog steps of one step (mcmc).", lower=1)
+
+
+class BayesConditional(ImageModel):
+    """p(x|y) of images [N, H, W, C] and labels [N], made of p(y|x), p(x) and p(y)."""
+
+    Config = Config
+    parts = ("classifier", "unconditional")
+    conditional = True
+
+    def __init__(self, config=None, *, classifier, unconditional, p_y=None, **kwargs):
+        """A composition.
+
+        Args:
+          config: how it draws.
+          classifier: gives logits [N, K] when called on images; has `num_classes`.
+          unconditional: has `log_prob` and `sample`; for `mcmc` also latents.
+          p_y: probabilities [K]; those that the parts imply, when left out.
+          **kwargs: Keras' own.
+
+        Raises:
+          InputError: the parts do not fit together, or cannot be drawn from in this way.
+        """
+        shared = {"image_shape": unconditional.image_shape, "num_classes": classifier.num_classes}
+        super().__init__(config, **{**kwargs, **shared})
+        if tuple(classifier.image_shape) != self.image_shape:
+            raise InputError(f"{classifier.name} and {unconditional.name} know different images")
+        if unconditional.conditional or not hasattr(unconditional, "log_prob"):
+            raise InputError(
+                f"{unconditional.name} is no p(x): choose an unconditional model with a likelihood"
+            )
+        real = hasattr(unconditional, "p_z") and unconditional.axes
+        if self.config.method == "mcmc" and (not real or unconditional.num_categories):
+            raise InputError(f"{unconditional.name} has no latents to walk in: use --method=sir")
+        self.classifier, self.unconditional = classifier, unconditional
+        self._log_p_y = None if p_y is None else np.log(np.asarray(p_y, np.float32))
+        self.report: dict[str, np.ndarray] = {}  # of the last `sample` outside of a graph
+        self.build()
+
+    @property
+    def exact(self) -> bool:
+        """Whether `log_prob` is no bound."""
+        return self.unconditional.exact
+
+    @property
+    def binary(self) -> bool:
+        """As p(x) is."""
+        return self.unconditional.binary
+
+    def p_y_given_x(self, images) -> tfd.Distribution:
+        """p(y|x), the classifier's, of images [N, H, W, C]."""
+        return tfd.Categorical(logits=self.classifier(images))
+
+    def p_y(self) -> tfd.Distribution:
+        """p(y), by default E_{x ~ p(x)}[p(y|x)] of `num_candidates` draws."""
+        if self._log_p_y is None:
+            with tf.init_scope():  # a constant, whatever graph asks first
+                log_p = self._candidates(stateless_seed(0))[1]
+                count = tf.cast(tf.shape(log_p)[0], tf.float32)
+                self._log_p_y = (tf.reduce_logsumexp(log_p, 0) - tf.math.log(count)).numpy()
+        return tfd.Categorical(logits=tf.constant(self._log_p_y))
+
+    def log_joint(self, images, labels, num_samples=1, seed=None) -> tf.Tensor:
+        """Log p(x, y) = log p(y|x) + log p(x), nats an image [N]; see `log_prob`."""
+        images = in_unit_range(images)
+        labels = tf.argmax(self.one_hot(labels), -1, tf.int32)  # checked
+        log_p_x = self.unconditional.log_prob(images, num_samples=num_samples, seed=seed)
+        return self.p_y_given_x(images).log_prob(labels) + log_p_x
+
+    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """Log p(x|y) = log p(y|x) + log p(x) - log p(y), nats an image [N].
+
+        A lower bound where the `log_prob` of p(x) is one, else exact.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: int32 [N].
+          num_samples: of p(x)'s bound.
+          seed: likewise.
+        """
+        joint = self.log_joint(images, labels, num_samples, seed)
+        return joint - self.p_y().log_prob(tf.convert_to_tensor(labels, tf.int32))
+
+    def bits_per_dim(self, nats) -> tf.Tensor:
+        """Code length in bits a pixel and channel, as p(x) counts it."""
+        return self.unconditional.bits_per_dim(nats)
+
+    def sample(self, num_samples, labels=None, seed=None) -> tf.Tensor:
+        """Images [num_samples, H, W, C] in [0, 1] of p(x|y); `report` then says how well it went.
+
+        Args:
+          num_samples: how many.
+          labels: int32 [num_samples]; drawn uniformly when left out.
+          seed: an integer; the same one gives the same images.
+        """
+        seed = stateless_seed(seed)
+        labels = tf.argmax(self.one_hot(self.labels_for(num_samples, labels, seed)), -1, tf.int32)
+        images, report = {"sir": self._resample, "mcmc": self._walk}[self.config.method](
+            labels, seed
+        )
+        if tf.executing_eagerly():
+            self.report = {k: np.asarray(v) for k, v in report.items()}
+        return images
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """Log p(x|y) of a pair (images, labels)."""
+        return self.log_prob(*images)
+
+    def _candidates(self, seed):
+        """Draws x_i of p(x) and log p(y|x_i), [M, K]."""
+        options = {"observation": "sample"} if self.binary and hasattr(self.unconditional, "encode") else {}
+        images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
+        return images, tf.nn.log_softmax(self.classifier(images))
+
+    def _resample(self, labels, seed):
+        """Candidates drawn again by log w = log p(y|x): images, and the effective sample sizes."""
+        images, log_p = self._candidates(tf.random.experimental.stateless_fold_in(seed, 1))
+        log_w = tf.transpose(log_p)  # [K, M]
+        count = tf.shape(labels)[0]
+        seed = tf.random.experimental.stateless_fold_in(seed, 2)
+        drawn = tf.random.stateless_categorical(log_w, count, seed, tf.int32)  # [K, count]
+        chosen = tf.gather_nd(drawn, tf.stack([labels, tf.range(count)], -1))
+        size = tf.exp(2 * tf.reduce_logsumexp(log_w, 1) - tf.reduce_logsumexp(2 * log_w, 1))
+        return tf.gather(images, chosen), {"effective_sample_size": size}
+
+    @tf.function(reduce_retracing=True)
+    def _walk(self, labels, seed):
+        """One chain of Hamiltonian Monte Carlo on p(z|y) an image; images, acceptance and R-hat."""
+        c, model = self.config, self.unconditional
+        p_z = model.p_z()
+
+        def log_p(z):  # log p(z) + log p(y|x), which is log p(z|y) but for a constant
+            return p_z.log_prob(z) + self.p_y_given_x(model.generate(z)).log_prob(labels)
+
+        hmc = tfp.mcmc.HamiltonianMonteCarlo(log_p, 0.1, num_leapfrog_steps=c.num_leapfrog)
+        adapting = tfp.mcmc.DualAveragingStepSizeAdaptation(
+            hmc, num_adaptation_steps=int(0.8 * c.num_burnin), target_accept_prob=0.75
+        )
+        seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (1, 2)]
+        z, accepted = tfp.mcmc.sample_chain(
+            c.num_steps,
+            model.draw_prior(tf.shape(labels)[0], seeds[0]),
+            kernel=adapting,
+            num_burnin_steps=c.num_burnin,
+            trace_fn=lambda _, results: results.inner_results.is_accepted,
+            seed=seeds[1],
+        )  # [num_steps, N, latent_dim], [num_steps, N]
+        report = {"acceptance": tf.reduce_mean(tf.cast(accepted, tf.float32))}
+        report["r_hat"] = tf.stack([self._r_hat(z, labels == k) for k in range(self.num_classes)])
+        return model.generate(z[-1]), report
+
+    def _r_hat(self, z, mine):
+        """The greatest R-hat of a latent dimension over the chains of one class; NaN below two."""
+        chains = tf.boolean_mask(z, mine, axis=1)
+        return tf.cond(
+            tf.shape(chains)[1] > 1,
+            lambda: tf.reduce_max(tfp.mcmc.potential_scale_reduction(chains)),
+            lambda: tf.constant(np.nan, tf.float32),
+        )
+
+    def endpoints(self) -> dict[str, Any]:
+        """`sample` and `log_prob`; labels come last."""
+        self.p_y()
+
+        def log_prob(images, num_samples, seed, labels):
+            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
+
+        return {
+            "sample": self._sample_endpoint(),
+            "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED, LABELS]),
+        }
