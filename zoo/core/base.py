@@ -5,12 +5,14 @@ gradients, two optimizers, several devices, logged means) is here, once for all.
 """
 
 import dataclasses
+import functools
 import secrets
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow: faster so)
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.core import config
@@ -34,13 +36,27 @@ def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     Inside a `tf.distribute` replica the noise of the whole global batch (the first axis) is drawn
     and this replica's part is returned: several devices then see what a single one would have.
     """
+    return _noise(tf.random.stateless_normal, shape, seed)
+
+
+def standard_gumbel(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Float32 noise -log(-log U) with U ~ Uniform(0, 1), drawn with `standard_normal`'s care.
+
+    The k with the greatest logits_k + noise_k is a draw of Categorical(logits).
+    """
+    positive = np.finfo(np.float32).tiny  # log 0 is no number to go on with
+    uniform = functools.partial(tf.random.stateless_uniform, minval=positive)
+    return -tf.math.log(-tf.math.log(_noise(uniform, shape, seed)))
+
+
+def _noise(draw: Callable[..., tf.Tensor], shape: Any, seed: tf.Tensor) -> tf.Tensor:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
-        return tf.random.stateless_normal(shape, seed, alg="philox")
+        return draw(shape, seed, alg="philox")
     shape = tf.convert_to_tensor(shape)
     local, index = shape[0], tf.cast(replica.replica_id_in_sync_group, tf.int32)
     whole = tf.concat([[local * replica.num_replicas_in_sync], shape[1:]], axis=0)
-    return tf.random.stateless_normal(whole, seed, alg="philox")[index * local :][:local]
+    return draw(whole, seed, alg="philox")[index * local :][:local]
 
 
 def whole_batch(values: tf.Tensor) -> tf.Tensor:
@@ -81,6 +97,7 @@ class ImageModel(keras.Model):
     binary = False  # whether the model is of black or white pixels only
     exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
     axes = True  # whether moving along one latent dimension, or between two codes, means something
+    num_categories = 0  # of each latent variable, a one-hot; 0: latents are real numbers
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
 
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
