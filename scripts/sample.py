@@ -19,8 +19,8 @@ _WHAT = flags.DEFINE_enum(
     KINDS,
     "prior: new images; neighbours: new images, each with the training image that is nearest in "
     "pixels on its right; reconstruct: test images beside their reconstructions; traverse: one "
-    "latent dimension a row; interpolate: from one image (or latent) to another; edit: test "
-    "images, and the same with --edit applied to their codes.",
+    "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
+    "another; edit: test images, and the same with --edit applied to their codes.",
 )
 _NUM = flags.DEFINE_integer("num", 64, "Images (rows, for interpolate).", lower_bound=1)
 _LABELS = flags.DEFINE_list("labels", None, "Classes of a conditional model, repeated to --num.")
@@ -29,7 +29,9 @@ _OBSERVATION = flags.DEFINE_enum(
     "observation", "mean", ["mean", "sample"], "Show p(x|z)'s mean or draw from it (VAEs)."
 )
 _SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere.")
-_STEPS = flags.DEFINE_integer("steps", 9, "Columns of traverse and interpolate.", lower_bound=2)
+_STEPS = flags.DEFINE_integer(
+    "steps", 9, "Columns of traverse (categories have their own) and interpolate.", lower_bound=2
+)
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")

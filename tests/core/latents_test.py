@@ -45,3 +45,12 @@ def test_edit_adds_to_chosen_dimensions():
 def test_a_dimension_that_is_not_there():
     with pytest.raises(InputError, match="no latent dimension 5"):
         latents.edit(Z, {5: 1.0})
+
+
+def test_every_category_of_one_variable():
+    codes = np.eye(3, dtype=np.float32)[[[0, 2], [1, 1]]].reshape(2, 6)  # two one-hots each
+    found = latents.every_category(codes, 1, 3).numpy().reshape(2, 3, 2, 3)
+    np.testing.assert_array_equal(found[:, :, 0], codes.reshape(2, 2, 3)[:, None, 0].repeat(3, 1))
+    np.testing.assert_array_equal(found[:, :, 1], np.stack([np.eye(3)] * 2))
+    with pytest.raises(InputError, match=r"no latent dimension 2: there are 0\.\.1"):
+        latents.every_category(codes, 2, 3)

@@ -50,6 +50,10 @@ class LatentVariableModel(LikelihoodModel):
         loc = distribution.mean()
         return loc + distribution.stddev() * standard_normal(tf.shape(loc), seed)
 
+    def code(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """The latents that stand for q(z|x) where one code is wanted: its mean."""
+        return distribution.mean()
+
     def encode(self, images, labels=None) -> tfd.Distribution:
         """q(z|x), or q(z|x, y), of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
         return self.q_z_given_x(in_unit_range(images), self._known(labels))
@@ -71,10 +75,10 @@ class LatentVariableModel(LikelihoodModel):
         """Reconstructions of images [N, H, W, C], or of a pair (images, labels)."""
         images, labels = images if self.conditional else (images, None)
         q = self.q_z_given_x(in_unit_range(images), labels, training)
-        return self.generate(q.mean(), labels)
+        return self.generate(self.code(q), labels)
 
     def reconstruct(self, images, labels=None, observation: str = "mean", seed=None) -> tf.Tensor:
-        """Images decoded from the posterior means of images [N, H, W, C].
+        """Images decoded from the posterior means of images [N, H, W, C] (from their `code`).
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
@@ -82,7 +86,7 @@ class LatentVariableModel(LikelihoodModel):
           observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
           seed: of that draw.
         """
-        latents = self.encode(images, labels).mean()
+        latents = self.code(self.encode(images, labels))
         return self._observe(latents, labels, observation, stateless_seed(seed))
 
     def sample(self, num_samples, labels=None, seed=None, observation: str = "mean") -> tf.Tensor:

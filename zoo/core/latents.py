@@ -31,6 +31,26 @@ def traverse(latents, dimension: int, values: Sequence[float]) -> tf.Tensor:
     return latents[:, None] * (1 - one) + values * one
 
 
+def every_category(latents, variable: int, num_categories: int) -> tf.Tensor:
+    """Codes of one-hots, side by side, that differ in one of them only: it is each in turn.
+
+    Args:
+      latents: [N, L * K], L one-hots of K categories.
+      variable: which of the L to change.
+      num_categories: K.
+
+    Returns:
+      [N, K, L * K].
+
+    Raises:
+      InputError: there is no such variable.
+    """
+    latents = tf.convert_to_tensor(latents, tf.float32)
+    one = _one_hot(variable, latents.shape[-1] // num_categories)
+    each = tf.reshape(one[:, None] * tf.eye(num_categories)[:, None], [num_categories, -1])
+    return latents[:, None] * (1 - tf.repeat(one, num_categories)) + each
+
+
 def interpolate(start, end, num_steps: int, spherical: bool = False) -> tf.Tensor:
     """Codes on the way from one to another, both ends included.
 

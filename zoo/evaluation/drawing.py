@@ -37,7 +37,8 @@ def draw(
       seed: of all noise.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder).
       spherical: whether `interpolate` keeps to the sphere.
-      steps: columns of `traverse` and `interpolate`.
+      steps: columns of `traverse`, which are the categories where latents have some, and of
+        `interpolate`.
       changes: latent dimension -> what `edit` adds to it.
       real: gives n images with their labels, uint8; needed where there is an encoder.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
@@ -62,6 +63,10 @@ def draw(
             raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
     if what in ("traverse", "interpolate", "edit") and not model.axes:
         raise InputError(f"{model.name} has no axes in its codes: it cannot {what}")
+    if what in ("interpolate", "edit") and model.num_categories:
+        raise InputError(
+            f"{model.name}'s latents are categories, and nothing lies between two: it cannot {what}"
+        )
     if observation == "sample" and not has_codes:
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
 
@@ -78,7 +83,7 @@ def draw(
         if has_codes:
             images, y = known(count)
             # other labels than the images': the same style in another class
-            return model.encode(images, y).mean(), y if labels is None else labels_for(count)
+            return model.code(model.encode(images, y)), y if labels is None else labels_for(count)
         given = labels_for(count)
         if model.conditional and given is None:
             given = np.arange(count, dtype=np.int32) % model.num_classes
@@ -100,14 +105,16 @@ def draw(
         if not changes:
             raise InputError("say what to change, as --edit=3:+1.5,7:-2")
         images, y = known(num)
-        code = latents.edit(model.encode(images, y).mean(), changes)
+        code = latents.edit(model.code(model.encode(images, y)), changes)
         return _beside(images / np.float32(255), latents.images_of(model, code, y)), 8
     if what == "traverse":
         code, y = codes_and_labels(1)
-        values = np.linspace(-TRAVERSAL, TRAVERSAL, steps)
-        paths = tf.concat(
-            [latents.traverse(code, j, values) for j in range(min(num, model.latent_dim))], axis=0
-        )
+        count, values = model.latent_dim, np.linspace(-TRAVERSAL, TRAVERSAL, steps)
+        move, where = latents.traverse, values
+        if model.num_categories:
+            count, steps = model.latent_dim // model.num_categories, model.num_categories
+            move, where = latents.every_category, model.num_categories
+        paths = tf.concat([move(code, j, where) for j in range(min(num, count))], axis=0)
     else:
         code, y = codes_and_labels(num + 1)
         paths = latents.interpolate(code[:-1], code[1:], steps, spherical)
