@@ -60,15 +60,8 @@ class IWAE(vae.VAE):
         log_p_x_given_z, log_ratio = terms
         reconstruction = tf.reduce_mean(log_p_x_given_z, 0)
         kl = bounds.kl(q, self.p_z())
-        elbo = bounds.elbo(reconstruction, kl)
-        return {
-            "loss": loss,
-            "reconstruction_nats": reconstruction,
-            "kl_nats": kl,
-            "elbo_nats": elbo,
-            "bits_per_dim": self.bits_per_dim(elbo),
-            "iwae_nats": bounds.iwae(log_p_x_given_z - log_ratio),
-        }
+        iwae = bounds.iwae(log_p_x_given_z - log_ratio)
+        return {**self.bound(reconstruction, kl), "loss": loss, "iwae_nats": iwae}
 
     def _terms(self, images, q, z, training):
         """Log p(x|z) and log q(z|x)/p(z) of draws z [K, B, D]: [K, B] each; log w is their gap."""

@@ -110,7 +110,10 @@ class VAE(LatentVariableModel):
         q = self.q_z_given_x(images, labels, training)
         z = self.draw(q, self.next_seed())
         reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)  # E_q[log p(x|z)]
-        kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
+        return self.bound(reconstruction, bounds.kl(q, self.p_z()))
+
+    def bound(self, reconstruction: tf.Tensor, kl: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The loss and the ELBO, of E_q[log p(x|z)] and KL(q(z|x) || p(z)) [B] in nats."""
         elbo = bounds.elbo(reconstruction, kl)
         return {
             "loss": -reconstruction + self.config.beta * kl,
