@@ -93,7 +93,11 @@ def define_source(*instead: str) -> None:
         "pretrained", None, f"A model that comes with the package: {names}.", **where
     )
     flags.DEFINE_enum(
-        "model", None, registry.COMPOSED, "A model made of trained parts; --help --model=NAME.", **where
+        "model",
+        None,
+        registry.COMPOSED,
+        "A model made of trained parts; --help --model=NAME.",
+        **where,
     )
     flags.mark_flags_as_mutual_exclusive(
         ["workdir", "pretrained", "model", *instead], required=True

@@ -15,6 +15,7 @@ MODELS = {
     "vae": "zoo.models.vae:VAE",
     "iwae": "zoo.models.iwae:IWAE",
     "cvae": "zoo.models.cvae:CVAE",
+    "categorical_vae": "zoo.models.categorical_vae:CategoricalVAE",
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "pixelrnn": "zoo.models.pixelrnn:PixelRNN",
     "vqvae": "zoo.models.vqvae:VQVAE",

@@ -9,6 +9,12 @@ SMALL = {
     "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "iwae": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_samples": 2},
     "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "categorical_vae": {
+        "network": "mlp",
+        "hidden": (16,),
+        "num_latents": 3,
+        "num_categories": 4,
+    },
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
     "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8},
     "vqvae": {

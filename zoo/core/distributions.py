@@ -1,9 +1,9 @@
-"""Raw network outputs -> distributions over images whose levels are k/255."""
+"""Raw network outputs -> distributions: of images whose levels are k/255, of latents."""
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-tfd = tfp.distributions
+tfd, tfb = tfp.distributions, tfp.bijectors
 
 BIN = 1.0 / 255.0  # the distance of two grey levels
 MIN_SCALE = 1e-2 * BIN  # far below a grey level nothing changes but the rounding errors
@@ -12,6 +12,22 @@ MIN_SCALE = 1e-2 * BIN  # far below a grey level nothing changes but the roundin
 def positive(raw: tf.Tensor, minimum: float = 1e-4) -> tf.Tensor:
     """Softplus(raw) + minimum: a scale, in float32."""
     return tf.nn.softplus(tf.cast(raw, tf.float32)) + minimum
+
+
+def one_hots(logits: tf.Tensor) -> tfd.Distribution:
+    """L independent variables of K categories, as one-hots side by side in one vector.
+
+    Args:
+      logits: [..., L, K], float32.
+
+    Returns:
+      A distribution of event shape [L * K]: a reshaped tfd.Independent of tfd.OneHotCategorical.
+      The probabilities are its mean.
+    """
+    num_variables, num_categories = logits.shape[-2:]
+    variables = tfd.Independent(tfd.OneHotCategorical(logits, dtype=tf.float32), 1)
+    flat = tfb.Reshape([num_variables * num_categories], [num_variables, num_categories])
+    return tfd.TransformedDistribution(variables, flat)
 
 
 class _Quantized(tfd.Distribution):

@@ -149,7 +149,11 @@ class BayesConditional(ImageModel):
 
     def _candidates(self, seed):
         """Draws x_i of p(x) and log p(y|x_i), [M, K]."""
-        options = {"observation": "sample"} if self.binary and hasattr(self.unconditional, "encode") else {}
+        options = (
+            {"observation": "sample"}
+            if self.binary and hasattr(self.unconditional, "encode")
+            else {}
+        )
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
         return images, tf.nn.log_softmax(self.classifier(images))
 
