@@ -4,13 +4,14 @@ What is drawn goes to a PNG grid, or as arrays to an .npz file.
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
 from zoo import cli
 from zoo.errors import InputError
 
-KINDS = ("prior", "neighbours", "reconstruct", "traverse", "interpolate", "edit")
+KINDS = ("prior", "neighbours", "complete", "reconstruct", "traverse", "interpolate", "edit")
 
 cli.define_source()
 _WHAT = flags.DEFINE_enum(
@@ -18,7 +19,8 @@ _WHAT = flags.DEFINE_enum(
     "prior",
     KINDS,
     "prior: new images; neighbours: new images, each with the training image that is nearest in "
-    "pixels on its right; reconstruct: test images beside their reconstructions; traverse: one "
+    "pixels on its right; complete: test images beside what the model makes of their first --rows; "
+    "reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
     "another; edit: test images, and the same with --edit applied to their codes.",
 )
@@ -33,6 +35,9 @@ _STEPS = flags.DEFINE_integer(
     "steps", 9, "Columns of traverse (categories have their own) and interpolate.", lower_bound=2
 )
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
+_ROWS = flags.DEFINE_integer(
+    "rows", None, "Rows that complete is given; default: half of the image.", lower_bound=0
+)
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
@@ -67,6 +72,8 @@ def main(argv: list[str]) -> None:
         spherical=_SPHERICAL.value,
         steps=_STEPS.value,
         changes=changes,
+        rows=_ROWS.value,
+        progress=sys.stderr.isatty(),
         real=lambda count: _split("test").first(count),
         train_images=lambda: _split("train").images,
     )
@@ -75,6 +82,8 @@ def main(argv: list[str]) -> None:
     else:
         pictures.save_png(out, pictures.grid(images, columns), _ZOOM.value)
     print(f"{len(images)} images in {out}")
+    for name, values in getattr(model, "report", {}).items():
+        print(f"{name}: {' '.join(f'{v:.3g}' for v in np.atleast_1d(values))}")
 
 
 def _split(name: str):

@@ -47,7 +47,7 @@ for key in logs[0]:
 """
 
 
-@pytest.mark.parametrize("name", registry.list_models())
+@pytest.mark.parametrize("name", registry.trainable())
 def test_two_replicas_are_one_device(run_python, name):
     run_python(CODE, name, json.dumps({**SMALL[name], **without_dropout(name)}))
 

@@ -1,4 +1,4 @@
-"""The six things to see of a generative model, as images for a grid."""
+"""The things to see of a generative model, as images for a grid."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -24,6 +24,8 @@ def draw(
     spherical: bool = False,
     steps: int = 9,
     changes: Mapping[int, float] | None = None,
+    rows: int | None = None,
+    progress: bool = False,
     real: Callable[[int], Split] | None = None,
     train_images: Callable[[], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, int | None]:
@@ -31,7 +33,7 @@ def draw(
 
     Args:
       model: a generative model.
-      what: `prior`, `neighbours`, `reconstruct`, `traverse`, `interpolate` or `edit`.
+      what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate` or `edit`.
       num: number of images; rows, for `interpolate`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each.
       seed: of all noise.
@@ -40,6 +42,8 @@ def draw(
       steps: columns of `traverse`, which are the categories where latents have some, and of
         `interpolate`.
       changes: latent dimension -> what `edit` adds to it.
+      rows: of an image that `complete` is given; half of them when left out.
+      progress: whether models that draw pixel by pixel count the rows on stderr.
       real: gives n images with their labels, uint8; needed where there is an encoder.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
 
@@ -52,6 +56,10 @@ def draw(
     if not hasattr(model, "sample"):
         raise InputError(f"{model.name} does not generate images")
     has_codes = hasattr(model, "encode")
+    if what == "complete" and not hasattr(model, "complete"):
+        raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
+    if what in ("traverse", "interpolate") and not hasattr(model, "draw_prior"):
+        raise InputError(f"{model.name} has no latents: it cannot {what}")
     if what in ("reconstruct", "edit") and not has_codes:
         raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
     if labels is not None:
@@ -91,12 +99,20 @@ def draw(
 
     if what in ("prior", "neighbours"):
         extra = {"observation": observation} if has_codes else {}
+        if hasattr(model, "complete"):
+            extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
             return made, len(labels) if labels is not None and 1 < len(labels) <= num else None
         train = train_images() / np.float32(255)
         index, _ = distances.nearest(*(x.reshape(len(x), -1) for x in (made, train)))
         return _beside(made, train[index]), 8
+    if what == "complete":
+        images, y = known(num)
+        y = y if labels is None else labels_for(num)
+        rows = images.shape[1] // 2 if rows is None else rows
+        made = np.asarray(model.complete(images, rows, y, seed=seed, progress=progress))
+        return _beside(images / np.float32(255), made), 8
     if what == "reconstruct":
         images, y = known(num)
         made = np.asarray(model.reconstruct(images, y, observation, seed))

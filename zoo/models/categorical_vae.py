@@ -43,7 +43,7 @@ class Config(vae.Config):
     temperature: float = field(1.0, "Of the relaxation, at the first step.", lower=0.01)
     min_temperature: float = field(0.5, "The temperature falls no further.", lower=0.01)
     anneal_rate: float = field(
-        1e-4, "A step multiplies the temperature by exp(-anneal_rate).", lower=0.0
+        3e-4, "A step multiplies the temperature by exp(-anneal_rate).", lower=0.0
     )
     straight_through: bool = field(
         False, "Decode the one-hot draw, with the gradient of the relaxed one."

@@ -1,0 +1,190 @@
+"""Bayes' rule, both ways: against enumeration on a small discrete world, against quadrature."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import zoo
+from zoo.models.bayes_classifier import BayesClassifier
+from zoo.models.bayes_classifier import Config as ClassifierConfig
+from zoo.models.bayes_conditional import BayesConditional, Config
+
+SHAPE = (2, 2, 1)  # black and white: 16 images
+IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32).reshape(-1, *SHAPE)
+CNN = {"width": 6, "num_layers": 2, "kernel_size": 3, "head": 8}
+
+
+class LinearClassifier:
+    """Logits that are linear in the image: any classifier will do."""
+
+    name, num_classes, image_shape = "linear", 3, SHAPE
+
+    def __init__(self, seed=1):
+        self.kernel = np.random.default_rng(seed).standard_normal((4, 3)).astype(np.float32)
+
+    def __call__(self, images):
+        return tf.reshape(images, [-1, 4]) @ self.kernel
+
+
+def pixels(conditional=False):
+    """A small model of the 16 images, with weights of its own everywhere."""
+    keras.utils.set_random_seed(4)
+    config = {**CNN, "output": "bernoulli", "levels": 2, "conditional": conditional}
+    model = zoo.create("pixelcnn", image_shape=SHAPE, num_classes=3, **config)
+    rng = np.random.default_rng(2)
+    for v in model.trainable_variables:
+        v.assign(v + 0.5 * rng.standard_normal(v.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def world():
+    """The parts, and by enumeration p(x, y), [16, 3]."""
+    classifier, p_x = LinearClassifier(), pixels()
+    p = np.exp(p_x.log_prob(IMAGES).numpy().astype(np.float64))[:, None]
+    return classifier, p_x, p * tf.nn.softmax(classifier(IMAGES)).numpy()
+
+
+def compose(world, p_y=None, **config):
+    return BayesConditional(Config(**config), classifier=world[0], unconditional=world[1], p_y=p_y)
+
+
+def test_the_conditional_is_that_of_enumeration(world):
+    joint = world[2]
+    model = compose(world, p_y=joint.sum(0))
+    assert model.exact
+    for y in range(3):
+        labels = np.full(16, y, np.int32)
+        np.testing.assert_allclose(np.exp(model.log_joint(IMAGES, labels)), joint[:, y], rtol=1e-4)
+        found = np.exp(model.log_prob(IMAGES, labels))
+        np.testing.assert_allclose(found, joint[:, y] / joint[:, y].sum(), rtol=1e-4)
+        assert found.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_p_of_y_is_the_one_that_the_parts_imply(world):
+    probabilities = compose(world, num_candidates=50_000).p_y().probs_parameter().numpy()
+    np.testing.assert_allclose(probabilities, world[2].sum(0), atol=0.01)
+
+
+def test_resampling_converges_to_the_conditional(world):
+    model, joint, count = compose(world, num_candidates=100_000), world[2], 4000
+    index = {image.tobytes(): i for i, image in enumerate(IMAGES)}
+    for y in range(3):
+        drawn = model.sample(count, np.full(count, y, np.int32), seed=y).numpy()
+        counts = np.bincount([index[image.tobytes()] for image in drawn], minlength=16)
+        expected = count * joint[:, y] / joint[:, y].sum()
+        common = expected > 5
+        groups = [np.append(a[common], a[~common].sum() + 1e-9) for a in (counts, expected)]
+        groups[0] *= groups[1].sum() / groups[0].sum()
+        assert scipy.stats.chisquare(*groups).pvalue > 1e-4
+    # E[w]^2 / E[w^2] with w = p(y|x) and x ~ p(x)
+    p, w = world[2].sum(1, keepdims=True), tf.nn.softmax(world[0](IMAGES)).numpy()
+    expected = 100_000 * (p * w).sum(0) ** 2 / (p * w**2).sum(0)
+    np.testing.assert_allclose(model.report["effective_sample_size"], expected, rtol=0.03)
+
+
+class Line:
+    """z ~ N(0, 1), and an image of four pixels that is z itself."""
+
+    name, image_shape, conditional, binary, exact, axes = "line", SHAPE, False, False, False, True
+    num_categories, latent_dim = 0, 1
+
+    def p_z(self):
+        return tfp.distributions.MultivariateNormalDiag(tf.zeros(1), tf.ones(1))
+
+    def draw_prior(self, num_samples, seed):
+        return tf.random.stateless_normal([num_samples, 1], seed)
+
+    def generate(self, z):
+        return tf.tile(z[:, None, None], [1, 2, 2, 1])
+
+    def log_prob(self, images, num_samples=1, seed=None):
+        return tf.zeros(len(images))
+
+
+def test_chains_converge_to_the_conditional():
+    classifier = LinearClassifier()
+    model = BayesConditional(
+        Config(method="mcmc", num_burnin=100, num_steps=300),
+        classifier=classifier,
+        unconditional=Line(),
+    )
+    count = 3000
+    labels = np.arange(count) % 3
+    z = model.sample(count, labels, seed=1).numpy()[:, 0, 0, 0]
+    grid = np.linspace(-6, 6, 4001)
+    logits = grid[:, None] * classifier.kernel.sum(0)
+    density = tf.nn.softmax(logits).numpy() * scipy.stats.norm.pdf(grid)[:, None]
+    for y in range(3):
+        cdf = np.cumsum(density[:, y]) / density[:, y].sum()
+        found = scipy.stats.kstest(z[labels == y], lambda v, c=cdf: np.interp(v, grid, c))
+        assert found.pvalue > 1e-3
+    assert 0.5 < model.report["acceptance"] < 0.99
+    assert (np.abs(model.report["r_hat"] - 1) < 0.1).all()
+
+
+def test_chains_that_do_not_move_are_told_by_r_hat():
+    class Split(LinearClassifier):
+        def __call__(self, images):  # two far valleys of z that no chain leaves
+            z = tf.reshape(images, [-1, 4])[:, :1]
+            far = 200 * tf.minimum((z - 3) ** 2, (z + 3) ** 2)
+            return tf.concat([-far, far, far], 1)
+
+    model = BayesConditional(Config(method="mcmc"), classifier=Split(), unconditional=Line())
+    model.sample(20, np.zeros(20, np.int32), seed=0)
+    assert model.report["r_hat"][0] > 3
+    assert np.isnan(model.report["r_hat"][1:]).all()  # no chains of these classes
+
+
+def test_the_classifier_is_that_of_enumeration():
+    p_x_given_y = pixels(conditional=True)
+    columns = [p_x_given_y.log_prob(IMAGES, np.full(16, y, np.int32)).numpy() for y in range(3)]
+    likelihood = np.exp(np.stack(columns, 1).astype(np.float64))
+    model = BayesClassifier(ClassifierConfig(), conditional=p_x_given_y)
+    expected = likelihood / likelihood.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
+    assert expected.max(1).min() > 0.34
+
+
+def test_parts_that_do_not_fit_are_refused(world):
+    classifier, p_x, _ = world
+    with pytest.raises(zoo.InputError, match="no p\\(x\\)"):
+        BayesConditional(Config(), classifier=classifier, unconditional=pixels(conditional=True))
+    with pytest.raises(zoo.InputError, match="no p\\(x\\)"):
+        BayesConditional(Config(), classifier=classifier, unconditional=zoo.create("gan", SHAPE))
+    with pytest.raises(zoo.InputError, match="different images"):
+        other = zoo.create("pixelcnn", (4, 4, 1), **CNN)
+        BayesConditional(Config(), classifier=classifier, unconditional=other)
+    with pytest.raises(zoo.InputError, match="--method=sir"):
+        compose(world, method="mcmc")
+    with pytest.raises(zoo.InputError, match="no p\\(x\\|y\\)"):
+        BayesClassifier(ClassifierConfig(), conditional=p_x)
+
+
+def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):
+    from zoo.serving import export
+
+    model = zoo.create("bayes_conditional", num_candidates=300)
+    images, labels = fashion_mnist.test.images[:6], fashion_mnist.test.labels[:6]
+    log_p_x = model.unconditional.log_prob(images, num_samples=3, seed=2)
+    log_p_y_given_x = np.log(model.classifier.classify(images).numpy()[np.arange(6), labels])
+    found = model.log_joint(images, labels, num_samples=3, seed=2)
+    np.testing.assert_allclose(found, log_p_y_given_x + log_p_x, rtol=1e-4)
+    drawn = model.sample(6, labels, seed=3)
+    export.saved_model(model, tmp_path / "saved_model")
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    call = loaded.signatures
+    given = {"labels": tf.constant(labels), "seed": tf.constant(3)}
+    np.testing.assert_allclose(call["sample"](**given)["images"], drawn, atol=1e-6)
+    exported = call["log_prob"](
+        images=tf.constant(images / np.float32(255)), num_samples=tf.constant(3), **given
+    )["log_prob"]
+    expected = model.log_prob(images, labels, num_samples=3, seed=3)
+    np.testing.assert_allclose(exported, expected, rtol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
+        call["sample"](labels=tf.constant([10]), seed=tf.constant(0))
