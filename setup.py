@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).parent
 
 TEST = [
     "pytest>=8,<10",
+    "pytest-xdist>=3.6,<4",  # a process for each core
     "ruff>=0.12,<1",
     "scipy>=1.14,<2",  # independent oracles
 ]

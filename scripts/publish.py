@@ -1,7 +1,8 @@
 """Makes a trained model part of the package: python scripts/publish.py --workdir=DIR.
 
 It writes the weights and their entry in the manifest to `zoo/pretrained/`; evaluate it then with
-`scripts/evaluate.py --pretrained=NAME --out=zoo/pretrained/NAME.json`.
+`scripts/evaluate.py --pretrained=NAME --out=zoo/pretrained/NAME.json`. A model that is made of
+pretrained parts is published by `--model` and its settings.
 """
 
 import pathlib
@@ -11,12 +12,27 @@ from absl import flags
 from zoo import cli
 from zoo.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+cli.define_source()
 _NAME = flags.DEFINE_string("name", "", "What it is asked for by; default: the model's name.")
 
 
 def main(argv: list[str]) -> None:
     """Reads the flags and publishes."""
+    from zoo import registry
+    from zoo.serving import pretrained
+
+    source = cli.source()
+    if isinstance(source, pretrained.Name):
+        raise InputError(f"{source} is published already")
+    if isinstance(source, registry.Composed):
+        name = composed(source)
+    else:
+        name = trained(source)
+    print(f"published {name}: {pretrained.entry(name)['command']}")
+
+
+def trained(workdir: pathlib.Path) -> str:
+    """Publishes the model of a run; its name."""
     import json
 
     import zoo
@@ -24,7 +40,6 @@ def main(argv: list[str]) -> None:
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
-    workdir = pathlib.Path(_WORKDIR.value)
     settings = setup.read_config(workdir)
     try:
         summary = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
@@ -44,8 +59,24 @@ def main(argv: list[str]) -> None:
     name = _NAME.value or settings["model"]
     about = {"settings": settings, "command": setup.command(settings), "summary": summary}
     pretrained.publish(name, checkpoints.weights_of(zoo.load(workdir)), about)
-    print(f"published {name}: {pretrained.entry(name)['bytes']:,} bytes; {about['command']}")
+    return name
+
+
+def composed(source) -> str:
+    """Publishes a model that is made of pretrained parts; its name."""
+    import zoo
+    from zoo.serving import pretrained
+    from zoo.training import provenance, setup
+
+    model, settings = zoo.load(source), setup.read_config(source)
+    settings["versions"] = provenance.versions()
+    parts = [settings["config"][part] for part in model.parts]
+    summary = {"parameters": model.count_params(), "training_seconds": 0.0}
+    about = {"settings": settings, "command": setup.command(settings), "summary": summary}
+    name = _NAME.value or settings["model"]
+    pretrained.publish_composed(name, parts, about)
+    return name
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, cli.parser(cli.define_composed))

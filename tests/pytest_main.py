@@ -7,6 +7,7 @@ import pytest
 
 if __name__ == "__main__":
     args = ["-p", "no:cacheprovider", "--rootdir=.", "-c", "pyproject.toml"]
+    args += ["-o", "addopts=-m 'not slow'"]  # one process: Bazel itself runs several at a time
     if os.environ.get("XML_OUTPUT_FILE"):
         args.append("--junitxml=" + os.environ["XML_OUTPUT_FILE"])
     if os.environ.get("TESTBRIDGE_TEST_ONLY"):

@@ -45,6 +45,8 @@ def workdirs(run, data_dir, tmp_path_factory):
 
 ALONE = """
 import sys, numpy as np, tensorflow as tf
+
+pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
 model = tf.saved_model.load(sys.argv[1])
 f = model.signatures["serving_default"]
 x = f(labels=tf.constant([7, 7, 3]), seed=tf.constant(5))["images"].numpy()

@@ -13,6 +13,8 @@ import pytest
 
 from zoo.training import checkpoints
 
+pytestmark = pytest.mark.xdist_group("train")  # what one fixture trained, for all
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GAN = ("--model=gan", "--hidden=16", "--latent_dim=4")
 SHORT = ("--batch_size=32", "--epochs=3", "--steps_per_epoch=10", "--checkpoint_steps=4")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 
+import keras
 import numpy as np
 import pytest
 
@@ -76,6 +77,26 @@ def test_the_command_names_what_differs_from_the_recipe():
     }
     expected = "python scripts/train.py --model=gan --hidden=16,8 --epochs=3"
     assert setup.command(settings) == expected
+
+
+def test_a_model_made_of_others_follows_them_or_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    small = {"network": "mlp", "hidden": [16], "latent_dim": 3}
+    shared = {"image_shape": [28, 28, 1], "num_classes": 10, "dataset_digest": "of both"}
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        for name, config in (("classifier", {"width": 4}), ("vae", small)):
+            model = zoo.create(name, **config)
+            settings = {"model": name, "config": config, **shared}
+            pretrained.publish(name, checkpoints.weights_of(model), {"settings": settings})
+        if seed == 1:
+            source = registry.Composed("bayes_conditional", {"num_candidates": 50})
+            settings = setup.read_config(source)
+            pretrained.publish_composed("both", ["classifier", "vae"], {"settings": settings})
+            drawn = zoo.load("both").sample(4, [0, 1, 2, 3], seed=1)
+            assert drawn.shape == (4, 28, 28, 1)
+    with pytest.raises(InputError, match="both was made of another classifier or vae"):
+        zoo.load("both")
 
 
 @pytest.mark.parametrize("name", list(pretrained.manifest()))

@@ -344,9 +344,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
       record: its evaluation.
       notes: what only a person can say: `for`, `not_for`, `failures`.
     """
-    settings, summary = about["settings"], about["summary"]
-    machine, versions = summary["machine"], settings["versions"]
-    figures = record["figures"]
+    settings, figures = about["settings"], record["figures"]
     rows = []
     for part, shown in (
         (figures.get("classification", {}), ACCURACY),
@@ -385,6 +383,18 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         *_neighbours(figures.get("samples")),
         "## Making",
         "",
+        *(_composed(about) if "parts" in about else _training(about, record)),
+        "",
+    ]
+    pairs = zip(lines, ["", *lines], strict=False)
+    return "\n".join(line for line, before in pairs if line or before)
+
+
+def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """How a model was trained, and its weights."""
+    settings, summary = about["settings"], about["summary"]
+    machine, versions = summary["machine"], settings["versions"]
+    return [
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps of {settings['recipe']['batch_size']} images, "
@@ -396,10 +406,13 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         "",
         f"Weights: `{about['file']}`, {about['bytes']:,} bytes in half precision, SHA-256 "
         f"`{about['sha256']}`.",
-        "",
     ]
-    pairs = zip(lines, ["", *lines], strict=False)
-    return "\n".join(line for line, before in pairs if line or before)
+
+
+def _composed(about: dict[str, Any]) -> list[str]:
+    """What a model is made of."""
+    parts = " and ".join(f"[{part}]({part}.md)" for part in about["parts"])
+    return [f"Made of {parts}, and not trained: `{about['command']}`."]
 
 
 def _short(commit: str) -> str:
@@ -467,7 +480,7 @@ def _run(name: str, about: dict[str, Any]) -> list[str]:
     return [
         f"[{name}](zoo/pretrained/{name}.md)",
         f"{summary['parameters']:,}",
-        f"{summary['training_seconds'] / 60:.1f}",
+        f"{summary['training_seconds'] / 60:.1f}" if summary["training_seconds"] else "",
     ]
 
 

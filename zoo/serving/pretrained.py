@@ -2,7 +2,8 @@
 
 `zoo/pretrained/manifest.json` has an entry for each name: the file with its SHA-256 and size, all
 settings of the run that made it (those of a workdir's `config.json`), the command, and what the
-run reported. Weights are kept in half precision; every published number is of what is loaded.
+run reported. Weights are kept in half precision; every published number is of what is loaded. A
+model that is made of others has their names in place of a file, and a digest of their digests.
 """
 
 import hashlib
@@ -86,12 +87,35 @@ def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> 
     content = buffer.getvalue()
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.npz").write_bytes(content)
+    known = {"file": f"{name}.npz", "sha256": sha256(content), "bytes": len(content)}
+    _enter(name, {**known, **about})
+
+
+def publish_composed(name: str, parts: list[str], about: dict[str, Any]) -> None:
+    """Writes the entry of a model that is made of others to the manifest.
+
+    Args:
+      name: what it is asked for by.
+      parts: names of pretrained models.
+      about: the rest of the entry; `settings` at the least.
+    """
+    _enter(name, {"parts": parts, "sha256": _sha256_of(parts), **about})
+
+
+def check_parts(name: str) -> None:
+    """Raises InputError where the parts of a composed model are not those it was published with."""
+    known = entry(name)
+    if _sha256_of(known["parts"]) != known["sha256"]:
+        parts = " or ".join(known["parts"])
+        raise InputError(f"{name} was made of another {parts}: publish and evaluate it again")
+
+
+def _sha256_of(parts: list[str]) -> str:
+    return sha256("\n".join(entry(part)["sha256"] for part in parts).encode())
+
+
+def _enter(name: str, about: dict[str, Any]) -> None:
     entries = manifest()
-    entries[name] = {
-        "file": f"{name}.npz",
-        "sha256": sha256(content),
-        "bytes": len(content),
-        **about,
-    }
+    entries[name] = about
     text = json.dumps(dict(sorted(entries.items())), indent=2) + "\n"
     (FOLDER / "manifest.json").write_text(text, encoding="utf-8")

@@ -137,6 +137,8 @@ def load(source):
     with precision("float32"):
         model = create(*arguments)
     if settings["model"] in registry.COMPOSED:
+        if is_pretrained(source):
+            pretrained.check_parts(source)
         return model
     if is_pretrained(source):
         checkpoints.assign_weights(source, model, pretrained.weights(source))
@@ -169,10 +171,18 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
 
 
 def command(settings: dict[str, Any]) -> str:
-    """The shortest command that trains with the settings of a `config.json`."""
+    """The shortest command that trains with the settings of a `config.json`.
+
+    Of a model that is made of trained parts, the one that evaluates it.
+    """
     name = settings["model"]
-    defaults = [registry.config_class(name)(), RECIPES[name], Run()]
-    given = [settings["config"], settings["recipe"], settings["run"]]
+    script, composed = "train.py", name in registry.COMPOSED
+    defaults, given = [registry.config_class(name)()], [settings["config"]]
+    if composed:
+        script = "evaluate.py"
+    else:
+        defaults += [RECIPES[name], Run()]
+        given += [settings["recipe"], settings["run"]]
     words = []
     for default, values in zip(defaults, given, strict=True):
         for f in dataclasses.fields(default):
@@ -182,4 +192,4 @@ def command(settings: dict[str, Any]) -> str:
             if value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
                 words.append(f"--{f.name}={text}")
-    return " ".join(["python scripts/train.py", f"--model={name}", *words])
+    return " ".join([f"python scripts/{script}", f"--model={name}", *words])
