@@ -89,7 +89,13 @@ def test_saved_model_cli_lists_the_signatures(workdirs):
 @pytest.fixture(scope="module")
 def models(workdirs):
     trained = {name: zoo.load(workdirs / name) for name in MODELS}
-    return {**trained, "cvae": zoo.create("cvae", network="mlp", hidden=(16,), latent_dim=3)}
+    return {
+        **trained,
+        "cvae": zoo.create("cvae", network="mlp", hidden=(16,), latent_dim=3),
+        "pixelcnn": zoo.create("pixelcnn", width=4, num_layers=1, conditional=True),
+        "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
+        "bayes": zoo.create("bayes_conditional", num_candidates=100),
+    }
 
 
 def draw(model, fashion_mnist, what, **changes):
@@ -118,13 +124,23 @@ def draw(model, fashion_mnist, what, **changes):
         ("vae", "traverse", {}, 15),
         ("vae", "interpolate", {"spherical": True}, 20),
         ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
+        ("vqvae", "prior", {}, 4),
+        ("vqvae", "reconstruct", {}, 8),
+        ("pixelcnn", "prior", {"labels": [3]}, 4),
+        ("pixelcnn", "complete", {}, 8),
+        ("pixelcnn", "complete", {"rows": 27, "labels": [1, 2]}, 8),
+        ("bayes", "prior", {"labels": [3, 1]}, 4),
     ],
 )
 def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
     images = draw(models[model], fashion_mnist, what, **settings)
     assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
-    if what in ("reconstruct", "edit"):
+    if what in ("reconstruct", "edit", "complete"):
         np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
+    if what == "complete":
+        rows = settings.get("rows", 14)
+        np.testing.assert_allclose(images[1::2, :rows], images[::2, :rows], atol=1e-6)
+        assert np.abs(images[1::2, rows:] - images[::2, rows:]).max() > 0.1
     if what == "neighbours":
         known = fashion_mnist.train.images[:500] / np.float32(255)
         for sample, neighbour in zip(images[::2], images[1::2], strict=True):
@@ -146,6 +162,12 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
         ("vae", "edit", {}, "say what to change"),
         ("classifier", "prior", {}, "does not generate images"),
+        ("vae", "complete", {}, "does not draw pixel by pixel"),
+        ("pixelcnn", "traverse", {}, "has no latents"),
+        ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),
+        ("vqvae", "traverse", {}, "no axes in its codes"),
+        ("vqvae", "edit", {"changes": {0: 1.0}}, "no axes in its codes"),
+        ("bayes", "interpolate", {}, "has no latents"),
     ],
 )
 def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):
@@ -158,6 +180,21 @@ def test_sample_writes_a_png(run, workdirs, tmp_path):
     code, _, err = run("sample", f"--workdir={workdirs / 'cgan'}", "--num=4", f"--out={out}")
     assert code == 0, err
     assert Image.open(out).size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
+
+
+def test_sample_of_composed_parts(run, tmp_path):
+    out = tmp_path / "x.npz"
+    code, said, err = run(
+        "sample", "--model=bayes_conditional", "--labels=7,3", "--num=4", f"--out={out}"
+    )
+    assert code == 0, err
+    assert len(said.split("effective_sample_size: ")[1].split()) == 10
+    judged = np.argmax(zoo.load("classifier").classify(np.load(out)["images"]), -1)
+    assert (judged == [7, 3, 7, 3]).sum() >= 2
+    code, _, err = run(
+        "sample", "--model=bayes_conditional", "--unconditional=cvae", f"--out={tmp_path / 'y.png'}"
+    )
+    assert code == 2 and "is no p(x)" in err and "Traceback" not in err
 
 
 def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):

@@ -1,0 +1,54 @@
+"""A run in two stages: the second one trains the prior alone, wherever the run was interrupted."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from zoo import InputError
+from zoo.core.arrays import digest
+from zoo.training import checkpoints, recipes, run
+
+CONFIG = {
+    "codebook_size": 8,
+    "code_dim": 3,
+    "width": 4,
+    "num_blocks": 1,
+    "prior_width": 4,
+    "prior_layers": 2,
+}
+RECIPE = dataclasses.replace(recipes.RECIPES["vqvae"], epochs=3, batch_size=32, prior_epochs=1)
+STEPS = 3
+
+
+def train(data_dir, workdir, recipe=RECIPE):
+    settings = recipes.Run(data_dir=str(data_dir), steps_per_epoch=STEPS, workdir=str(workdir))
+    return run.train("vqvae", CONFIG, recipe, settings)
+
+
+def arrays(workdir, step):
+    return checkpoints.read(checkpoints.Manager(workdir / "checkpoints").path(step))[1]
+
+
+def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(data_dir, tmp_path):
+    workdir = tmp_path / "run"
+    assert train(data_dir, workdir) == 0
+    one, two, three = (arrays(workdir, STEPS * epoch) for epoch in (1, 2, 3))
+    names = [n for n in one if n.startswith("weights/")]
+    first, second = (
+        {n for n in names if (a[n] != b[n]).any()} for a, b in ((one, two), (two, three))
+    )
+    assert second < first  # fewer move: those of the prior
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    for step in (2 * STEPS, 3 * STEPS):  # as if killed in the first stage
+        manager.path(step).unlink()
+    assert train(data_dir, workdir) == 0
+    assert digest(arrays(workdir, 3 * STEPS)) == digest(three)
+    manager.path(3 * STEPS).unlink()  # and in the second
+    assert train(data_dir, workdir) == 0
+    assert digest(arrays(workdir, 3 * STEPS)) == digest(three)
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert np.isfinite(summary["test"]["bits_per_dim"])
+    with pytest.raises(InputError, match="epochs: 3 then, 4 now"):
+        train(data_dir, workdir, dataclasses.replace(RECIPE, epochs=4))
