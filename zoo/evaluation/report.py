@@ -354,12 +354,13 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
     if "pixelcnn" not in found:
         return []
     others = [bits for name, (bits, _) in found.items() if not name.startswith("pixel")]
+    holds = found["pixelcnn"][0] < min(others)
     return [
         "### “The likelihood of a PixelCNN is better than a VAE's”",
         "",
-        "Bits per dimension of 8-bit test images: exact for `pixelcnn` and `pixelrnn`, for the others "
-        "the tightest bound of the table above, which their true code length is at most. The claim: "
-        f"`pixelcnn` needs fewer bits than any of them. {_verdict(found['pixelcnn'][0] < min(others))}",
+        "Bits per dimension of 8-bit test images: exact for pixel models, for the others the "
+        "tightest bound of the table above, which their true code length is at most. The claim: "
+        f"`pixelcnn` needs fewer bits than any of them. {_verdict(holds)}",
         "",
         *_table(
             ["model", "bits a dimension"],
