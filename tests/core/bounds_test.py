@@ -47,6 +47,17 @@ def test_kl_without_a_closed_form_is_sampled():
     assert float(estimate) == pytest.approx(exact, abs=0.03)
 
 
+def test_kl_of_given_draws_is_their_weighted_mean():
+    q = tfd.Mixture(tfd.Categorical(probs=[0.5, 0.5]), [tfd.Normal(1.0, 0.5), tfd.Normal(2.0, 1.0)])
+    p, z, weights = tfd.Normal(0.0, 1.0), np.float32([0.3, 2.0]), np.float32([0.9, 0.1])
+    log_ratio = q.log_prob(z) - p.log_prob(z)
+    np.testing.assert_allclose(bounds.kl(q, p, draws=z), np.mean(log_ratio), rtol=1e-6)
+    weighted = bounds.kl(q, p, draws=z, weights=weights)
+    np.testing.assert_allclose(weighted, np.sum(weights * log_ratio), rtol=1e-6)
+    closed = bounds.kl(p, tfd.Normal(1.0, 1.0), draws=z, weights=weights)
+    assert float(closed) == pytest.approx(0.5)  # a closed form needs no draws
+
+
 def test_iwae_with_the_exact_posterior_is_log_p_x():
     for num_samples in (1, 7):
         np.testing.assert_allclose(

@@ -107,7 +107,11 @@ class ImageModel(keras.Model):
         self.num_classes = num_classes
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._means = [keras.metrics.Mean(name=name) for name in self.tracked]
+        self._means = [self.metric_of(name) for name in self.tracked]
+
+    def metric_of(self, name: str) -> keras.metrics.Metric:
+        """What sums up the tracked quantity of that name over an epoch: its mean."""
+        return keras.metrics.Mean(name=name)
 
     def build(self, input_shape=None):
         """Marks the model as built: constructors build their networks themselves."""
@@ -249,6 +253,8 @@ class LikelihoodModel(ImageModel):
 
     def losses(self, images, labels, training: bool) -> dict[str, tf.Tensor]:
         """Per-example quantities [B]; `loss` is minimised, those in `tracked` are logged.
+
+        A quantity whose `metric_of` is no mean may have another shape.
 
         Args:
           images: float32 [B, H, W, C] in [0, 1].

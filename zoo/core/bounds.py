@@ -6,7 +6,14 @@ import tensorflow as tf
 tfd = tfp.distributions
 
 
-def kl(q: tfd.Distribution, p: tfd.Distribution, num_samples: int = 1, seed=None) -> tf.Tensor:
+def kl(
+    q: tfd.Distribution,
+    p: tfd.Distribution,
+    num_samples: int = 1,
+    seed=None,
+    draws: tf.Tensor | None = None,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
     """KL(q || p) = E_q[log q(z) - log p(z)]; in closed form where TFP knows one.
 
     Args:
@@ -14,6 +21,8 @@ def kl(q: tfd.Distribution, p: tfd.Distribution, num_samples: int = 1, seed=None
       p: the other one.
       num_samples: draws of the Monte Carlo estimate, where there is no closed form.
       seed: int32 [2], for the Monte Carlo estimate only.
+      draws: of q, [S, ...], where the estimate is to take those.
+      weights: of the draws [S, ...], with a sum of 1 over S; all the same when left out.
 
     Returns:
       Nats, of q's batch shape.
@@ -21,8 +30,11 @@ def kl(q: tfd.Distribution, p: tfd.Distribution, num_samples: int = 1, seed=None
     try:
         return tfd.kl_divergence(q, p)
     except NotImplementedError:
-        z = q.sample(num_samples, seed=seed)
-        return tf.reduce_mean(q.log_prob(z) - p.log_prob(z), axis=0)
+        z = q.sample(num_samples, seed=seed) if draws is None else draws
+        log_ratio = q.log_prob(z) - p.log_prob(z)
+        if weights is None:
+            return tf.reduce_mean(log_ratio, axis=0)
+        return tf.reduce_sum(weights * log_ratio, axis=0)
 
 
 def elbo(log_p_x_given_z: tf.Tensor, kl_nats: tf.Tensor) -> tf.Tensor:

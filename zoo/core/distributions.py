@@ -14,6 +14,12 @@ def positive(raw: tf.Tensor, minimum: float = 1e-4) -> tf.Tensor:
     return tf.nn.softplus(tf.cast(raw, tf.float32)) + minimum
 
 
+def loc_and_scale(raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A network's output [..., 2 D] as a Gaussian's means and standard deviations [..., D]."""
+    loc, raw_scale = tf.split(raw, 2, axis=-1)
+    return loc, positive(raw_scale)
+
+
 def one_hots(logits: tf.Tensor) -> tfd.Distribution:
     """L independent variables of K categories, as one-hots side by side in one vector.
 

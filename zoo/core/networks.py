@@ -14,9 +14,13 @@ def mlp(
     output_shape: Sequence[int],
     *,
     activation: str = "relu",
+    last: str = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
-    """Dense layers from [B, *input_shape] to [B, *output_shape], linear at the end."""
+    """Dense layers from [B, *input_shape] to [B, *output_shape], linear at the end.
+
+    `last` initializes the last layer's weights.
+    """
     size = 1
     for d in output_shape:
         size *= d
@@ -25,7 +29,7 @@ def mlp(
             keras.Input(input_shape),
             layers.Flatten(),
             *[layers.Dense(units, activation=activation) for units in hidden],
-            layers.Dense(size, dtype="float32"),
+            layers.Dense(size, kernel_initializer=last, dtype="float32"),
             layers.Reshape(output_shape, dtype="float32"),
         ],
         name=name,

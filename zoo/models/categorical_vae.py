@@ -122,10 +122,10 @@ class CategoricalVAE(vae.VAE):
             # the bracket adds a gradient and no value
             decoded = z + (y - tf.stop_gradient(y)) if self.config.straight_through else y
         reconstruction = self.p_x_given_z(decoded, labels, training).log_prob(images)
-        loss = self.bound(reconstruction, kl)["loss"]
+        loss = self.elbo_terms(reconstruction, kl)["loss"]
         if training and not self.config.straight_through:
             reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)
-        return {**values, **self.bound(reconstruction, kl), "loss": loss}
+        return {**values, **self.elbo_terms(reconstruction, kl), "loss": loss}
 
     def _anneal(self):
         """The temperature of this step; the next one's is lower."""

@@ -61,7 +61,7 @@ class IWAE(vae.VAE):
         reconstruction = tf.reduce_mean(log_p_x_given_z, 0)
         kl = bounds.kl(q, self.p_z())
         iwae = bounds.iwae(log_p_x_given_z - log_ratio)
-        return {**self.bound(reconstruction, kl), "loss": loss, "iwae_nats": iwae}
+        return {**self.elbo_terms(reconstruction, kl), "loss": loss, "iwae_nats": iwae}
 
     def _terms(self, images, q, z, training):
         """Log p(x|z) and log q(z|x)/p(z) of draws z [K, B, D]: [K, B] each; log w is their gap."""

@@ -90,8 +90,8 @@ class VAE(LatentVariableModel):
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
-        loc, raw_scale = tf.split(self.encoder(images, training=training), 2, axis=-1)
-        return tfd.MultivariateNormalDiag(loc, distributions.positive(raw_scale))
+        output = self.encoder(images, training=training)
+        return tfd.MultivariateNormalDiag(*distributions.loc_and_scale(output))
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
         """p(x|z) = N(loc(z), diag(scale^2)) on grey levels, of batch shape [B]."""
@@ -110,10 +110,11 @@ class VAE(LatentVariableModel):
         q = self.q_z_given_x(images, labels, training)
         z = self.draw(q, self.next_seed())
         reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)  # E_q[log p(x|z)]
-        return self.bound(reconstruction, bounds.kl(q, self.p_z()))
+        kl = bounds.kl(q, self.p_z(), draws=z[None])  # KL(q(z|x) || p(z))
+        return self.elbo_terms(reconstruction, kl)
 
-    def bound(self, reconstruction: tf.Tensor, kl: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The loss and the ELBO, of E_q[log p(x|z)] and KL(q(z|x) || p(z)) [B] in nats."""
+    def elbo_terms(self, reconstruction, kl) -> dict[str, tf.Tensor]:
+        """What `losses` gives, of E_q[log p(x|z)] and KL(q(z|x) || p(z)), nats an image [B]."""
         elbo = bounds.elbo(reconstruction, kl)
         return {
             "loss": -reconstruction + self.config.beta * kl,
