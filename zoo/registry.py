@@ -15,6 +15,7 @@ MODELS = {
     "vae": "zoo.models.vae:VAE",
     "iwae": "zoo.models.iwae:IWAE",
     "cvae": "zoo.models.cvae:CVAE",
+    "gmm_vae": "zoo.models.gmm_vae:GMMVAE",
     "categorical_vae": "zoo.models.categorical_vae:CategoricalVAE",
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "pixelrnn": "zoo.models.pixelrnn:PixelRNN",

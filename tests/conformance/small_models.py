@@ -9,6 +9,13 @@ SMALL = {
     "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "iwae": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_samples": 2},
     "cvae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "gmm_vae": {
+        "network": "mlp",
+        "hidden": (16,),
+        "latent_dim": 3,
+        "num_components": 2,
+        "num_prior_components": 4,
+    },
     "categorical_vae": {
         "network": "mlp",
         "hidden": (16,),
