@@ -16,6 +16,7 @@ MODELS = {
     "iwae": "zoo.models.iwae:IWAE",
     "cvae": "zoo.models.cvae:CVAE",
     "gmm_vae": "zoo.models.gmm_vae:GMMVAE",
+    "flow_vae": "zoo.models.flow_vae:FlowVAE",
     "categorical_vae": "zoo.models.categorical_vae:CategoricalVAE",
     "pixelcnn": "zoo.models.pixelcnn:PixelCNN",
     "pixelrnn": "zoo.models.pixelrnn:PixelRNN",

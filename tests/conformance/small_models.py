@@ -16,6 +16,14 @@ SMALL = {
         "num_components": 2,
         "num_prior_components": 4,
     },
+    "flow_vae": {
+        "network": "mlp",
+        "hidden": (16,),
+        "latent_dim": 3,
+        "num_flows": 2,
+        "flow_hidden": (8,),
+        "context_dim": 4,
+    },
     "categorical_vae": {
         "network": "mlp",
         "hidden": (16,),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.core.layers import VectorQuantizer, perplexity
+from zoo.core.layers import VectorQuantizer
 
 SMALL = {
     "codebook_size": 3,
@@ -127,12 +127,6 @@ def test_dead_codes_come_back_as_vectors_of_the_batch():
         assert (found[k] == z).all(1).any()
     assert (found[1] != found[2]).any()
     np.testing.assert_allclose(found[3], [92, 92], rtol=1e-5)  # rare, and alive
-
-
-def test_perplexity_counts_the_codes_in_use():
-    codes = np.repeat([0, 3, 5, 6], 10)
-    assert float(perplexity(codes, 8)) == pytest.approx(4, rel=1e-5)
-    assert float(perplexity(np.zeros(9, np.int32), 8)) == pytest.approx(1, rel=1e-5)
 
 
 def test_the_bound_is_exact_arithmetic_and_below_log_p(images):

@@ -165,9 +165,3 @@ class VectorQuantizer(layers.Layer):
         self.counts.assign(counts)
         self.sums.assign(sums)
         self.codebook.assign(sums / counts[:, None])
-
-
-def perplexity(codes: tf.Tensor, size: int) -> tf.Tensor:
-    """How many codes are in use: exp of the entropy of their frequencies in a batch, a number."""
-    share = tf.reduce_mean(tf.one_hot(tf.reshape(whole_batch(codes), [-1]), size), 0)
-    return tf.exp(-tf.reduce_sum(tf.math.xlogy(share, share)))

@@ -26,7 +26,7 @@ import keras
 import tensorflow as tf
 
 from zoo.core import bounds, distributions
-from zoo.core.base import standard_normal, standard_uniform, stateless_seed
+from zoo.core.base import standard_gumbel, standard_normal, stateless_seed
 from zoo.core.config import field
 from zoo.core.metrics import Perplexity
 from zoo.models import vae
@@ -216,5 +216,4 @@ def stratified(distribution, seed) -> tuple[tf.Tensor, tf.Tensor]:
 def choose(log_pi, seed) -> tf.Tensor:
     """A component for each row of log weights [N, K], int64 [N], by Gumbel's trick."""
     seed = tf.random.experimental.stateless_fold_in(seed, 3)  # not the noise of the Gaussian
-    gumbel = -tf.math.log(-tf.math.log(standard_uniform(tf.shape(log_pi), seed)))
-    return tf.argmax(log_pi + gumbel, axis=-1)
+    return tf.argmax(log_pi + standard_gumbel(tf.shape(log_pi), seed), axis=-1)

@@ -21,7 +21,8 @@ from zoo.core import bounds, distributions, networks
 from zoo.core.base import in_unit_range, provided
 from zoo.core.config import field
 from zoo.core.latent_variable import LatentVariableModel
-from zoo.core.layers import VectorQuantizer, perplexity
+from zoo.core.layers import VectorQuantizer
+from zoo.core.metrics import Perplexity
 from zoo.models import pixelcnn
 
 tfd = tfp.distributions
@@ -57,7 +58,7 @@ class VQVAE(LatentVariableModel):
         "elbo_nats",
         "bits_per_dim",
         "commitment",
-        "perplexity",
+        "codes_used",
     )
 
     def __init__(self, config=None, **kwargs):
@@ -85,6 +86,12 @@ class VQVAE(LatentVariableModel):
             name="prior",
         )
         self.build()
+
+    def metric_of(self, name):
+        """How many codes are in use, by perplexity; the mean of all else."""
+        if name == "codes_used":
+            return Perplexity(self.config.codebook_size, name)
+        return super().metric_of(name)
 
     @property
     def binary(self) -> bool:
@@ -139,7 +146,7 @@ class VQVAE(LatentVariableModel):
             "elbo_nats": elbo,
             "bits_per_dim": self.bits_per_dim(elbo),
             "commitment": commitment,
-            "perplexity": perplexity(codes, self.config.codebook_size),
+            "codes_used": tf.reduce_mean(tf.one_hot(codes, self.config.codebook_size), [1, 2]),
         }
 
     def log_prob(self, images, labels=None, num_samples=1, seed=None):

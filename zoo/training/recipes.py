@@ -48,6 +48,7 @@ RECIPES = {
     "iwae": Recipe(epochs=12, monitor="val_loss"),
     "cvae": Recipe(epochs=15, monitor="val_loss"),
     "gmm_vae": Recipe(epochs=15, monitor="val_loss"),
+    "flow_vae": Recipe(epochs=15, monitor="val_loss"),
     "categorical_vae": Recipe(epochs=15, monitor="val_loss"),
     "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
     "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
