@@ -19,9 +19,9 @@ cli.define(Run)
 
 def define_flags(model: str | None) -> None:
     """The flags that depend on the model: its configuration and its recipe."""
-    recipe = RECIPES[model] if model else Recipe()
+    recipe = RECIPES.get(model, Recipe())
     cli.define(type(recipe), recipe, skip=_SKIP)
-    if model:
+    if model in RECIPES:
         cli.define(registry.config_class(model))
 
 

@@ -8,6 +8,7 @@ import pytest
 from zoo import registry
 from zoo.core import config
 from zoo.errors import InputError
+from zoo.training.recipes import RECIPES, Run
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,13 @@ def test_config_read_without_tensorflow_is_the_models_own(name):
     assert describe(read) == describe(own)
     assert typing.get_type_hints(read) == typing.get_type_hints(own)
     assert all(f.metadata["help"] for f in dataclasses.fields(own))
+
+
+@pytest.mark.parametrize("name", registry.trainable())
+def test_no_setting_of_a_model_is_called_as_one_of_its_training(name):
+    # each is a flag of train.py
+    model, recipe, run = (
+        {f.name for f in dataclasses.fields(c)}
+        for c in (registry.config_class(name), RECIPES[name], Run)
+    )
+    assert not model & recipe and not model & run and not recipe & run

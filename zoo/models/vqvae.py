@@ -41,8 +41,8 @@ class Config:
         "p(x|z): a Gaussian's mass on grey levels, its density, or Bernoulli (binarized data).",
     )
     beta: float = field(0.25, "Weight of the commitment in the loss.", lower=0.0)
-    decay: float = field(0.99, "Of the codebook's moving averages.", lower=0.0, upper=0.9999)
-    prior_width: int = field(64, "Channels of the PixelCNN.", lower=1)
+    ema_decay: float = field(0.99, "Of the codebook's moving averages.", lower=0.0, upper=0.9999)
+    prior_width: int = field(32, "Channels of the PixelCNN.", lower=1)
     prior_layers: int = field(6, "Gated layers of the PixelCNN.", lower=1)
 
 
@@ -73,7 +73,7 @@ class VQVAE(LatentVariableModel):
         self.decoder = networks.grid_up(
             (*self.grid, c.code_dim), c.width, depth, c.num_blocks, name="decoder"
         )
-        self.quantizer = VectorQuantizer(c.codebook_size, c.code_dim, c.decay, name="quantizer")
+        self.quantizer = VectorQuantizer(c.codebook_size, c.code_dim, c.ema_decay, name="quantizer")
         self.prior = pixelcnn.PixelCNN(
             pixelcnn.Config(
                 levels=c.codebook_size,

@@ -39,7 +39,7 @@ class AdversarialRecipe(Recipe):
 class TwoStageRecipe(Recipe):
     """The same for a model whose prior learns on alone when the rest is done."""
 
-    prior_epochs: int = field(8, "The last epochs, in which only the prior learns.", lower=0)
+    prior_epochs: int = field(5, "The last epochs, in which only the prior learns.", lower=0)
 
 
 RECIPES = {
@@ -52,7 +52,7 @@ RECIPES = {
     "categorical_vae": Recipe(epochs=15, monitor="val_loss"),
     "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
     "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
-    "vqvae": TwoStageRecipe(epochs=20, monitor="val_bits_per_dim"),
+    "vqvae": TwoStageRecipe(epochs=15, monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
