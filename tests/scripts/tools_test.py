@@ -17,6 +17,8 @@ import zoo
 from zoo.evaluation import drawing, features, metrics, records, report
 from zoo.serving import pretrained
 
+pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
+
 TINY = ("--batch_size=64", "--epochs=1")
 MODELS = {
     "vae": ("--network=mlp", "--hidden=16", "--latent_dim=3"),
@@ -45,8 +47,6 @@ def workdirs(run, data_dir, tmp_path_factory):
 
 ALONE = """
 import sys, numpy as np, tensorflow as tf
-
-pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
 model = tf.saved_model.load(sys.argv[1])
 f = model.signatures["serving_default"]
 x = f(labels=tf.constant([7, 7, 3]), seed=tf.constant(5))["images"].numpy()

@@ -345,7 +345,7 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
         if (
             part
             and record["dataset"] == "fashion_mnist"
-            and not part["given"]
+            and not part.get("given")
             and record["binarization"] == "none"
             and part["p_x_given_z"] in (None, "quantized_gaussian")
         ):
