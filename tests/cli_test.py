@@ -65,3 +65,10 @@ def test_asking_for_help_is_no_failure(flag):
 def test_absl_is_quiet_unless_asked(flags, level):
     code, out, _ = ends("from absl import logging; print(logging.get_verbosity())", *flags)
     assert code == 0 and out == f"started\n{level}\n"
+
+
+@pytest.mark.parametrize("script", ["sample", "evaluate", "export", "publish"])
+def test_settings_of_composed_models_are_flags_of_every_script_that_takes_them(run, script):
+    for model, flag in (("bayes_conditional", "--p_x"), ("bayes_classifier", "--p_x_given_y")):
+        code, out, err = run(script, f"--model={model}", "--help")
+        assert code == 0 and flag in out and "Traceback" not in err

@@ -31,7 +31,7 @@ SMALL = {
         "num_categories": 4,
     },
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
-    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8},
+    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8, "conditional": True},
     "vqvae": {
         "codebook_size": 8,
         "code_dim": 3,

@@ -30,6 +30,9 @@ class LinearClassifier:
     def __call__(self, images):
         return tf.reshape(images, [-1, 4]) @ self.kernel
 
+    def classify(self, images):
+        return tf.nn.softmax(self(images))
+
 
 def pixels(conditional=False):
     """A small model of the 16 images, with weights of its own everywhere."""
@@ -51,7 +54,7 @@ def world():
 
 
 def compose(world, p_y=None, **config):
-    return BayesConditional(Config(**config), classifier=world[0], unconditional=world[1], p_y=p_y)
+    return BayesConditional(Config(**config), p_y_given_x=world[0], p_x=world[1], p_y=p_y)
 
 
 def test_the_conditional_is_that_of_enumeration(world):
@@ -111,8 +114,8 @@ def test_chains_converge_to_the_conditional():
     classifier = LinearClassifier()
     model = BayesConditional(
         Config(method="mcmc", num_burnin=100, num_steps=300),
-        classifier=classifier,
-        unconditional=Line(),
+        p_y_given_x=classifier,
+        p_x=Line(),
     )
     count = 3000
     labels = np.arange(count) % 3
@@ -135,7 +138,7 @@ def test_chains_that_do_not_move_are_told_by_r_hat():
             far = 200 * tf.minimum((z - 3) ** 2, (z + 3) ** 2)
             return tf.concat([-far, far, far], 1)
 
-    model = BayesConditional(Config(method="mcmc"), classifier=Split(), unconditional=Line())
+    model = BayesConditional(Config(method="mcmc"), p_y_given_x=Split(), p_x=Line())
     model.sample(20, np.zeros(20, np.int32), seed=0)
     assert model.report["r_hat"][0] > 3
     assert np.isnan(model.report["r_hat"][1:]).all()  # no chains of these classes
@@ -145,7 +148,7 @@ def test_the_classifier_is_that_of_enumeration():
     p_x_given_y = pixels(conditional=True)
     columns = [p_x_given_y.log_prob(IMAGES, np.full(16, y, np.int32)).numpy() for y in range(3)]
     likelihood = np.exp(np.stack(columns, 1).astype(np.float64))
-    model = BayesClassifier(ClassifierConfig(), conditional=p_x_given_y)
+    model = BayesClassifier(ClassifierConfig(), p_x_given_y=p_x_given_y)
     expected = likelihood / likelihood.sum(1, keepdims=True)
     np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
     assert expected.max(1).min() > 0.34
@@ -154,16 +157,18 @@ def test_the_classifier_is_that_of_enumeration():
 def test_parts_that_do_not_fit_are_refused(world):
     classifier, p_x, _ = world
     with pytest.raises(zoo.InputError, match="no p\\(x\\)"):
-        BayesConditional(Config(), classifier=classifier, unconditional=pixels(conditional=True))
+        BayesConditional(Config(), p_y_given_x=classifier, p_x=pixels(conditional=True))
     with pytest.raises(zoo.InputError, match="no p\\(x\\)"):
-        BayesConditional(Config(), classifier=classifier, unconditional=zoo.create("gan", SHAPE))
+        BayesConditional(Config(), p_y_given_x=classifier, p_x=zoo.create("gan", SHAPE))
     with pytest.raises(zoo.InputError, match="different images"):
         other = zoo.create("pixelcnn", (4, 4, 1), **CNN)
-        BayesConditional(Config(), classifier=classifier, unconditional=other)
+        BayesConditional(Config(), p_y_given_x=classifier, p_x=other)
+    with pytest.raises(zoo.InputError, match="no p\\(y\\|x\\)"):
+        BayesConditional(Config(), p_y_given_x=p_x, p_x=p_x)
     with pytest.raises(zoo.InputError, match="--method=sir"):
         compose(world, method="mcmc")
     with pytest.raises(zoo.InputError, match="no p\\(x\\|y\\)"):
-        BayesClassifier(ClassifierConfig(), conditional=p_x)
+        BayesClassifier(ClassifierConfig(), p_x_given_y=p_x)
 
 
 def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):

@@ -163,6 +163,7 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         ("vae", "edit", {}, "say what to change"),
         ("classifier", "prior", {}, "does not generate images"),
         ("vae", "complete", {}, "does not draw pixel by pixel"),
+        ("pixelcnn", "complete", {"rows": 28}, "an image has 28"),
         ("pixelcnn", "traverse", {}, "has no latents"),
         ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),
         ("vqvae", "traverse", {}, "no axes in its codes"),
@@ -192,7 +193,7 @@ def test_sample_of_composed_parts(run, tmp_path):
     judged = np.argmax(zoo.load("classifier").classify(np.load(out)["images"]), -1)
     assert (judged == [7, 3, 7, 3]).sum() >= 2
     code, _, err = run(
-        "sample", "--model=bayes_conditional", "--unconditional=cvae", f"--out={tmp_path / 'y.png'}"
+        "sample", "--model=bayes_conditional", "--p_x=cvae", f"--out={tmp_path / 'y.png'}"
     )
     assert code == 2 and "is no p(x)" in err and "Traceback" not in err
 

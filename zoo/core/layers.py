@@ -105,7 +105,7 @@ class VectorQuantizer(layers.Layer):
         n_k <- g n_k + (1 - g) |S_k|,    m_k <- g m_k + (1 - g) sum_{z in S_k} z,    e_k = m_k / n_k
 
     where S_k are a batch's vectors that are nearest to e_k. A code whose n_k falls below `revive`
-    is dead and moves to a vector of the batch, drawn at random, as all do at the first step.
+    is dead and moves to a vector of the batch, drawn at random; n_k starts at 0.
     """
 
     def __init__(self, size: int, depth: int, decay: float = 0.99, revive: float = 0.5, **kwargs):
@@ -122,7 +122,7 @@ class VectorQuantizer(layers.Layer):
         self.size, self.depth, self.decay, self.revive = size, depth, decay, revive
         # apart at the start, so that codes are told from one another before the first step
         codes = keras.initializers.RandomNormal(0.05, seed=0)
-        same = {"trainable": False, "aggregation": "only_first_replica"}
+        same = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.codebook = self.add_weight((size, depth), codes, name="codebook", **same)
         self.counts = self.add_weight((size,), "zeros", name="counts", **same)
         self.sums = self.add_weight((size, depth), "zeros", name="sums", **same)

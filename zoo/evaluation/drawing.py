@@ -109,7 +109,9 @@ def draw(
         return _beside(made, train[index]), 8
     if what == "complete":
         images, y = known(num)
-        y = y if labels is None else labels_for(num)
+        y = y if labels is None else labels_for(len(images))
+        if rows is not None and not 0 <= rows < images.shape[1]:
+            raise InputError(f"rows={rows}: an image has {images.shape[1]}, and one is to be drawn")
         rows = images.shape[1] // 2 if rows is None else rows
         made = np.asarray(model.complete(images, rows, y, seed=seed, progress=progress))
         return _beside(images / np.float32(255), made), 8

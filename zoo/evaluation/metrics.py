@@ -16,6 +16,7 @@ from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
+_EXACT_BATCH = 100  # a softmax over the levels of each pixel takes its room
 ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
 NEIGHBOUR_QUERIES = 2000  # samples whose nearest training image is looked for
 CAS_EPOCHS, CAS_BATCH = 8, 128
@@ -36,11 +37,13 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
       seed: of the latents.
     """
     terms = [name for name in ELBO if name in model.tracked]
+    config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
+    batch = _EXACT_BATCH if model.exact else _BATCH
     log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
     found = {name: [] for name in terms}
     log_p = []
     model.seed_generator.state.assign([seed, 0])  # of the ELBO's one draw
-    for i, (images, labels) in enumerate(pipeline.evaluation_batches(split, _BATCH)):
+    for i, (images, labels) in enumerate(pipeline.evaluation_batches(split, batch)):
         images = tf.cast(images, tf.float32) / 255.0
         if terms:
             losses = model.losses(images, labels, training=False)
@@ -52,8 +55,9 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     result = {
         "num_images": len(log_p),
         "num_samples": None if model.exact else num_samples,
-        "p_x_given_z": getattr(model.config, "likelihood", None),
-        "p_x_i": getattr(model.config, "output", None),
+        "p_x_given_z": getattr(config, "likelihood", None),
+        "p_x_i": getattr(config, "output", None),
+        "levels": getattr(config, "levels", 256),
         "given": "labels" if model.conditional else None,
     }
     if model.exact:
@@ -145,15 +149,17 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
         return np.concatenate([model.encode(b).mean() for b in features.batches(images)])
 
     pixels = _flat(train.images), _flat(real.images)
+    num_components = min(model.latent_dim, *pixels[0].shape)
     pairs = {
         "latent_means": (latent_means(train.images), latent_means(real.images)),
         "pixels": pixels,
-        "principal_components": probe.principal_components(*pixels, model.latent_dim),
+        "principal_components": probe.principal_components(*pixels, num_components),
     }
     return {
         "num_train": len(train),
         "num_images": len(real),
         "num_dims": model.latent_dim,
+        "num_components": num_components,
         "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C = 1",
         **{
             f"probe_of_{name}": mean_and_error(

@@ -10,7 +10,7 @@ from zoo.errors import InputError
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
     "samples": ("num_images",),
-    "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "given"),
+    "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "levels", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
 }

@@ -19,34 +19,34 @@ from zoo.errors import InputError
 class Config:
     """The part of the composition, and how it is asked."""
 
-    conditional: str = field("cvae", "p(x|y): a pretrained conditional model, or a workdir.")
-    num_samples: int = field(10, "K of the bound, where p(x|y) is known by one.", lower=1)
+    p_x_given_y: str = field("cvae", "p(x|y): a pretrained conditional model, or a workdir.")
+    bound_samples: int = field(10, "K of the bound, where p(x|y) is known by one.", lower=1)
 
 
 class BayesClassifier(ImageModel):
     """p(y|x) of images [N, H, W, C], made of p(x|y)."""
 
     Config = Config
-    parts = ("conditional",)
+    parts = ("p_x_given_y",)
 
-    def __init__(self, config=None, *, conditional, **kwargs):
+    def __init__(self, config=None, *, p_x_given_y, **kwargs):
         """A composition.
 
         Args:
           config: how p(x|y) is asked.
-          conditional: a conditional model with `log_prob`.
+          p_x_given_y: a conditional model with `log_prob`.
           **kwargs: Keras' own.
 
         Raises:
           InputError: it is not one.
         """
-        shared = {k: getattr(conditional, k) for k in ("image_shape", "num_classes")}
+        shared = {k: getattr(p_x_given_y, k) for k in ("image_shape", "num_classes")}
         super().__init__(config, **{**kwargs, **shared})
-        if not conditional.conditional or not hasattr(conditional, "log_prob"):
+        if not p_x_given_y.conditional or not hasattr(p_x_given_y, "log_prob"):
             raise InputError(
-                f"{conditional.name} is no p(x|y): choose a conditional model with a likelihood"
+                f"{p_x_given_y.name} is no p(x|y): choose a conditional model with a likelihood"
             )
-        self.p_x_given_y = conditional
+        self.p_x_given_y = p_x_given_y
         self.build()
 
     def call(self, images, training=False) -> tf.Tensor:
@@ -58,7 +58,7 @@ class BayesClassifier(ImageModel):
 
         def log_p(k):
             labels = tf.fill(tf.shape(images)[:1], k)
-            return self.p_x_given_y.log_prob(images, labels, self.config.num_samples, seed)
+            return self.p_x_given_y.log_prob(images, labels, self.config.bound_samples, seed)
 
         return tf.stack([log_p(k) for k in range(self.num_classes)], -1)
 

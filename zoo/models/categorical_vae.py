@@ -135,7 +135,7 @@ class CategoricalVAE(vae.VAE):
         return now
 
     def _perplexity(self, q):
-        """How many categories of a variable are in use: exp of the entropy of q(z_i)'s mean."""
+        """How many categories a batch uses of a variable: exp of the entropy of q(z_i)'s mean."""
         usage = self._apart(tf.reduce_mean(whole_batch(q.mean()), 0))
         return tf.reduce_mean(tf.exp(tfd.Categorical(probs=usage).entropy()))
 

@@ -21,6 +21,7 @@ from zoo.core import distributions
 from zoo.core.autoregressive import AutoregressiveModel
 from zoo.core.config import field
 from zoo.core.layers import GatedCausalBlock
+from zoo.errors import InputError
 
 tfd = tfp.distributions
 
@@ -44,6 +45,10 @@ class Config:
         "intensity", "As what the network sees a pixel; one_hot: levels without an order."
     )
     conditional: bool = field(False, "Whether the model is given labels: p(x|y).")
+
+    def __post_init__(self):
+        if self.kernel_size % 2 == 0:
+            raise InputError(f"kernel_size must be odd, not {self.kernel_size}")
 
 
 class PixelCNN(AutoregressiveModel):
@@ -107,6 +112,12 @@ class PixelCNN(AutoregressiveModel):
         if c.output == "categorical":
             return distributions.Levels(logits=raw)
         return distributions.logistic_mixture(raw, c.levels)
+
+    def log_p_pixels(self, images, labels=None, training=False):
+        """Log p of each pixel given those before, of images on the model's levels, [B, H, W]."""
+        if not self.binary:
+            images = tf.round(images * (self.config.levels - 1)) / (self.config.levels - 1)
+        return super().log_p_pixels(images, labels, training)
 
     def features(self, images, labels=None, training=False):
         """The last layer of the horizontal stack, [B, H, W, width]."""

@@ -56,6 +56,10 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     Raises:
       InputError: bad data or settings; nothing has been written.
     """
+    if getattr(recipe, "prior_epochs", 0) >= recipe.epochs:
+        raise InputError(
+            f"prior_epochs={recipe.prior_epochs} of epochs={recipe.epochs} leave none for the rest"
+        )
     strategy, devices = strategies.make(run.strategy)
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:

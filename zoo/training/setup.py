@@ -41,19 +41,22 @@ def create(
     seed: int = 0,
     recipe: Recipe | None = None,
     num_steps: int | None = None,
+    published: bool = False,
     **compile_options,
 ):
     """A new model, compiled by a recipe (its own, when left out); see `zoo.create`.
 
     One that is composed takes shape and classes from its trained parts, and is ready for use.
-    `num_steps` is the length of the training, without which step sizes do not decay, and
+    `num_steps` is the length of the training, without which step sizes do not decay; `published` says
+    that the parts of a composed one are pretrained ones, whatever folders there are; and
     `compile_options` are those of Keras' `compile`.
     """
     settings = config.make(registry.config_class(name), values)
     cls = registry.model_class(name)
     settings = cls.Config(**dataclasses.asdict(settings))
     if name in registry.COMPOSED:
-        parts = {part: load(getattr(settings, part)) for part in cls.parts}
+        of = pretrained.Name if published else str
+        parts = {part: load(of(getattr(settings, part))) for part in cls.parts}
         return cls(settings, seed=seed, name=name, **parts)
     recipe = recipe or RECIPES[name]
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
@@ -135,7 +138,7 @@ def load(source):
     except (KeyError, TypeError) as e:
         raise InputError(f"{source}/{CONFIG_FILE} lacks the setting {e}") from None
     with precision("float32"):
-        model = create(*arguments)
+        model = create(*arguments, published=is_pretrained(source))
     if settings["model"] in registry.COMPOSED:
         if is_pretrained(source):
             pretrained.check_parts(source)
