@@ -47,8 +47,8 @@ def create(
     """A new model, compiled by a recipe (its own, when left out); see `zoo.create`.
 
     One that is composed takes shape and classes from its trained parts, and is ready for use.
-    `num_steps` is the length of the training, without which step sizes do not decay; `published` says
-    that the parts of a composed one are pretrained ones, whatever folders there are; and
+    `num_steps` is the length of the training, without which step sizes do not decay; `published`
+    says that the parts of a composed one are pretrained ones, whatever folders there are; and
     `compile_options` are those of Keras' `compile`.
     """
     settings = config.make(registry.config_class(name), values)
