@@ -70,8 +70,9 @@ def config_class(name: str) -> type:
     """The model's configuration dataclass, read from its file without importing TensorFlow.
 
     Only the imports of `dataclasses`, `typing`, `zoo.core.config` and `zoo.errors` and the class
-    `Config` itself are run, so that `--help` answers at once. A model that builds on a sibling's configuration
-    (`class Config(vae.Config)` after `from zoo.models import vae`) is followed into that file.
+    `Config` itself are run, so that `--help` answers at once. A model that builds on a sibling's
+    configuration (`class Config(vae.Config)` after `from zoo.models import vae`) is followed into
+    that file.
 
     Raises:
       InputError: no model has this name.
