@@ -90,7 +90,7 @@ def test_a_model_made_of_others_follows_them_or_is_refused(tmp_path, monkeypatch
             settings = {"model": name, "config": config, **shared}
             pretrained.publish(name, checkpoints.weights_of(model), {"settings": settings})
         if seed == 1:
-            source = registry.Composed("bayes_conditional", {"num_candidates": 50})
+            source = registry.Composed("bayes_conditional", {"p_x": "vae", "num_candidates": 50})
             settings = setup.read_config(source)
             pretrained.publish_composed("both", ["classifier", "vae"], {"settings": settings})
             drawn = zoo.load("both").sample(4, [0, 1, 2, 3], seed=1)

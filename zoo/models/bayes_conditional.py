@@ -33,7 +33,7 @@ class Config:
     """Parts of the composition, and how it draws."""
 
     p_y_given_x: str = field("classifier", "p(y|x): a pretrained classifier, or a workdir.")
-    p_x: str = field("vae", "p(x): a pretrained model with a likelihood, or a workdir.")
+    p_x: str = field("gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.")
     method: Literal["sir", "mcmc"] = field(
         "sir", "How images of a class are drawn: resampled candidates, or Hamiltonian Monte Carlo."
     )
