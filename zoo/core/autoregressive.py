@@ -185,7 +185,7 @@ class AutoregressiveModel(LikelihoodModel):
                 return j + 1, left, pixels.write(at, value), met.write(at, features)
 
             _, left, pixels, met = tf.while_loop(
-                lambda j, *_: j < width, column, [0, left, pixels, met]
+                lambda j, *_: j < width, column, [0, left, pixels, met], parallel_iterations=1
             )
             done = pixels.gather(tf.range(i * width, (i + 1) * width))  # [W, B, C]
             above = self.end_row(context, left, tf.transpose(done, [1, 0, 2]))
@@ -193,10 +193,14 @@ class AutoregressiveModel(LikelihoodModel):
                 tf.print("\rrow", i + 1, "of", height, end="", output_stream=sys.stderr)
             return i + 1, above, pixels, met
 
+        # one iteration at a time: with several under way TensorFlow 2.21 crashes now and then (seen
+        # with small networks on CPUs), and nothing is to be gained, as each waits for the one before
         array = tf.TensorArray(tf.float32, height * width, clear_after_read=False)
         met = tf.TensorArray(tf.float32, height * width)
         start = [0, self.begin(tf.shape(images)[0], labels), array, met]
-        _, _, pixels, met = tf.while_loop(lambda i, *_: i < height, row, start)
+        _, _, pixels, met = tf.while_loop(
+            lambda i, *_: i < height, row, start, parallel_iterations=1
+        )
         if progress:
             tf.print("", output_stream=sys.stderr)
         return tuple(
