@@ -194,7 +194,7 @@ class AutoregressiveModel(LikelihoodModel):
             return i + 1, above, pixels, met
 
         # one iteration at a time: with several under way TensorFlow 2.21 crashes now and then (seen
-        # with small networks on CPUs), and nothing is to be gained, as each waits for the one before
+        # with small networks on CPUs), and nothing is to be gained: each waits for the one before
         array = tf.TensorArray(tf.float32, height * width, clear_after_read=False)
         met = tf.TensorArray(tf.float32, height * width)
         start = [0, self.begin(tf.shape(images)[0], labels), array, met]
