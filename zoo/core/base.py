@@ -203,6 +203,13 @@ class ImageModel(keras.Model):
 
         return sample, [NUM_SAMPLES, SEED]
 
+    def _classify_endpoint(self) -> Endpoint:
+        def classify(images):
+            logits = self(images)
+            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+        return classify, [self.images_spec]
+
     def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         return in_unit_range(images), labels

@@ -68,9 +68,4 @@ class BayesClassifier(ImageModel):
 
     def endpoints(self):
         """`classify`."""
-
-        def classify(images):
-            logits = self(images)
-            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-        return {"classify": (classify, [self.images_spec])}
+        return {"classify": self._classify_endpoint()}
