@@ -131,7 +131,7 @@ def bare_step(model, images, labels):
             model.discriminator.trainable_variables,
         )
         return descend(
-            lambda: model.g_losses(noise[1], labels, training=True)["g_loss"],
+            lambda: model.g_losses(x, labels, noise[1], training=True)["g_loss"],
             model.optimizer,
             model.generator.trainable_variables,
         )

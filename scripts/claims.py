@@ -53,7 +53,7 @@ def gradients(dataset) -> dict:
         model = _new("gan", dataset, seed=seed)
         found["waiting"].append(claims.generator_gradients(model, images, size, seed))
         for name in claims.GENERATOR_LOSSES:
-            model = _new("gan", dataset, seed=seed, generator_loss=name)
+            model = _new("gan", dataset, seed=seed, loss=name)
             found[name].append(claims.training_curves(model, images, size))
     return found
 

@@ -30,6 +30,9 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bo
 _OBSERVATION = flags.DEFINE_enum(
     "observation", "mean", ["mean", "sample"], "Show p(x|z)'s mean or draw from it (VAEs)."
 )
+_TRUNCATION = flags.DEFINE_float(
+    "truncation", None, "A GAN's latents are at most so far from 0: more typical, less varied."
+)
 _SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere.")
 _STEPS = flags.DEFINE_integer(
     "steps", 9, "Columns of traverse (categories have their own) and interpolate.", lower_bound=2
@@ -69,6 +72,7 @@ def main(argv: list[str]) -> None:
         labels=labels,
         seed=_SEED.value,
         observation=_OBSERVATION.value,
+        truncation=_TRUNCATION.value,
         spherical=_SPHERICAL.value,
         steps=_STEPS.value,
         changes=changes,

@@ -24,7 +24,14 @@ MODELS = {
     "bayes_conditional": "zoo.models.bayes_conditional:BayesConditional",
     "bayes_classifier": "zoo.models.bayes_classifier:BayesClassifier",
     "gan": "zoo.models.gan:GAN",
+    "dcgan": "zoo.models.dcgan:DCGAN",
+    "wgan_gp": "zoo.models.wgan_gp:WGANGP",
+    "sngan": "zoo.models.sngan:SNGAN",
+    "infogan": "zoo.models.infogan:InfoGAN",
+    "bigan": "zoo.models.bigan:BiGAN",
     "cgan": "zoo.models.cgan:CGAN",
+    "acgan": "zoo.models.acgan:ACGAN",
+    "projection_cgan": "zoo.models.projection_cgan:ProjectionCGAN",
 }
 
 # made of trained parts, which their configurations name, and never trained themselves

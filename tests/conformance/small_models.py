@@ -41,6 +41,13 @@ SMALL = {
         "prior_layers": 2,
     },
     "gan": {"hidden": (16,), "latent_dim": 3},
+    "dcgan": {"width": 4, "latent_dim": 3},
+    "wgan_gp": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "discriminator_steps": 2},
+    "sngan": {"width": 4, "latent_dim": 3},
+    "infogan": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_categories": 3},
+    "bigan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "acgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
+    "projection_cgan": {"width": 8, "latent_dim": 3, "num_features": 8, "attention": True},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }
 

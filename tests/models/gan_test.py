@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 import zoo
+from zoo.serving import export
 
 SMALL = {"hidden": (8,), "latent_dim": 4}
 
@@ -53,13 +55,13 @@ def test_gradient_norms_at_a_confident_discriminator_have_their_closed_form(logi
     norms = {}
     for loss in ("saturating", "non_saturating"):
         keras.utils.set_random_seed(0)
-        model = zoo.create("gan", generator_loss=loss, hidden=(), latent_dim=4)
+        model = zoo.create("gan", loss=loss, hidden=(), latent_dim=4)
         kernel, bias = model.discriminator.trainable_variables
         kernel.assign(kernel * 1e-4)
         bias.assign([logit])
         z = tf.random.stateless_normal([64, 4], [0, 1])
         with tf.GradientTape() as tape:
-            mean = tf.reduce_mean(model.g_losses(z, None, training=True)["g_loss"])
+            mean = tf.reduce_mean(model.g_losses(None, None, z, training=True)["g_loss"])
         norms[loss] = tf.linalg.global_norm(
             tape.gradient(mean, model.generator.trainable_variables)
         ).numpy()
@@ -107,3 +109,113 @@ def test_sampling_and_labels():
     assert np.abs(images - model.sample(5, seed=2)).max() > 0
     with pytest.raises(zoo.InputError, match="unconditional"):
         model.sample(5, labels=[1] * 5)
+
+
+def test_average_follows_its_recurrence_and_is_what_draws(data):
+    keras.utils.set_random_seed(0)
+    model = zoo.create("gan", ema_decay=0.3, **SMALL)
+    expected = [v.numpy() for v in model.generator.weights]
+    for t in range(1, 6):
+        model.train_step(data)
+        decay = min(0.3, (1 + t) / (10 + t))  # 0.18, 0.25, 0.3, ...
+        expected = [
+            decay * a + (1 - decay) * v.numpy()
+            for a, v in zip(expected, model.generator.weights, strict=True)
+        ]
+    for a, v in zip(expected, model.average.weights, strict=True):
+        np.testing.assert_allclose(a, v, rtol=1e-5, atol=1e-7)
+    latents = model.draw_prior(4, seed=1)
+    by_average = (tf.tanh(model.average(latents)) + 1) / 2
+    np.testing.assert_array_equal(model.sample(4, seed=1), by_average)
+    now = (tf.tanh(model.generator(latents)) + 1) / 2
+    assert np.abs(model.sample(4, seed=1) - now).max() > 1e-4
+    np.testing.assert_array_equal(model.generate(latents, training=True), now)
+    assert not set(map(id, model.average.weights)) & set(map(id, model.trainable_variables))
+
+
+def test_an_average_follows_the_statistics_of_batch_norm_too(data):
+    model = zoo.create("dcgan", width=4, latent_dim=3)
+    before = [v.numpy() for v in model.average.non_trainable_variables if "moving" in v.path]
+    model.train_step(data)
+    after = [v.numpy() for v in model.average.non_trainable_variables if "moving" in v.path]
+    assert len(after) == 4 and not equal(before, after)
+
+
+def test_exported_generator_is_the_average(data, tmp_path):
+    model = zoo.create("gan", ema_decay=0.9, **SMALL)
+    for _ in range(3):
+        model.train_step(data)
+    export.saved_model(model, tmp_path / "m")
+    loaded = tf.saved_model.load(str(tmp_path / "m"))
+    z = model.draw_prior(4, seed=1)
+    images = loaded.signatures["generate"](latents=z)["images"]
+    np.testing.assert_allclose(images, (tf.tanh(model.average(z)) + 1) / 2, atol=1e-6)
+
+
+def test_label_smoothing_is_asked_for_moves_d_s_target_and_leaves_the_value(data):
+    model = zoo.create("gan", label_smoothing=0.2, **SMALL)
+    x = tf.constant(data[0] / np.float32(255))
+    z = model.draw_prior(24, seed=0)
+    plain, smooth = zoo.create("gan", **SMALL), model
+    smooth.set_weights(plain.get_weights())
+    values = [m.d_losses(x, None, z, training=False) for m in (plain, smooth)]
+    np.testing.assert_array_equal(values[0]["value"], values[1]["value"])
+    d_x = tf.sigmoid(plain.discriminate(x)).numpy().astype(np.float64)
+    d_z = tf.sigmoid(plain.discriminate(plain.generate(z))).numpy().astype(np.float64)
+    # Salimans et al. 2016, section 3.4, one-sided
+    expected = -(0.8 * np.log(d_x) + 0.2 * np.log(1 - d_x) + np.log(1 - d_z))
+    np.testing.assert_allclose(values[1]["d_loss"], expected, rtol=1e-5)
+    with pytest.raises(zoo.InputError, match="loss=hinge has no labels to be smoothed"):
+        zoo.create("gan", loss="hinge", label_smoothing=0.1, **SMALL)
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "hinge", "least_squares"])
+@pytest.mark.parametrize("penalty", ["gradient", "r1", "dragan"])
+def test_games_and_penalties_go_together(loss, penalty, data):
+    settings = {"loss": loss, "penalty": penalty, "penalty_weight": 3.0}
+    model = zoo.create("gan", **settings, **SMALL)
+    x, z = tf.constant(data[0] / np.float32(255)), model.draw_prior(24, seed=0)
+    values = model.d_losses(x, None, z, training=True)
+    np.testing.assert_allclose(
+        values["d_loss"], -values["value"] + 3 * values["penalty"], rtol=1e-5, atol=1e-5
+    )
+    raw = model.discriminate(x, training=True)
+    np.testing.assert_allclose(values["d_real"], raw, rtol=1e-5, atol=1e-6)  # scores as they are
+    assert set(model.train_step(data)) == {*zoo.create("gan", **SMALL).tracked, "penalty"}
+
+
+def test_penalty_is_in_the_scale_that_the_network_sees(data):
+    # a linear D of images scaled to [-1, 1]: its slope is the norm of its weights
+    model = zoo.create("gan", penalty="gradient", hidden=(), latent_dim=4)
+    x, z = tf.constant(data[0] / np.float32(255)), model.draw_prior(24, seed=0)
+    penalty = model.d_losses(x, None, z, training=True)["penalty"]
+    slope = np.linalg.norm(model.discriminator.trainable_variables[0])
+    np.testing.assert_allclose(penalty, np.full(24, (slope - 1) ** 2), rtol=1e-4)
+
+
+def test_augmentation_is_for_both_players_in_training_only(data):
+    model = zoo.create("gan", augment="diffaugment", **SMALL)
+    x, z = tf.constant(data[0] / np.float32(255)), model.draw_prior(24, seed=0)
+    seen = []
+    original = model.discriminate
+    model.discriminate = lambda images, *a, **k: seen.append(images.numpy()) or original(images)
+    model.d_losses(x, None, z, training=True)
+    model.g_losses(x, None, z, training=True)
+    made = model.generate(z, training=True).numpy()
+    for shown, plain in zip(seen, (x.numpy(), made, made), strict=True):
+        assert (np.abs(shown - plain).max((1, 2, 3)) > 0).all()
+    seen.clear()
+    model.d_losses(x, None, z, training=False)
+    np.testing.assert_array_equal(seen[0], x)
+
+
+def test_truncated_latents_are_within_the_bound_and_else_normal():
+    model = zoo.create("gan", hidden=(4,), latent_dim=500)
+    z = model.draw_prior(200, 0, truncation=0.8).numpy()
+    assert np.abs(z).max() <= 0.8
+    truncated = scipy.stats.truncnorm(-0.8, 0.8)
+    assert scipy.stats.kstest(z.ravel(), truncated.cdf).pvalue > 1e-3
+    images = model.sample(3, seed=0, truncation=0.8)
+    np.testing.assert_array_equal(images, model.generate(model.draw_prior(3, 0, 0.8)))
+    with pytest.raises(zoo.InputError, match="truncation is 0"):
+        model.sample(3, truncation=0.0)

@@ -6,6 +6,7 @@ gradients, two optimizers, several devices, logged means) is here, once for all.
 
 import dataclasses
 import functools
+import math
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,11 @@ def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     and this replica's part is returned: several devices then see what a single one would have.
     """
     return _noise(tf.random.stateless_normal, shape, seed)
+
+
+def standard_uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Float32 noise of Uniform(0, 1), drawn with `standard_normal`'s care."""
+    return _noise(tf.random.stateless_uniform, shape, seed)
 
 
 def standard_gumbel(shape: Any, seed: tf.Tensor) -> tf.Tensor:
@@ -291,17 +297,38 @@ class AdversarialModel(ImageModel):
 
     A model of this family has `generator`, `discriminator`, `latent_dim`, and defines `generate`,
     `discriminate`, `d_losses` and `g_losses`. The generator's optimizer is Keras' `optimizer`.
+
+    Where it has `average`, a second network like `generator`, that one follows G's weights slowly,
+    and `answering` says that it makes whatever is not for training (Yazici et al. 2019).
     """
 
     latent_dim: int
     generator: keras.Model
     discriminator: keras.Model
+    average: keras.Model | None = None
+    equilibrium = -math.log(4)  # what `value` is when G makes what is real and D is at its best
+    probabilistic = True  # whether `d_real` and `d_fake` are probabilities, and not scores
     tracked = ("value", "d_real", "d_fake", "d_loss", "g_loss", "d_grad_norm", "g_grad_norm")
 
     @property
     def discriminator_steps(self) -> int:
         """Steps of D for each of G; a training batch is split into as many distinct parts."""
         return self.config.discriminator_steps
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """What the generator's step moves."""
+        return self.generator.trainable_variables
+
+    def keep_average(self, network: keras.Model) -> None:
+        """Makes `network`, of the same layers as G, follow G's weights by `config.ema_decay`."""
+        network.trainable = False
+        network.set_weights(self.generator.get_weights())
+        self.average = network
+
+    def answering(self, training: bool) -> keras.Model:
+        """The network that makes images: G itself in training, else its average, if it has one."""
+        return self.generator if training or self.average is None else self.average
 
     def compile(
         self,
@@ -322,7 +349,7 @@ class AdversarialModel(ImageModel):
             # Keras wraps only its own one, and an unscaled float16 loss underflows silently
             discriminator_optimizer = scaled(discriminator_optimizer)
         self.discriminator_optimizer = discriminator_optimizer
-        self.optimizer.build(self.generator.trainable_variables)
+        self.optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def generate(self, latents, labels=None, training: bool = False) -> tf.Tensor:
@@ -337,7 +364,7 @@ class AdversarialModel(ImageModel):
         """Per-example quantities; `d_loss` is what the discriminator minimises."""
         raise NotImplementedError
 
-    def g_losses(self, latents, labels, training: bool) -> dict[str, tf.Tensor]:
+    def g_losses(self, images, labels, latents, training: bool) -> dict[str, tf.Tensor]:
         """Per-example quantities; `g_loss` is what the generator minimises."""
         raise NotImplementedError
 
@@ -345,9 +372,23 @@ class AdversarialModel(ImageModel):
         """G(z), or G(z, y) of a pair (latents, labels)."""
         return self.generate(*(latents if self.conditional else (latents,)), training=training)
 
-    def draw_prior(self, num_samples, seed) -> tf.Tensor:
-        """Latents z ~ N(0, I), [num_samples, latent_dim]."""
-        return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
+    def draw_prior(self, num_samples, seed, truncation: float | None = None) -> tf.Tensor:
+        """Latents z ~ N(0, I), [num_samples, latent_dim].
+
+        With `truncation` each is drawn anew until |z_j| is at most so much: images become more
+        alike, and more typical (Brock et al. 2019, section 3.1).
+
+        Raises:
+          InputError: `truncation` is not positive.
+        """
+        shape, seed = [num_samples, self.latent_dim], stateless_seed(seed)
+        if truncation is None:
+            return standard_normal(shape, seed)
+        if not truncation > 0:
+            raise InputError(f"truncation is {truncation}, and must be positive")
+        return tf.random.stateless_parameterized_truncated_normal(
+            shape, seed, 0.0, 1.0, -float(truncation), float(truncation)
+        )
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Goodfellow et al. 2014, algorithm 1: k steps of D on distinct data, then one of G."""
@@ -356,40 +397,61 @@ class AdversarialModel(ImageModel):
         parts = tf.split(images, k)
         label_parts = [None] * k if labels is None else tf.split(labels, k)
         for real, y in zip(parts, label_parts, strict=True):
-            latents = standard_normal([tf.shape(real)[0], self.latent_dim], self.next_seed())
+            latents = self.draw_prior(tf.shape(real)[0], self.next_seed())
             d_values, d_norm = self._descend(
                 lambda x=real, y=y, z=latents: self.d_losses(x, y, z, training=True),
                 "d_loss",
                 self.discriminator_optimizer,
                 self.discriminator.trainable_variables,
             )
-        latents = standard_normal([tf.shape(real)[0], self.latent_dim], self.next_seed())
+        latents = self.draw_prior(tf.shape(real)[0], self.next_seed())
         g_values, g_norm = self._descend(
-            lambda: self.g_losses(latents, y, training=True),
+            lambda: self.g_losses(real, y, latents, training=True),
             "g_loss",
             self.optimizer,
-            self.generator.trainable_variables,
+            self.generator_variables,
         )
+        if self.average is not None:
+            self._follow()
         return self._track({**d_values, **g_values, "d_grad_norm": d_norm, "g_grad_norm": g_norm})
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """V(D, G) and both losses on data that neither player learnt from."""
         images, labels = self._unpack(data)
-        latents = standard_normal([tf.shape(images)[0], self.latent_dim], self.next_seed())
+        latents = self.draw_prior(tf.shape(images)[0], self.next_seed())
         values = self.d_losses(images, labels, latents, training=False)
-        return self._track({**values, **self.g_losses(latents, labels, training=False)})
+        return self._track({**values, **self.g_losses(images, labels, latents, training=False)})
 
-    def sample(self, num_samples, labels=None, seed=None) -> tf.Tensor:
+    def _follow(self) -> None:
+        """One step of the average: a <- d a + (1 - d) w of every weight w of G.
+
+        While t, the steps done, are few, d = (1 + t) / (10 + t), so that the first weights, which
+        are noise, are soon forgotten.
+        """
+        t = tf.cast(self.optimizer.iterations, tf.float32)
+        decay = tf.minimum(self.config.ema_decay, (1 + t) / (10 + t))
+
+        def blend(a, w, decay):
+            return a.assign(decay * a + (1 - decay) * w)
+
+        def update(strategy, decay):
+            for a, w in zip(self.average.weights, self.generator.weights, strict=True):
+                strategy.extended.update(a.value, blend, args=(w.value, decay), group=False)
+
+        tf.distribute.get_replica_context().merge_call(update, args=(decay,))
+
+    def sample(self, num_samples, labels=None, seed=None, truncation=None) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1].
 
         Args:
           num_samples: how many.
           labels: int32 [num_samples] for a conditional model, drawn uniformly when left out.
           seed: an integer; the same one gives the same images.
+          truncation: as for `draw_prior`.
         """
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
-        return self.generate(self.draw_prior(num_samples, seed), labels)
+        return self.generate(self.draw_prior(num_samples, seed, truncation), labels)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """`sample`, `generate` and `discriminate`."""

@@ -25,6 +25,26 @@ def field(default: Any, help: str, *, lower: float | None = None, upper: float |
     )
 
 
+def defaults(**values: Any):
+    """A decorator: the configuration class with other defaults of fields that it inherits."""
+
+    def change(cls: type) -> type:
+        hints, of = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls)}
+        changed = {
+            name: dataclasses.field(default=value, metadata=of[name].metadata)
+            for name, value in values.items()
+        }
+        body = {
+            "__annotations__": {name: hints[name] for name in values},
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__,
+        }
+        return dataclasses.dataclass(frozen=True)(type(cls.__name__, (cls,), body | changed))
+
+    return change
+
+
 def make(config_class: type, values: dict[str, Any]) -> Any:
     """Builds a configuration of given values, checked.
 

@@ -1,10 +1,34 @@
-"""The losses of the two-player game, from logits: D = sigmoid(logits). Pure functions, per example.
+"""The games that a generator and a discriminator play, from D's raw outputs. Pure functions.
 
-log D = -softplus(-logits) and log(1 - D) = -softplus(logits), so that a confident discriminator
-costs no precision. No constant and no label smoothing is hidden in any of them.
+A `Game` is what D ascends and what G descends, per example. In the minimax game these are logits,
+D = sigmoid(logits): log D = -softplus(-logits) and log(1 - D) = -softplus(logits), so that a
+confident discriminator costs no precision. In the others they are scores. No constant and no label
+smoothing is hidden in any of them.
+
+Penalties keep the slope of D in bounds; they are of D alone, whatever the game.
 """
 
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
+
+
+class Game(NamedTuple):
+    """One pair of objectives.
+
+    Attributes:
+      value: D ascends it: raw outputs of real and made images [B] -> [B].
+      generator_loss: G descends it: raw outputs of made images [B] -> [B].
+      equilibrium: `value` where G makes what is real and D is at its best.
+      probabilistic: whether D = sigmoid(raw output) is the probability that an image is real.
+    """
+
+    value: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    generator_loss: Callable[[tf.Tensor], tf.Tensor]
+    equilibrium: float
+    probabilistic: bool = False
 
 
 def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
@@ -29,3 +53,100 @@ def non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
     The same fixed point as `saturating`, with the slope -(1 - D(G(z))), strong when D is sure.
     """
     return tf.nn.softplus(-fake_logits)
+
+
+def wasserstein_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """D(x) - D(G(z)): its mean bounds the earth mover's distance times D's Lipschitz constant, [B].
+
+    Arjovsky et al. 2017, eq. 2.
+    """
+    return real - fake
+
+
+def wasserstein(fake: tf.Tensor) -> tf.Tensor:
+    """-D(G(z)), minimised by G, [B]; the same for the hinge game."""
+    return -fake
+
+
+def hinge_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """min(0, D(x) - 1) + min(0, -D(G(z)) - 1), [B]  (Miyato et al. 2018, eq. 16)."""
+    return -tf.nn.relu(1 - real) - tf.nn.relu(1 + fake)
+
+
+def least_squares_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """-1/2 (D(x) - 1)^2 - 1/2 D(G(z))^2, [B]  (Mao et al. 2017, eq. 9 with its factors 1/2)."""
+    return -tf.square(real - 1) / 2 - tf.square(fake) / 2
+
+
+def least_squares(fake: tf.Tensor) -> tf.Tensor:
+    """1/2 (D(G(z)) - 1)^2, minimised by G, [B]."""
+    return tf.square(fake - 1) / 2
+
+
+GAMES = {
+    "non_saturating": Game(value, non_saturating, -math.log(4), probabilistic=True),
+    "saturating": Game(value, saturating, -math.log(4), probabilistic=True),
+    "wasserstein": Game(wasserstein_value, wasserstein, 0.0),
+    "hinge": Game(hinge_value, wasserstein, -2.0),
+    "least_squares": Game(least_squares_value, least_squares, -1 / 4),
+}
+
+
+def slopes(d: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """|grad D(x)| of each image [B, H, W, C], by all its pixels: [B]."""
+    gradient = _gradient(d, images)
+    # at 0 the root has no slope; 1e-12 is far below what a penalty tells from 0
+    return tf.sqrt(tf.reduce_sum(gradient**2, axis=[1, 2, 3]) + 1e-12)
+
+
+def gradient_penalty(
+    d: Callable[[tf.Tensor], tf.Tensor],
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    share: tf.Tensor,
+    target: float = 1.0,
+) -> tf.Tensor:
+    """(|grad D(u)| / target - 1)^2 between real and made images, [B].
+
+    Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3.
+
+    Args:
+      d: images -> raw outputs [B]; an image's must not depend on the others' (no batch norm).
+      real: images [B, H, W, C].
+      fake: as many.
+      share: of `real` in u = share * real + (1 - share) * fake, uniform in [0, 1], [B].
+      target: the slope that is not punished.
+    """
+    share = share[:, None, None, None]
+    return (slopes(d, share * real + (1 - share) * fake) / target - 1) ** 2
+
+
+def dragan_penalty(
+    d: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, noise: tf.Tensor, share: tf.Tensor
+) -> tf.Tensor:
+    """(|grad D(u)| - 1)^2 around real images alone, [B]  (Kodali et al. 2017, arXiv:1705.07215).
+
+    Args:
+      d: as for `gradient_penalty`.
+      real: images [B, H, W, C].
+      noise: uniform in [0, 1], [B, H, W, C]; it is scaled by half the standard deviation of `real`.
+      share: how much of it is added, uniform in [0, 1], [B].
+    """
+    moved = real + tf.math.reduce_std(real) / 2 * noise
+    return gradient_penalty(d, real, moved, share)
+
+
+def r1_penalty(d: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
+    """1/2 |grad D(x)|^2 of real images, [B]  (Mescheder et al. 2018, eq. 9)."""
+    return tf.reduce_sum(_gradient(d, real) ** 2, axis=[1, 2, 3]) / 2
+
+
+# In float16 a small slope would vanish on its way down; a power of two costs no precision.
+_SCALE = 256.0
+
+
+def _gradient(d: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        outputs = d(images) * _SCALE
+    return tf.cast(tape.gradient(outputs, images), tf.float32) / _SCALE

@@ -97,6 +97,118 @@ class GatedCausalBlock(layers.Layer):
         return v, self.horizontal(window, to_h, label_bias[1])
 
 
+class SpectralNormalization(layers.Wrapper):
+    """A linear layer divided by its spectral norm (Miyato et al. 2018, arXiv:1802.05957, eq. 8).
+
+    W / sigma(W), where W [inputs, outputs] is the kernel with all axes but the last made one, and
+    sigma(W) = v W u its greatest singular value. Power iteration, a step in each call in training,
+    keeps u and v near their singular vectors (appendix A, algorithm 1); they count as constants in
+    gradients. Keras' layer of that name replaces W itself by W / sigma(W) whenever D is run in
+    training, G's steps included; here only D's optimizer moves D's weights, and the gradient knows
+    of sigma.
+    """
+
+    def __init__(self, layer: layers.Layer, **kwargs):
+        """A layer.
+
+        Args:
+          layer: a linear one with a `kernel`, and without a bias: that is added here.
+          **kwargs: Keras' own.
+        """
+        super().__init__(layer, dtype=layer.dtype_policy, **kwargs)
+
+    def build(self, input_shape):
+        """Builds the layer, u and the bias."""
+        super().build(input_shape)
+        outputs = (self.layer.kernel.shape[-1],)
+        self.bias = self.add_weight(outputs, "zeros", name="bias")
+        same = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        self.u = self.add_weight(outputs, "random_normal", name="u", **same)
+
+    def sigma(self, training: bool = False) -> tf.Tensor:
+        """An estimate of the norm, float32; in training after a step of power iteration."""
+        w = tf.cast(tf.convert_to_tensor(self.layer.kernel), tf.float32)
+        w = tf.reshape(w, [-1, w.shape[-1]])
+        u = tf.math.l2_normalize(tf.convert_to_tensor(self.u))
+        v = tf.math.l2_normalize(tf.stop_gradient(tf.linalg.matvec(w, u)))
+        if training:
+            u = tf.math.l2_normalize(tf.stop_gradient(tf.linalg.matvec(w, v, transpose_a=True)))
+            self.u.assign(u)
+        return tf.reduce_sum(v * tf.linalg.matvec(w, u))
+
+    def call(self, x, training=False):
+        """(W x) / sigma(W) + b."""
+        y = self.layer(x)
+        return y / tf.cast(self.sigma(training), y.dtype) + tf.cast(self.bias, y.dtype)
+
+
+class ConditionalBatchNormalization(layers.Layer):
+    """Batch norm whose scale and shift are the label's: gamma_y (x - mean) / std + beta_y.
+
+    Dumoulin et al. 2017 (arXiv:1610.07629), eq. 5. Mean and standard deviation are over all labels.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norm = layers.BatchNormalization(center=False, scale=False, synchronized=True)
+
+    def build(self, x_shape, y_shape):
+        """Builds the scale and shift of each label."""
+        self.norm.build(x_shape)
+        size = (y_shape[-1], x_shape[-1])
+        self.gamma = self.add_weight(size, "ones", name="gamma")
+        self.beta = self.add_weight(size, "zeros", name="beta")
+
+    def call(self, x, y, training=False):
+        """Normalised [B, H, W, C] (or [B, C]) of one-hot labels y [B, K]."""
+        x = self.norm(x, training=training)
+        shape = [-1, *[1] * (len(x.shape) - 2), x.shape[-1]]
+        y = tf.cast(y, x.dtype)
+        gamma, beta = (tf.matmul(y, tf.cast(w, x.dtype)) for w in (self.gamma, self.beta))
+        return x * tf.reshape(gamma, shape) + tf.reshape(beta, shape)
+
+
+class SelfAttention(layers.Layer):
+    """Each place of an image looks at all others (Zhang et al. 2019, arXiv:1805.08318, eq. 1-3).
+
+    y = x + gamma v(softmax(q(x) k(x)) h(x)), and gamma is 0 at the start.
+    """
+
+    def __init__(self, spectral: bool = False, **kwargs):
+        """A layer; `spectral` says whether its convolutions are spectrally normalized."""
+        super().__init__(**kwargs)
+        self.spectral = spectral
+
+    def build(self, input_shape):
+        """Builds the 1x1 convolutions, with an eighth and half of the channels."""
+        channels = input_shape[-1]
+
+        def conv(filters, inputs, name):
+            layer = layers.Conv2D(filters, 1, use_bias=False, name=name)
+            layer = SpectralNormalization(layer, name=name) if self.spectral else layer
+            layer.build((*input_shape[:-1], inputs))
+            return layer
+
+        few, half = max(channels // 8, 1), max(channels // 2, 1)
+        self.q, self.k = conv(few, channels, "q"), conv(few, channels, "k")
+        self.h, self.v = conv(half, channels, "h"), conv(channels, half, "v")
+        self.gamma = self.add_weight((), "zeros", name="gamma")
+
+    def call(self, x, training=False):
+        """[B, H, W, C] -> [B, H, W, C]."""
+        shape, places = tf.shape(x), x.shape[1] * x.shape[2]
+        options = {"training": training} if self.spectral else {}
+
+        def flat(layer):
+            y = layer(x, **options)
+            return tf.reshape(y, [-1, places, y.shape[-1]])
+
+        q, k, h = flat(self.q), flat(self.k), flat(self.h)
+        attention = tf.nn.softmax(tf.matmul(q, k, transpose_b=True))  # of each place, over all
+        o = tf.reshape(tf.matmul(attention, h), [*tf.unstack(shape[:3]), h.shape[-1]])
+        return x + tf.cast(self.gamma, x.dtype) * self.v(o, **options)
+
+
 class VectorQuantizer(layers.Layer):
     """A codebook of vectors, to the nearest of which inputs are moved (arXiv:1711.00937, eq. 1-2).
 

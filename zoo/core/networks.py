@@ -1,11 +1,21 @@
 """Stacks of layers. The last layer of each computes in float32 whatever the precision policy."""
 
+import functools
+import math
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
+from zoo.core.layers import ConditionalBatchNormalization, SelfAttention, SpectralNormalization
 from zoo.errors import InputError
+
+
+def linear_layer(kind: type, *args, spectral: bool = False, **kwargs) -> layers.Layer:
+    """A layer of that kind, its weights spectrally normalized if so asked."""
+    if spectral:
+        return SpectralNormalization(kind(*args, use_bias=False, **kwargs))
+    return kind(*args, **kwargs)
 
 
 def mlp(
@@ -15,21 +25,25 @@ def mlp(
     *,
     activation: str = "relu",
     last: str = "glorot_uniform",
+    spectral: bool = False,
     name: str,
 ) -> keras.Sequential:
     """Dense layers from [B, *input_shape] to [B, *output_shape], linear at the end.
 
-    `last` initializes the last layer's weights.
+    `last` initializes the last layer's weights; `spectral` normalizes each layer.
     """
-    size = 1
-    for d in output_shape:
-        size *= d
+    size = math.prod(output_shape)
+    linear = functools.partial(linear_layer, spectral=spectral)
     return keras.Sequential(
         [
             keras.Input(input_shape),
             layers.Flatten(),
-            *[layers.Dense(units, activation=activation) for units in hidden],
-            layers.Dense(size, kernel_initializer=last, dtype="float32"),
+            *[
+                layer
+                for units in hidden
+                for layer in (linear(layers.Dense, units), layers.Activation(activation))
+            ],
+            linear(layers.Dense, size, kernel_initializer=last, dtype="float32"),
             layers.Reshape(output_shape, dtype="float32"),
         ],
         name=name,
@@ -43,46 +57,65 @@ def conv_down(
     *,
     hidden: Sequence[int] = (),
     dropout: float = 0.0,
+    batch_norm: bool = False,
+    spectral: bool = False,
+    attention: bool = False,
+    initializer: str | keras.Initializer = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
     """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end.
 
-    Between the two are dense layers of `hidden` units.
+    Args:
+      image_shape: (H, W, C), sides that are multiples of 4.
+      width: channels of the first convolution; the second has twice as many.
+      output_size: of the result.
+      hidden: units of dense layers after the convolutions.
+      dropout: share of the activations dropped after each convolution.
+      batch_norm: whether the second convolution is normalised by the batch's statistics.
+      spectral: whether each layer is spectrally normalized.
+      attention: whether places look at one another after the first convolution.
+      initializer: of all kernels.
+      name: of the network.
     """
     _check_size(image_shape)
+    linear = functools.partial(linear_layer, spectral=spectral, kernel_initializer=initializer)
     stages = []
-    for filters in (width, 2 * width):
-        stages += [
-            layers.Conv2D(filters, 4, strides=2, padding="same"),
-            layers.LeakyReLU(0.2),
-        ]
+    for i, filters in enumerate((width, 2 * width)):
+        norm = i > 0 and batch_norm
+        options = {"use_bias": False} if norm else {}  # batch norm has its own
+        stages.append(linear(layers.Conv2D, filters, 4, strides=2, padding="same", **options))
+        if norm:
+            stages.append(layers.BatchNormalization(synchronized=True))
+        stages.append(layers.LeakyReLU(0.2))
         if dropout:
             stages.append(layers.Dropout(dropout))
-    dense = [layer for n in hidden for layer in (layers.Dense(n), layers.LeakyReLU(0.2))]
+        if attention and i == 0:
+            stages.append(SelfAttention(spectral))
+    dense = [layer for n in hidden for layer in (linear(layers.Dense, n), layers.LeakyReLU(0.2))]
     return keras.Sequential(
         [
             keras.Input(image_shape),
             *stages,
             layers.Flatten(),
             *dense,
-            layers.Dense(output_size, dtype="float32"),
+            linear(layers.Dense, output_size, dtype="float32"),
         ],
         name=name,
     )
 
 
-def joined_with_label(
-    features: keras.Model, num_classes: int, output_size: int, *, name: str
+def joined_with_vector(
+    features: keras.Model, size: int, output_size: int, *, name: str
 ) -> keras.Model:
-    """A network of [x, y]: `features` of x and the one-hot y meet in a hidden layer.
+    """A network of [x, y]: `features` of x and the vector y meet in a hidden layer.
 
     Args:
       features: a network from [B, H, W, C] to [B, D], linear at the end.
-      num_classes: K of the one-hot labels [B, K].
+      size: of the vectors y, [B, size]: one-hot labels, or codes.
       output_size: of the result, [B, output_size], linear at the end.
       name: of the network.
     """
-    x, y = keras.Input(features.input_shape[1:]), keras.Input((num_classes,))
+    x, y = keras.Input(features.input_shape[1:]), keras.Input((size,))
     seen = layers.LeakyReLU(0.2)(features(x))
     joint = layers.Dense(256)(layers.Concatenate()([seen, y]))
     output = layers.Dense(output_size, dtype="float32")(layers.LeakyReLU(0.2)(joint))
@@ -95,6 +128,7 @@ def conv_up(
     output_shape: Sequence[int],
     *,
     batch_norm: bool = False,
+    initializer: str | keras.Initializer = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
     """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].
@@ -109,17 +143,65 @@ def conv_up(
         norm = [layers.BatchNormalization(synchronized=True)] if batch_norm else []
         return [layer, *norm, layers.ReLU()]
 
-    bias = not batch_norm  # batch norm has its own
+    # batch norm has a bias of its own
+    of = {"use_bias": not batch_norm, "kernel_initializer": initializer}
+    last = {"dtype": "float32", "kernel_initializer": initializer}
     return keras.Sequential(
         [
             keras.Input((input_size,)),
-            *hidden(layers.Dense(height * depth * 2 * width, use_bias=bias)),
+            *hidden(layers.Dense(height * depth * 2 * width, **of)),
             layers.Reshape((height, depth, 2 * width)),
-            *hidden(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=bias)),
-            layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", dtype="float32"),
+            *hidden(layers.Conv2DTranspose(width, 4, 2, "same", **of)),
+            layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", **last),
         ],
         name=name,
     )
+
+
+def conditional_mlp(
+    input_size: int,
+    num_classes: int,
+    hidden: Sequence[int],
+    output_shape: Sequence[int],
+    *,
+    name: str,
+) -> keras.Model:
+    """As `mlp`, with batch norms that are told the label: [B, input_size], [B, K] -> output."""
+    z, y = keras.Input((input_size,)), keras.Input((num_classes,))
+    x = z
+    for units in hidden:
+        x = ConditionalBatchNormalization()(layers.Dense(units, use_bias=False)(x), y)
+        x = layers.ReLU()(x)
+    x = layers.Dense(math.prod(output_shape), dtype="float32")(x)
+    return keras.Model([z, y], layers.Reshape(output_shape, dtype="float32")(x), name=name)
+
+
+def conditional_conv_up(
+    input_size: int,
+    num_classes: int,
+    width: int,
+    output_shape: Sequence[int],
+    *,
+    attention: bool = False,
+    name: str,
+) -> keras.Model:
+    """As `conv_up`, told the label in each batch norm: [B, input_size], [B, K] -> [B, H, W, C].
+
+    With `attention` places look at one another before the last convolution.
+    """
+    _check_size(output_shape)
+    height, depth = output_shape[0] // 4, output_shape[1] // 4
+    z, y = keras.Input((input_size,)), keras.Input((num_classes,))
+
+    def hidden(x):
+        return layers.ReLU()(ConditionalBatchNormalization()(x, y))
+
+    x = layers.Dense(height * depth * 2 * width, use_bias=False)(z)
+    x = hidden(layers.Reshape((height, depth, 2 * width))(x))
+    x = hidden(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=False)(x))
+    x = SelfAttention()(x) if attention else x
+    output = layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", dtype="float32")(x)
+    return keras.Model([z, y], output, name=name)
 
 
 def grid_down(

@@ -21,6 +21,7 @@ def draw(
     labels: Sequence[int] | None = None,
     seed: int = 0,
     observation: str = "mean",
+    truncation: float | None = None,
     spherical: bool = False,
     steps: int = 9,
     changes: Mapping[int, float] | None = None,
@@ -38,6 +39,7 @@ def draw(
       labels: of a conditional model, repeated to what is needed: a column of `prior` each.
       seed: of all noise.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder).
+      truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbours`.
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse`, which are the categories where latents have some, and of
         `interpolate`.
@@ -55,7 +57,7 @@ def draw(
     """
     if not hasattr(model, "sample"):
         raise InputError(f"{model.name} does not generate images")
-    has_codes = hasattr(model, "encode")
+    has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
     if what == "complete" and not hasattr(model, "complete"):
         raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
     if what in ("traverse", "interpolate") and not hasattr(model, "draw_prior"):
@@ -75,8 +77,11 @@ def draw(
         raise InputError(
             f"{model.name}'s latents are categories, and nothing lies between two: it cannot {what}"
         )
-    if observation == "sample" and not has_codes:
+    if observation == "sample" and not has_decoder:
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
+
+    if truncation is not None and not hasattr(model, "generator"):
+        raise InputError(f"{model.name} is no GAN: its latents are not truncated")
 
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
@@ -98,7 +103,9 @@ def draw(
         return model.draw_prior(count, seed), given
 
     if what in ("prior", "neighbours"):
-        extra = {"observation": observation} if has_codes else {}
+        extra = {"observation": observation} if has_decoder else {}
+        if truncation is not None:
+            extra["truncation"] = truncation
         if hasattr(model, "complete"):
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
@@ -117,7 +124,8 @@ def draw(
         return _beside(images / np.float32(255), made), 8
     if what == "reconstruct":
         images, y = known(num)
-        made = np.asarray(model.reconstruct(images, y, observation, seed))
+        extra = {"observation": observation, "seed": seed} if has_decoder else {}
+        made = np.asarray(model.reconstruct(images, y, **extra))
         return _beside(images / np.float32(255), made), 8
     if what == "edit":
         if not changes:
@@ -127,6 +135,10 @@ def draw(
         return _beside(images / np.float32(255), latents.images_of(model, code, y)), 8
     if what == "traverse":
         code, y = codes_and_labels(1)
+        if hasattr(model, "traversals"):
+            paths = model.traversals(code)[:num]
+            images = latents.images_of(model, paths)
+            return images.reshape(-1, *images.shape[2:]), paths.shape[1]
         count, values = model.latent_dim, np.linspace(-TRAVERSAL, TRAVERSAL, steps)
         move, where = latents.traverse, values
         if model.num_categories:

@@ -145,7 +145,7 @@ def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
-    options = {"observation": "sample"} if model.binary and hasattr(model, "encode") else {}
+    options = {"observation": "sample"} if model.binary and hasattr(model, "decode") else {}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]

@@ -245,7 +245,7 @@ def samples(
             into["parzen_nats"] = parzen_window(made, validation, real.images)
     return {
         "num_images": num_images,
-        "observation": "sample" if model.binary else "mean" if hasattr(model, "encode") else None,
+        "observation": "sample" if model.binary else "mean" if hasattr(model, "decode") else None,
         "model": own,
         "floor": floor,
     }

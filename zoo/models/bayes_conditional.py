@@ -154,7 +154,7 @@ class BayesConditional(ImageModel):
 
     def _candidates(self, seed, observation: str):
         """Draws x_i of p(x), or the decoder's means in their place, and log p(y|x_i), [M, K]."""
-        options = {"observation": observation} if hasattr(self.unconditional, "encode") else {}
+        options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
         return images, tf.nn.log_softmax(self.classifier(images))
 

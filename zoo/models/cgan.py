@@ -8,21 +8,19 @@ convolutional networks by default, with batch normalization in G and dropout in 
 """
 
 import dataclasses
-from typing import Literal
 
 import tensorflow as tf
 
 from zoo.core import networks
 from zoo.core.base import in_unit_range
-from zoo.core.config import field
+from zoo.core.config import defaults
 from zoo.models import gan
 
 
+@defaults(network="conv")
 @dataclasses.dataclass(frozen=True)
 class Config(gan.Config):
     """Architecture and objective of the conditional GAN."""
-
-    network: Literal["mlp", "conv"] = field("conv", "Kind of generator and discriminator.")
 
 
 class CGAN(gan.GAN):
@@ -31,14 +29,14 @@ class CGAN(gan.GAN):
     Config = Config
     conditional = True
 
-    def make_generator(self, input_size):
+    def make_generator(self, input_size, name="generator"):
         """A network of [z, onehot(y)]."""
-        return super().make_generator(input_size + self.num_classes)
+        return super().make_generator(input_size + self.num_classes, name)
 
     def make_discriminator(self, input_shape):
         """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
-        features = super().make_discriminator(input_shape, 256)
-        return networks.joined_with_label(features, self.num_classes, 1, name="discriminator")
+        features = self.image_network(input_shape, 256, "features")
+        return networks.joined_with_vector(features, self.num_classes, 1, name="discriminator")
 
     def generate(self, latents, labels=None, training=False):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""

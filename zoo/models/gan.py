@@ -6,6 +6,9 @@ D ascends V, then G descends, in turn, each with its own step size (algorithm 1)
 of V saturates when D is sure of itself; the non-saturating generator minimises -log D(G(z))
 instead, which has the same fixed point and strong gradients early on (section 3). At the
 equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and leaky ReLU in D for maxout.
+
+Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
+punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).
 """
 
 import dataclasses
@@ -13,9 +16,10 @@ from typing import Literal
 
 import tensorflow as tf
 
-from zoo.core import gan_losses, networks
-from zoo.core.base import AdversarialModel, in_unit_range
+from zoo.core import augmentation, gan_losses, networks
+from zoo.core.base import AdversarialModel, in_unit_range, standard_uniform
 from zoo.core.config import field
+from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,39 +33,87 @@ class Config:
         (256, 512), "Units of G's hidden layers; D's reversed (mlp).", lower=1
     )
     dropout: float = field(0.3, "Share of D's activations dropped (conv).", lower=0.0, upper=0.95)
-    generator_loss: Literal["non_saturating", "saturating"] = field(
-        "non_saturating", "What G minimises: -log D(G(z)), or log(1 - D(G(z)))."
+    loss: Literal["non_saturating", "saturating", "wasserstein", "hinge", "least_squares"] = field(
+        "non_saturating",
+        "The game: minimax, in which G minimises -log D(G(z)), or (saturating) log(1 - D(G(z))); "
+        "that of the Wasserstein distance; of hinges; of least squares.",
+    )
+    label_smoothing: float = field(
+        0.0, "s of the target 1 - s that D has for real images (minimax).", lower=0.0, upper=0.5
+    )
+    penalty: Literal["none", "gradient", "r1", "dragan"] = field(
+        "none",
+        "Pulls D's slope to 1 between real and made images (gradient) or near real ones (dragan), "
+        "or to 0 at real ones (r1).",
+    )
+    penalty_weight: float = field(10.0, "Weight of the penalty.", lower=0.0)
+    augment: Literal["none", "diffaugment"] = field(
+        "none", "diffaugment: D sees all images lit, moved and cut at random (for small data)."
+    )
+    ema_decay: float = field(
+        0.0,
+        "Decay of the moving average of G's weights that draws and is exported; 0: G does.",
+        lower=0.0,
+        upper=0.99999,
     )
     discriminator_steps: int = field(1, "Steps of D for each step of G.", lower=1)
 
 
 class GAN(AdversarialModel):
-    """A GAN of images [N, H, W, C]; its networks see and make images scaled to [-1, 1]."""
+    """A GAN of images [N, H, W, C]; its networks see and make images scaled to [-1, 1].
+
+    Raises:
+      InputError: label smoothing in a game that has no labels.
+    """
 
     Config = Config
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
-        self.latent_dim = self.config.latent_dim
-        self.generator = self.make_generator(self.latent_dim)
-        self.discriminator = self.make_discriminator(self.image_shape)
+        c = self.config
+        self.game = gan_losses.GAMES[c.loss]
+        if c.label_smoothing and not self.game.probabilistic:
+            raise InputError(f"loss={c.loss} has no labels to be smoothed by label_smoothing")
+        self.equilibrium, self.probabilistic = self.game.equilibrium, self.game.probabilistic
+        self.latent_dim = self.size_of_latents()
+        self.make_networks()
         self.build()
 
-    def make_generator(self, input_size: int):
+    @property
+    def tracked(self):
+        """The family's quantities, and the penalty if there is one."""
+        return (*super().tracked, *(["penalty"] if self.config.penalty != "none" else []))
+
+    def size_of_latents(self) -> int:
+        """Number of latent dimensions."""
+        return self.config.latent_dim
+
+    def make_networks(self) -> None:
+        """The players, and the average of G if it is wanted."""
+        self.generator = self.make_generator(self.latent_dim)
+        self.discriminator = self.make_discriminator(self.image_shape)
+        if self.config.ema_decay:
+            self.keep_average(self.make_generator(self.latent_dim, name="average"))
+
+    def make_generator(self, input_size: int, name: str = "generator"):
         """A network from [B, input_size] to the images' inverse tanh."""
         c = self.config
         if c.network == "conv":
             return networks.conv_up(
-                input_size, c.width, self.image_shape, batch_norm=True, name="generator"
+                input_size, c.width, self.image_shape, batch_norm=True, name=name
             )
-        return networks.mlp((input_size,), c.hidden, self.image_shape, name="generator")
+        return networks.mlp((input_size,), c.hidden, self.image_shape, name=name)
 
-    def make_discriminator(self, input_shape: tuple[int, int, int], output_size: int = 1):
-        """A network from [B, *input_shape] to logits [B, 1] (or to that many features)."""
-        c, name = self.config, "discriminator" if output_size == 1 else "features"
+    def make_discriminator(self, input_shape: tuple[int, int, int]):
+        """A network from [B, *input_shape] to logits [B, 1]."""
+        return self.image_network(input_shape, 1)
+
+    def image_network(self, input_shape, output_size: int, name: str = "discriminator"):
+        """A network from [B, *input_shape] to [B, output_size]: D, or its features of images."""
+        c = self.config
         if c.network == "conv":
             # by the convolutions alone D is no match for G, which then draws no digits
-            hidden = (256, 256) if output_size == 1 else ()
+            hidden = (256, 256) if name == "discriminator" else ()
             return networks.conv_down(
                 input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
             )
@@ -71,27 +123,63 @@ class GAN(AdversarialModel):
 
     def generate(self, latents, labels=None, training=False):
         """G(z): images [N, H, W, C] in [0, 1] of latents [N, latent_dim]."""
-        return (tf.tanh(self.generator(latents, training=training)) + 1) / 2
+        return (tf.tanh(self.answering(training)(latents, training=training)) + 1) / 2
 
     def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x) for images [N, H, W, C] in [0, 1] (or uint8)."""
+        """Logits [N] of D(x) (another game's scores) for images [N, H, W, C] in [0, 1] or uint8."""
         return self.discriminator(2 * in_unit_range(images) - 1, training=training)[:, 0]
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -V(D, G)."""
+        """D minimises -V(D, G), and its penalty."""
         # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
         fake = self.generate(latents, labels, training)
-        real_logits = self.discriminate(images, labels, training)
-        fake_logits = self.discriminate(fake, labels, training)
-        value = gan_losses.value(real_logits, fake_logits)  # log D(x) + log(1 - D(G(z)))
+        real_logits = self.discriminate(self.seen(images, training), labels, training)
+        fake_logits = self.discriminate(self.seen(fake, training), labels, training)
+        values = self.d_values(real_logits, fake_logits)
+        return self.penalised(values, images, fake, labels) if training else values
+
+    def g_losses(self, images, labels, latents, training):
+        """G minimises -log D(G(z)), or its part of another game."""
+        fake = self.seen(self.generate(latents, labels, training), training)
+        return {"g_loss": self.game.generator_loss(self.discriminate(fake, labels, training))}
+
+    def seen(self, images, training: bool) -> tf.Tensor:
+        """Images as D sees them: as they are, or augmented in training (arXiv:2006.10738)."""
+        if training and self.config.augment == "diffaugment":
+            return augmentation.diff_augment(images, self.next_seed())
+        return images
+
+    def d_values(self, real_logits, fake_logits) -> dict[str, tf.Tensor]:
+        """D's part of the game, by its raw outputs [B] for real and made images."""
+        value = self.game.value(real_logits, fake_logits)  # log D(x) + log(1 - D(G(z)))
+        # (1 - s) log D(x) + s log(1 - D(x)) = log D(x) - s logit, as log D - log(1 - D) = logit
+        smoothing = self.config.label_smoothing * real_logits
+        shown = tf.sigmoid if self.probabilistic else tf.identity
         return {
-            "d_loss": -value,
+            "d_loss": -value + smoothing,
             "value": value,
-            "d_real": tf.sigmoid(real_logits),  # D(x)
-            "d_fake": tf.sigmoid(fake_logits),  # D(G(z))
+            "d_real": shown(real_logits),  # D(x)
+            "d_fake": shown(fake_logits),  # D(G(z))
         }
 
-    def g_losses(self, latents, labels, training):
-        """G minimises -log D(G(z)), or log(1 - D(G(z)))."""
-        fake_logits = self.discriminate(self.generate(latents, labels, training), labels, training)
-        return {"g_loss": getattr(gan_losses, self.config.generator_loss)(fake_logits)}
+    def penalised(self, values, images, fake, labels) -> dict[str, tf.Tensor]:
+        """D's `values` with the penalty on its slope, in images scaled as its network sees them."""
+        c, shape = self.config, tf.shape(images)
+        if c.penalty == "none":
+            return values
+
+        def d(scaled):
+            return self.discriminate((scaled + 1) / 2, labels, training=True)
+
+        real, fake = 2 * images - 1, 2 * fake - 1
+        if c.penalty == "r1":
+            penalty = gan_losses.r1_penalty(d, real)
+        else:
+            share = standard_uniform(shape[:1], self.next_seed())
+            if c.penalty == "gradient":
+                penalty = gan_losses.gradient_penalty(d, real, fake, share)
+            else:
+                noise = standard_uniform(shape, self.next_seed())
+                penalty = gan_losses.dragan_penalty(d, real, noise, share)
+        d_loss = values["d_loss"] + c.penalty_weight * penalty
+        return {**values, "d_loss": d_loss, "penalty": penalty}

@@ -14,6 +14,7 @@ class Recipe:
     batch_size: int = field(128, "Images a step, over all devices.", lower=1)
     learning_rate: float = field(1e-3, "Adam's step size.", lower=1e-9)
     beta_1: float = field(0.9, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
+    beta_2: float = field(0.999, "Adam's decay of the second moment.", lower=0.0, upper=0.99999)
     decay: Literal["none", "cosine"] = field(
         "none", "Step sizes stay as they are, or fall to 0 by the last step along a cosine."
     )
@@ -54,6 +55,13 @@ RECIPES = {
     "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
     "vqvae": TwoStageRecipe(epochs=15, monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
+    "dcgan": AdversarialRecipe(),
+    "wgan_gp": AdversarialRecipe(beta_1=0.0, beta_2=0.9, epochs=20),
+    "sngan": AdversarialRecipe(),
+    "infogan": AdversarialRecipe(),
+    "bigan": AdversarialRecipe(),
+    "acgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
+    "projection_cgan": AdversarialRecipe(),
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
 

@@ -66,7 +66,7 @@ def create(
         if recipe.decay == "cosine" and num_steps:
             schedule = keras.optimizers.schedules.CosineDecay
             learning_rate = schedule(learning_rate, num_steps * updates)
-        return keras.optimizers.Adam(learning_rate, recipe.beta_1)
+        return keras.optimizers.Adam(learning_rate, recipe.beta_1, recipe.beta_2)
 
     optimizers = {"optimizer": adam(recipe.learning_rate)}
     if isinstance(model, AdversarialModel):

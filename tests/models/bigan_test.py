@@ -1,0 +1,58 @@
+"""The bidirectional GAN: its pairs, its two halves, and whose weights they move."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+
+SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
+
+
+@pytest.fixture
+def images(fashion_mnist):
+    return tf.constant(fashion_mnist.train.images[:12] / np.float32(255))
+
+
+def test_losses_are_those_of_pairs(images):
+    model = zoo.create("bigan", ema_decay=0.0, **SMALL)
+    z = model.draw_prior(12, seed=0)
+    codes, fake = model.encoder(2 * images - 1), model.generate(z)
+    joint = [model.discriminator([2 * x - 1, c]) for x, c in ((images, codes), (fake, z))]
+    d = [1 / (1 + np.exp(-v.numpy()[:, 0].astype(np.float64))) for v in joint]
+    values = model.d_losses(images, None, z, training=False)
+    np.testing.assert_allclose(values["value"], np.log(d[0]) + np.log(1 - d[1]), rtol=1e-4)
+    g_loss = model.g_losses(images, None, z, training=False)["g_loss"]
+    np.testing.assert_allclose(g_loss, -np.log(d[1]) - np.log(1 - d[0]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("still", ["optimizer", "discriminator_optimizer"])
+def test_encoder_moves_with_the_generator(still, images):
+    model = zoo.create("bigan", **SMALL)
+    getattr(model, still).learning_rate = 0.0
+    players = (model.generator, model.encoder, model.discriminator)
+    before = [[v.numpy() for v in p.trainable_variables] for p in players]
+    model.train_step((images, None))
+    stood = [
+        all(np.array_equal(a, v) for a, v in zip(old, p.trainable_variables, strict=True))
+        for old, p in zip(before, players, strict=True)
+    ]
+    assert stood == [still == "optimizer"] * 2 + [still == "discriminator_optimizer"]
+
+
+def test_encoding_is_a_point_and_reconstruction_its_image(images):
+    model = zoo.create("bigan", **SMALL)
+    q = model.encode(images)
+    np.testing.assert_allclose(q.mean(), model.encoder(2 * images - 1), rtol=1e-6)
+    np.testing.assert_array_equal(q.stddev(), np.zeros((12, 3)))
+    np.testing.assert_array_equal(model.reconstruct(images), model.generate(q.mean()))
+
+
+def test_at_a_d_that_is_mute_both_halves_are_at_the_equilibrium(images):
+    model = zoo.create("bigan", **SMALL)
+    model.judge = lambda x, z, training=False: tf.zeros(len(x))
+    z = model.draw_prior(12, seed=0)
+    values = model.d_losses(images, None, z, training=False)
+    np.testing.assert_allclose(values["value"], -np.log(4), rtol=1e-6)
+    g_loss = model.g_losses(images, None, z, training=False)["g_loss"]
+    np.testing.assert_allclose(g_loss, np.log(4), rtol=1e-6)

@@ -1,0 +1,81 @@
+"""InfoGAN: the bound on the mutual information, its codes and their traversals."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+import zoo
+
+SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_categories": 4}
+
+
+def test_latents_are_a_category_uniform_codes_and_noise():
+    model = zoo.create("infogan", **SMALL)
+    z = model.draw_prior(4000, seed=1).numpy()
+    assert z.shape == (4000, 4 + 2 + 3) == (4000, model.latent_dim)
+    assert set(np.unique(z[:, :4])) == {0.0, 1.0} and (z[:, :4].sum(1) == 1).all()
+    assert scipy.stats.chisquare(z[:, :4].sum(0)).pvalue > 1e-3
+    uniform = scipy.stats.uniform(-1, 2)
+    for j in (4, 5):
+        assert scipy.stats.kstest(z[:, j], uniform.cdf).pvalue > 1e-3
+    assert scipy.stats.kstest(z[:, 6:].ravel(), "norm").pvalue > 1e-3
+    correlation = np.corrcoef(z[:, 4:].T) - np.eye(5)
+    assert np.abs(correlation).max() < 0.08
+    truncated = model.draw_prior(200, 1, truncation=0.5).numpy()
+    assert np.abs(truncated[:, 6:]).max() <= 0.5 < np.abs(truncated[:, 4:6]).max()
+
+
+def test_bound_is_0_for_a_q_that_knows_nothing_and_the_entropy_for_one_that_knows_all():
+    model = zoo.create("infogan", num_continuous=0, **SMALL)
+    z = model.draw_prior(50, seed=0)
+    output = tf.zeros([50, 1 + 4])
+    model.discriminator = lambda x, training: output
+    np.testing.assert_allclose(
+        model.bound(model.judge(tf.zeros([50, 28, 28, 1]))[1], z), 0, atol=1e-6
+    )
+    output = tf.concat([tf.zeros([50, 1]), 100 * z[:, :4]], 1)
+    bound = model.bound(model.judge(tf.zeros([50, 28, 28, 1]))[1], z)
+    np.testing.assert_allclose(bound, math.log(4), rtol=1e-5)
+
+
+def test_bound_is_tight_where_q_is_the_posterior():
+    # c uniform in [-1, 1], seen as c + noise of scale s, small: I = log 2 - log(s sqrt(2 pi e))
+    s = 0.01
+    model = zoo.create("infogan", num_continuous=1, **SMALL)
+    z = model.draw_prior(20000, seed=3)
+    noise = tf.random.stateless_normal([20000, 1], [1, 2]) * s
+    raw_scale = tf.fill([20000, 1], math.log(math.expm1(s - 1e-4)))
+    output = tf.concat([tf.zeros([20000, 1 + 4]), z[:, 4:5] + noise, raw_scale], 1)
+    model.discriminator = lambda x, training: output
+    bound = float(tf.reduce_mean(model.bound(model.judge(tf.zeros([1, 28, 28, 1]))[1], z)))
+    expected = math.log(2) - math.log(s * math.sqrt(2 * math.pi * math.e))
+    assert bound == pytest.approx(expected, abs=0.03)  # 0 of the category, which is not known
+
+
+def test_both_players_ascend_the_bound():
+    model = zoo.create("infogan", info_weight=0.5, **SMALL)
+    z, x = model.draw_prior(12, seed=0), tf.zeros([12, 28, 28, 1])
+    values = model.d_losses(x, None, z, training=False)
+    mi = model.bound(model.judge(model.generate(z))[1], z)
+    np.testing.assert_allclose(values["mi_nats"], mi, rtol=1e-5)
+    np.testing.assert_allclose(values["d_loss"], -values["value"] - 0.5 * mi, rtol=1e-5)
+    logits = model.discriminate(model.generate(z))
+    g_loss = model.g_losses(x, None, z, training=False)["g_loss"]
+    np.testing.assert_allclose(g_loss, tf.nn.softplus(-logits) - 0.5 * mi, rtol=1e-5)
+
+
+def test_traversals_change_one_code_each():
+    model = zoo.create("infogan", **SMALL)
+    z = model.draw_prior(1, seed=5)
+    paths = model.traversals(z).numpy()
+    assert paths.shape == (3, 4, 9)
+    np.testing.assert_array_equal(paths[0, :, :4], np.eye(4))
+    np.testing.assert_array_equal(paths[0, :, 4:], np.repeat(z[:, 4:], 4, 0))
+    for row, j in ((1, 4), (2, 5)):
+        np.testing.assert_allclose(paths[row, :, j], np.linspace(-2, 2, 4), rtol=1e-6)
+        np.testing.assert_array_equal(
+            np.delete(paths[row], j, 1), np.repeat(np.delete(z, j, 1), 4, 0)
+        )

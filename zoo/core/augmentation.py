@@ -1,0 +1,55 @@
+"""What happens to images on their way to D, with a gradient back to G. Pure functions by seed."""
+
+import tensorflow as tf
+
+from zoo.core.base import standard_uniform
+
+SHIFT = 1 / 8  # of a side, at most
+CUT = 1 / 2  # of a side
+
+
+def diff_augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Images lit, moved and cut, each by draws of its own (Zhao et al. 2020, arXiv:2006.10738).
+
+    Real and made images are both so treated, in the steps of both players: D cannot learn few
+    images by heart, and G is not taught to make moved ones, as it would be if only real ones were.
+
+    Args:
+      images: float32 [B, H, W, C] in [0, 1].
+      seed: int32 [2].
+
+    Returns:
+      [B, H, W, C]: with brightness changed by up to 1/2 either way, moved by up to 1/8 of a side,
+      and without a square of half the side; what comes in at the edges is black.
+    """
+    num_draws = 5
+    u = standard_uniform([tf.shape(images)[0], num_draws], seed)
+    lit = images + (u[:, 0] - 0.5)[:, None, None, None]
+    height, width = images.shape[1:3]
+    moved = translate(lit, _whole(u[:, 1], height, SHIFT), _whole(u[:, 2], width, SHIFT))
+    rows = _outside(u[:, 3], height)[:, :, None]
+    columns = _outside(u[:, 4], width)[:, None, :]
+    return moved * tf.maximum(rows, columns)[..., None]
+
+
+def translate(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Images [B, H, W, C] moved by whole pixels, int32 [B] each; black comes in at the edges."""
+    height, width = images.shape[1:3]
+    down, right = tf.convert_to_tensor(down), tf.convert_to_tensor(right)
+    rows = tf.one_hot(tf.range(height) - down[:, None], height)  # row i shows row i - down
+    columns = tf.one_hot(tf.range(width) - right[:, None], width)
+    return tf.einsum("bij,bjkc,blk->bilc", rows, images, columns)
+
+
+def _whole(u: tf.Tensor, side: int, share: float) -> tf.Tensor:
+    """Uniform u in [0, 1) as a whole number of pixels of at most that share of the side."""
+    most = int(side * share + 0.5)
+    return tf.cast(tf.floor(u * (2 * most + 1)), tf.int32) - most
+
+
+def _outside(u: tf.Tensor, side: int) -> tf.Tensor:
+    """1 outside the cut, 0 in it: [B, side]. Its middle is anywhere, and its ends may be beyond."""
+    length = int(side * CUT + 0.5)
+    start = tf.floor(u * (side + 1 - length % 2))[:, None] - length // 2
+    place = tf.range(side, dtype=tf.float32)
+    return tf.cast((place < start) | (place >= start + length), tf.float32)

@@ -1,0 +1,125 @@
+"""The bidirectional GAN (Donahue et al. 2017, arXiv:1605.09782): an encoder for a GAN.
+
+    min_{G,E} max_D V = E_x[log D(x, E(x))] + E_z[log(1 - D(G(z), z))],   z ~ N(0, I)      (eq. 2)
+
+D sees pairs of an image and a code, and tells images with their codes from codes with their images.
+Where it no longer can, E inverts G (theorem 2), so that a GAN's latents too can be had of an image,
+moved along and edited. G and E descend together, each by its half: G minimises -log D(G(z), z), and
+E, without saturating either, -log(1 - D(x, E(x))). Deviations: networks of the zoo's GANs, and a
+moving average of G draws. Reconstructions keep what D looks at, and not each pixel.
+"""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.core import networks
+from zoo.core.base import Endpoint, in_unit_range
+from zoo.core.config import defaults, field
+from zoo.models import gan
+
+tfd = tfp.distributions
+
+
+@defaults(network="conv", ema_decay=0.999)
+@dataclasses.dataclass(frozen=True)
+class Config(gan.Config):
+    """Architecture and objective of the bidirectional GAN."""
+
+    loss: Literal["non_saturating", "saturating", "wasserstein", "hinge"] = field(
+        "non_saturating", "The game, which must be the same when made and real change places."
+    )
+    penalty: Literal["none"] = field("none", "None: D's slope is one in images and codes.")
+
+
+class BiGAN(gan.GAN):
+    """A GAN of images [N, H, W, C] with codes [N, latent_dim]."""
+
+    Config = Config
+
+    def make_networks(self):
+        """The players, and the encoder."""
+        super().make_networks()
+        c = self.config
+        if c.network == "conv":
+            self.encoder = networks.conv_down(
+                self.image_shape, c.width, c.latent_dim, batch_norm=True, name="encoder"
+            )
+        else:
+            self.encoder = networks.mlp(
+                self.image_shape, c.hidden[::-1], (c.latent_dim,), name="encoder"
+            )
+
+    @property
+    def generator_variables(self):
+        """G and E descend together."""
+        return self.generator.trainable_variables + self.encoder.trainable_variables
+
+    def make_discriminator(self, input_shape):
+        """A network of [x, z]: features of x and z meet in a hidden layer."""
+        features = self.image_network(input_shape, 256, "features")
+        return networks.joined_with_vector(features, self.latent_dim, 1, name="discriminator")
+
+    def encode(self, images, labels=None) -> tfd.Distribution:
+        """E(x): all mass at one code, [N, latent_dim]."""
+        self.check_labels(labels)
+        return tfd.VectorDeterministic(self.codes(in_unit_range(images)))
+
+    def codes(self, images, training=False) -> tf.Tensor:
+        """E(x), [N, latent_dim], of images in [0, 1]."""
+        return self.encoder(2 * images - 1, training=training)
+
+    def code(self, q) -> tf.Tensor:
+        """The code of an encoding."""
+        return q.mean()
+
+    def reconstruct(self, images, labels=None) -> tf.Tensor:
+        """G(E(x)) of images [N, H, W, C]."""
+        return self.generate(self.code(self.encode(images, labels)))
+
+    def judge(self, images, codes, training=False) -> tf.Tensor:
+        """Logits [N] of D(x, z): that the image is real and the code made for it."""
+        return self.discriminator([2 * images - 1, codes], training=training)[:, 0]
+
+    def discriminate(self, images, labels=None, training=False):
+        """Logits [N] of D(x, E(x)) for images [N, H, W, C] in [0, 1] (or uint8)."""
+        images = in_unit_range(images)
+        return self.judge(images, self.codes(images, training), training)
+
+    def d_losses(self, images, labels, latents, training):
+        """D minimises -V."""
+        real_logits, fake_logits = self.of_pairs(images, latents, training)
+        return self.d_values(real_logits, fake_logits)
+
+    def g_losses(self, images, labels, latents, training):
+        """G minimises -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss, the sign turned."""
+        real_logits, fake_logits = self.of_pairs(images, latents, training)
+        loss = self.game.generator_loss
+        return {"g_loss": loss(fake_logits) + loss(-real_logits)}
+
+    def of_pairs(self, images, latents, training) -> tuple[tf.Tensor, tf.Tensor]:
+        """D's logits [B] of (x, E(x)) and of (G(z), z)."""
+        fake = self.generate(latents, training=training)
+        codes = self.codes(images, training)
+        return (
+            self.judge(self.seen(images, training), codes, training),
+            self.judge(self.seen(fake, training), latents, training),
+        )
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """`encode` and `reconstruct` beside those of a GAN."""
+
+        def encode(images):
+            q = self.encode(images)
+            return {"loc": q.mean(), "scale": q.stddev()}
+
+        def reconstruct(images):
+            return {"images": self.reconstruct(images)}
+
+        return {
+            **super().endpoints(),
+            "encode": (encode, [self.images_spec]),
+            "reconstruct": (reconstruct, [self.images_spec]),
+        }

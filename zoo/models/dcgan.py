@@ -1,0 +1,55 @@
+"""The deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434).
+
+The GAN's game, between networks by the paper's rules (section 3): strided and transposed
+convolutions and nothing dense between, batch normalization in both players but for G's last and
+D's first layer, ReLU in G and leaky ReLU in D, tanh at the end, weights from N(0, 0.02^2), and Adam
+with a first moment of 0.5. Deviations: two stages, as images of 28 pixels allow, Gaussian latents,
+and a moving average of G that draws (Yazici et al. 2019, arXiv:1806.04498).
+"""
+
+import dataclasses
+
+import keras
+
+from zoo.core import networks
+from zoo.core.config import defaults
+from zoo.models import gan
+
+_INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
+
+
+@defaults(network="conv", width=64, dropout=0.0, ema_decay=0.999)
+@dataclasses.dataclass(frozen=True)
+class Config(gan.Config):
+    """Architecture and objective of the DCGAN."""
+
+
+class DCGAN(gan.GAN):
+    """A GAN of images [N, H, W, C] whose sides are multiples of 4."""
+
+    Config = Config
+
+    def make_generator(self, input_size, name="generator"):
+        """A network from [B, input_size] to the images' inverse tanh."""
+        c = self.config
+        if c.network == "mlp":
+            return super().make_generator(input_size, name)
+        normal = keras.initializers.get(_INITIALIZER)
+        return networks.conv_up(
+            input_size, c.width, self.image_shape, batch_norm=True, initializer=normal, name=name
+        )
+
+    def image_network(self, input_shape, output_size, name="discriminator"):
+        """A network from [B, *input_shape] to [B, output_size]."""
+        c = self.config
+        if c.network == "mlp":
+            return super().image_network(input_shape, output_size, name)
+        return networks.conv_down(
+            input_shape,
+            c.width,
+            output_size,
+            dropout=c.dropout,
+            batch_norm=c.penalty == "none",  # slopes must be of one image each
+            initializer=keras.initializers.get(_INITIALIZER),
+            name=name,
+        )

@@ -1,0 +1,121 @@
+"""The GAN that finds codes without labels (Chen et al. 2016, arXiv:1606.03657).
+
+    min_{G,Q} max_D V(D, G) - w L_I(G, Q)                                                 (eq. 6)
+    L_I(G, Q) = E_{c, z}[log Q(c|G(z, c))] + H(c) <= I(c; G(z, c))                        (eq. 5)
+
+Some of G's latents, the codes c, must be readable from its images: L_I bounds their mutual
+information from below. One code is categorical and uniform, the others are uniform in [-1, 1] with
+a Gaussian Q. Latents are [onehot(c_0), c_1, ..., z]. Q shares all but its last layer with D, and
+learns in D's steps; G ascends w L_I in its own. Deviations: Q learns with D rather than with G, so
+that each weight has one optimizer, networks of the zoo's DCGAN, and a moving average of G draws.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.core import distributions
+from zoo.core.base import in_unit_range, standard_uniform, stateless_seed
+from zoo.core.config import field
+from zoo.core.latents import traverse
+from zoo.models import dcgan
+
+tfd = tfp.distributions
+
+REACH = 2.0  # of traversals; codes are within 1, and what lies beyond shows their sense
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(dcgan.Config):
+    """Architecture and objective of the InfoGAN."""
+
+    num_categories: int = field(10, "Values of the categorical code.", lower=2)
+    num_continuous: int = field(2, "Number of continuous codes.", lower=0)
+    info_weight: float = field(1.0, "w of the bound on the mutual information.", lower=0.0)
+
+
+class InfoGAN(dcgan.DCGAN):
+    """A GAN of images [N, H, W, C] whose first latents are codes with a meaning."""
+
+    Config = Config
+
+    @property
+    def tracked(self):
+        """The family's quantities, and the bound on the mutual information, by D's step."""
+        return (*super().tracked, "mi_nats")
+
+    def size_of_latents(self):
+        """Number of latent dimensions: the codes, and z."""
+        c = self.config
+        return c.num_categories + c.num_continuous + c.latent_dim
+
+    def make_discriminator(self, input_shape):
+        """A network to [B, 1 + K + 2 C]: D's logit, and what Q says of the codes."""
+        c = self.config
+        return self.image_network(input_shape, 1 + c.num_categories + 2 * c.num_continuous)
+
+    def draw_prior(self, num_samples, seed, truncation=None):
+        """Latents [onehot(c_0), c_1, ..., z], [num_samples, latent_dim]; only z is truncated."""
+        c, seed = self.config, stateless_seed(seed)
+        of_codes = tf.random.experimental.stateless_fold_in(seed, 2)
+        u = standard_uniform([num_samples, 1 + c.num_continuous], of_codes)
+        category = tf.cast(u[:, 0] * c.num_categories, tf.int32)
+        z = super().draw_prior(num_samples, seed, truncation)[:, -c.latent_dim :]
+        return tf.concat([tf.one_hot(category, c.num_categories), 2 * u[:, 1:] - 1, z], axis=-1)
+
+    def judge(self, images, training=False):
+        """D's logits [N], and Q(c|x) as two distributions, of images [N, H, W, C] in [0, 1]."""
+        output = self.discriminator(2 * in_unit_range(images) - 1, training=training)
+        logit, categorical, gaussian = tf.split(
+            output, [1, self.config.num_categories, 2 * self.config.num_continuous], axis=-1
+        )
+        loc, scale = distributions.loc_and_scale(gaussian)
+        return logit[:, 0], (
+            tfd.OneHotCategorical(categorical),
+            tfd.Independent(tfd.Normal(loc, scale), 1),
+        )
+
+    def discriminate(self, images, labels=None, training=False):
+        """Logits [N] of D(x) for images [N, H, W, C] in [0, 1] (or uint8)."""
+        return self.judge(images, training)[0]
+
+    def bound(self, q, latents) -> tf.Tensor:
+        """Each example's part [B] of L_I: log Q(c|x) + H(c), in nats."""
+        k, n = self.config.num_categories, self.config.num_continuous
+        categorical, gaussian = q
+        log_q = categorical.log_prob(latents[:, :k]) + gaussian.log_prob(latents[:, k : k + n])
+        return log_q + math.log(k) + n * math.log(2)
+
+    def d_losses(self, images, labels, latents, training):
+        """D minimises -V(D, G), and Q -w L_I."""
+        fake = self.generate(latents, labels, training)
+        real_logits, _ = self.judge(self.seen(images, training), training)
+        fake_logits, q = self.judge(self.seen(fake, training), training)
+        values = self.d_values(real_logits, fake_logits)
+        values["mi_nats"] = self.bound(q, latents)
+        values["d_loss"] -= self.config.info_weight * values["mi_nats"]
+        return self.penalised(values, images, fake, labels) if training else values
+
+    def g_losses(self, images, labels, latents, training):
+        """G minimises its part of the game, and -w L_I."""
+        fake = self.seen(self.generate(latents, labels, training), training)
+        fake_logits, q = self.judge(fake, training)
+        loss = self.game.generator_loss(fake_logits)
+        return {"g_loss": loss - self.config.info_weight * self.bound(q, latents)}
+
+    def traversals(self, latents) -> tf.Tensor:
+        """Paths through the codes: every category, then each continuous one from -2 to 2.
+
+        Args:
+          latents: [1, latent_dim], to start from.
+
+        Returns:
+          [1 + C, K, latent_dim]: of C continuous codes and K categories.
+        """
+        k = self.config.num_categories
+        categories = tf.concat([tf.eye(k), tf.repeat(latents[:, k:], k, axis=0)], axis=-1)
+        values = tf.linspace(-REACH, REACH, k)
+        moved = [traverse(latents, k + j, values)[0] for j in range(self.config.num_continuous)]
+        return tf.stack([categories, *moved])

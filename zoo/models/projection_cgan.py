@@ -1,0 +1,93 @@
+"""The conditional GAN with a projection discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
+
+    D(x, y) = psi(phi(x)) + v_y . phi(x)                                                  (eq. 4)
+
+log p(y|x) enters D as a scalar product of the image's features phi(x) with the label's vector v_y,
+the form that it has where classes are Gaussian clusters of features (section 3), in place of a
+label that is joined to hidden layers. G is told the label in its batch norms, each of which has a
+scale and a shift a class (Dumoulin et al. 2017). D is spectrally normalized and the game is that
+of hinges, as in `sngan`. `attention` adds a self-attention layer to both players (Zhang et al.
+2019, arXiv:1805.08318). Deviations: two stages, and a moving average of G draws.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from zoo.core import networks
+from zoo.core.base import in_unit_range
+from zoo.core.config import defaults, field
+from zoo.models import gan
+
+
+@defaults(network="conv", width=64, dropout=0.0, loss="hinge", ema_decay=0.999)
+@dataclasses.dataclass(frozen=True)
+class Config(gan.Config):
+    """Architecture and objective of the projection GAN."""
+
+    num_features: int = field(256, "Size of phi(x).", lower=1)
+    attention: bool = field(False, "Whether both players have a self-attention layer (conv).")
+
+
+class ProjectionCGAN(gan.GAN):
+    """A GAN of images [N, H, W, C] given labels [N]."""
+
+    Config = Config
+    conditional = True
+
+    def make_generator(self, input_size, name="generator"):
+        """A network of [z, onehot(y)], the label in each of its batch norms."""
+        c = self.config
+        if c.network == "mlp":
+            return networks.conditional_mlp(
+                input_size, self.num_classes, c.hidden, self.image_shape, name=name
+            )
+        return networks.conditional_conv_up(
+            input_size,
+            self.num_classes,
+            c.width,
+            self.image_shape,
+            attention=c.attention,
+            name=name,
+        )
+
+    def make_discriminator(self, input_shape):
+        """A network of [x, onehot(y)] to scores [B, 1]."""
+        c, name = self.config, "features"
+        if c.network == "mlp":
+            phi = networks.mlp(
+                input_shape,
+                c.hidden[::-1],
+                (c.num_features,),
+                activation="leaky_relu",
+                spectral=True,
+                name=name,
+            )
+        else:
+            phi = networks.conv_down(
+                input_shape,
+                c.width,
+                c.num_features,
+                dropout=c.dropout,
+                spectral=True,
+                attention=c.attention,
+                name=name,
+            )
+        x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
+        features = layers.LeakyReLU(0.2, dtype="float32")(phi(x))
+        psi = networks.linear_layer(layers.Dense, 1, dtype="float32", spectral=True)
+        v = networks.linear_layer(layers.Dense, c.num_features, dtype="float32", spectral=True)
+        product = layers.Dot(1, dtype="float32")([v(y), features])
+        return keras.Model([x, y], psi(features) + product, name="discriminator")
+
+    def generate(self, latents, labels=None, training=False):
+        """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
+        pair = [latents, self.one_hot(labels)]
+        return (tf.tanh(self.answering(training)(pair, training=training)) + 1) / 2
+
+    def discriminate(self, images, labels=None, training=False):
+        """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
+        pair = [2 * in_unit_range(images) - 1, self.one_hot(labels)]
+        return self.discriminator(pair, training=training)[:, 0]

@@ -1,0 +1,43 @@
+"""The GAN with spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
+
+    V_D = E_x[min(0, D(x) - 1)] + E_z[min(0, -D(G(z)) - 1)],    V_G = E_z[D(G(z))]   (eq. 16, 17)
+
+Both players maximise their own. Each layer of D is divided by its spectral norm, W / sigma(W)
+(eq. 8), so that D's slope is at most 1 (leaky ReLU keeps it so; a layer's own convolution can
+exceed its kernel's norm by a factor): no penalty has to be paid for it, and D needs no batch norm.
+Deviations: two stages, as images of 28 pixels allow, and a moving average of G draws.
+"""
+
+import dataclasses
+
+from zoo.core import networks
+from zoo.core.config import defaults
+from zoo.models import gan
+
+
+@defaults(network="conv", width=64, dropout=0.0, loss="hinge", ema_decay=0.999)
+@dataclasses.dataclass(frozen=True)
+class Config(gan.Config):
+    """Architecture and objective of the spectrally normalized GAN."""
+
+
+class SNGAN(gan.GAN):
+    """A GAN of images [N, H, W, C] with a spectrally normalized discriminator."""
+
+    Config = Config
+
+    def image_network(self, input_shape, output_size, name="discriminator"):
+        """A network from [B, *input_shape] to [B, output_size]."""
+        c = self.config
+        if c.network == "mlp":
+            return networks.mlp(
+                input_shape,
+                c.hidden[::-1],
+                (output_size,),
+                activation="leaky_relu",
+                spectral=True,
+                name=name,
+            )
+        return networks.conv_down(
+            input_shape, c.width, output_size, dropout=c.dropout, spectral=True, name=name
+        )
