@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from zoo.data import folder, idx
+from zoo.data import folder, idx, toy
 from zoo.errors import InputError
 
 EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
@@ -112,8 +112,8 @@ def load(
     """Reads a data set.
 
     Args:
-      name: `fashion_mnist` (embedded, the default), `mnist`, `cifar10` (by keras.datasets), or
-        `folder:PATH`.
+      name: `fashion_mnist` (embedded, the default), `mnist`, `cifar10` (by keras.datasets),
+        `ring`, `grid` (points of the plane, `zoo/data/toy.py`), or `folder:PATH`.
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
       image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).
@@ -121,6 +121,8 @@ def load(
     Raises:
       InputError: something is missing or wrong; the line names the file.
     """
+    if name in toy.MIXTURES and data_dir:
+        raise InputError(f"{name} is drawn, not read: leave --data_dir out")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder:
@@ -144,10 +146,13 @@ def load(
         arrays, class_names = _read_quadruple(EMBEDDED, SHA256), CLASS_NAMES[name]
     elif name in CLASS_NAMES:
         arrays, class_names = _download(name), CLASS_NAMES[name]
+    elif name in toy.MIXTURES:
+        arrays = toy.read(name)
+        class_names = tuple(map(str, range(toy.MIXTURES[name].num_modes)))
     else:
+        names = ", ".join((*CLASS_NAMES, *toy.MIXTURES))
         raise InputError(
-            f"no data set named {name!r}: choose {', '.join(CLASS_NAMES)} or folder:PATH, "
-            "or give --data_dir"
+            f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
         )
     return _split(name, arrays, class_names, how)
 
@@ -176,7 +181,7 @@ def _split(name, arrays, class_names, how) -> Dataset:
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    side, _, channels = images.shape[1:]
+    shape = "x".join(map(str, images.shape[1:]))
     return Dataset(
         name=name,
         train=Split(images[:cut], labels[:cut]),
@@ -186,7 +191,7 @@ def _split(name, arrays, class_names, how) -> Dataset:
         digest=digest.hexdigest(),
         description=(
             f"{name}{how}: {cut:,} train, {len(images) - cut:,} validation, "
-            f"{len(test_images):,} test images of {side}x{side}x{channels}"
+            f"{len(test_images):,} test images of {shape}"
         ),
     )
 

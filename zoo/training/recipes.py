@@ -72,8 +72,9 @@ class Run:
 
     dataset: str = field(
         "",
-        "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), or folder:PATH with a "
-        "folder of PNG or JPEG files for each class.",
+        "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), ring, grid (8 or 25 "
+        "Gaussians in the plane, with --network=mlp), or folder:PATH with a folder of PNG or JPEG "
+        "files for each class.",
     )
     data_dir: str = field(
         "",
