@@ -1,6 +1,7 @@
 """Draws from a trained model: python scripts/sample.py --workdir=runs/cgan-fashion_mnist.
 
-What is drawn goes to a PNG grid, or as arrays to an .npz file.
+What is drawn goes to a PNG grid (of points of the plane, a scatter plot), or as arrays to an .npz
+file.
 """
 
 import pathlib
@@ -24,11 +25,19 @@ _WHAT = flags.DEFINE_enum(
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
     "another; edit: test images, and the same with --edit applied to their codes.",
 )
-_NUM = flags.DEFINE_integer("num", 64, "Images (rows, for interpolate).", lower_bound=1)
+_NUM = flags.DEFINE_integer(
+    "num",
+    None,
+    "Images (rows, for interpolate); default 64, or 1,000 points of the plane.",
+    lower_bound=1,
+)
 _LABELS = flags.DEFINE_list("labels", None, "Classes of a conditional model, repeated to --num.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
 _OBSERVATION = flags.DEFINE_enum(
-    "observation", "mean", ["mean", "sample"], "Show p(x|z)'s mean or draw from it (VAEs)."
+    "observation",
+    None,
+    ["mean", "sample"],
+    "Show p(x|z)'s mean or draw from it (VAEs); default the mean, for points of the plane a draw.",
 )
 _TRUNCATION = flags.DEFINE_float(
     "truncation", None, "A GAN's latents are at most so far from 0: more typical, less varied."
@@ -65,6 +74,10 @@ def main(argv: list[str]) -> None:
     from zoo.evaluation import drawing, pictures
 
     model = zoo.load(cli.source())
+
+    def real(count: int):
+        return _split("test").first(count)
+
     images, columns = drawing.draw(
         model,
         _WHAT.value,
@@ -78,13 +91,13 @@ def main(argv: list[str]) -> None:
         changes=changes,
         rows=_ROWS.value,
         progress=sys.stderr.isatty(),
-        real=lambda count: _split("test").first(count),
+        real=real,
         train_images=lambda: _split("train").images,
     )
     if out.suffix == ".npz":
         np.savez(out, images=images)
     else:
-        pictures.save_png(out, pictures.grid(images, columns), _ZOOM.value)
+        pictures.save_png(out, drawing.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(images)} images in {out}")
     for name, values in getattr(model, "report", {}).items():
         print(f"{name}: {' '.join(f'{v:.3g}' for v in np.atleast_1d(values))}")

@@ -6,10 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.core import latents
-from zoo.data import Split
+from zoo.data import Split, toy
 from zoo.errors import InputError
-from zoo.evaluation import distances
+from zoo.evaluation import distances, pictures
 
+NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side
 
 
@@ -17,10 +18,10 @@ def draw(
     model,
     what: str,
     *,
-    num: int,
+    num: int | None = None,
     labels: Sequence[int] | None = None,
     seed: int = 0,
-    observation: str = "mean",
+    observation: str | None = None,
     truncation: float | None = None,
     spherical: bool = False,
     steps: int = 9,
@@ -35,10 +36,11 @@ def draw(
     Args:
       model: a generative model.
       what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate` or `edit`.
-      num: number of images; rows, for `interpolate`.
+      num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each.
       seed: of all noise.
-      observation: `mean` or `sample` (of p(x|z), for models with a decoder).
+      observation: `mean` or `sample` (of p(x|z), for models with a decoder); when left out the
+        mean, but for new points of the plane a draw.
       truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbours`.
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse`, which are the categories where latents have some, and of
@@ -79,6 +81,8 @@ def draw(
         )
     if observation == "sample" and not has_decoder:
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
+    points = model.image_shape == toy.IMAGE_SHAPE
+    num = num or (NUM_POINTS if points else NUM)
 
     if truncation is not None and not hasattr(model, "generator"):
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")
@@ -103,7 +107,8 @@ def draw(
         return model.draw_prior(count, seed), given
 
     if what in ("prior", "neighbours"):
-        extra = {"observation": observation} if has_decoder else {}
+        usual = "sample" if points else "mean"
+        extra = {"observation": observation or usual} if has_decoder else {}
         if truncation is not None:
             extra["truncation"] = truncation
         if hasattr(model, "complete"):
@@ -124,7 +129,7 @@ def draw(
         return _beside(images / np.float32(255), made), 8
     if what == "reconstruct":
         images, y = known(num)
-        extra = {"observation": observation, "seed": seed} if has_decoder else {}
+        extra = {"observation": observation or "mean", "seed": seed} if has_decoder else {}
         made = np.asarray(model.reconstruct(images, y, **extra))
         return _beside(images / np.float32(255), made), 8
     if what == "edit":
@@ -154,6 +159,26 @@ def draw(
         path_labels = np.broadcast_to(np.resize(y, len(paths))[:, None], paths.shape[:2])
     images = latents.images_of(model, paths, path_labels)
     return images.reshape(-1, *images.shape[2:]), steps
+
+
+def picture(
+    what: str, images: np.ndarray, columns: int | None, real: Callable[[int], Split]
+) -> np.ndarray:
+    """What `draw` drew as one picture: a grid, or, of points of the plane, a scatter plot.
+
+    Args:
+      what: as `draw` was asked.
+      images: that it returned; of pairs the scatter plot leaves out the real point.
+      columns: that it returned.
+      real: gives n real images, for the points to be seen beside.
+    """
+    if images.shape[1:] != toy.IMAGE_SHAPE:
+        return pictures.grid(images, columns)
+    if what in ("reconstruct", "edit", "complete"):
+        images = images[1::2]
+    elif what == "neighbours":
+        images = images[::2]
+    return pictures.scatter(images, real(NUM_POINTS).images)
 
 
 def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

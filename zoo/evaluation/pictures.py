@@ -1,10 +1,12 @@
-"""Grids of images, as arrays and as PNG files."""
+"""Grids of images and scatter plots of points, as arrays and as PNG files."""
 
 import math
 import pathlib
 
 import numpy as np
 from PIL import Image
+
+PAPER, REAL, MADE = (250, 250, 250), (170, 170, 170), (214, 39, 40)  # colours of a scatter plot
 
 
 def grid(images, columns: int | None = None) -> np.ndarray:
@@ -21,8 +23,7 @@ def grid(images, columns: int | None = None) -> np.ndarray:
     if images.ndim == 5:
         columns = images.shape[1]
         images = images.reshape(-1, *images.shape[2:])
-    if images.dtype != np.uint8:
-        images = np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    images = _levels(images)
     n, h, w, c = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
@@ -31,6 +32,31 @@ def grid(images, columns: int | None = None) -> np.ndarray:
         top, left = i // columns * (h + 1), i % columns * (w + 1)
         canvas[top : top + h, left : left + w] = image
     return canvas
+
+
+def scatter(made: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Points of the plane, real ones grey and made ones red on top: a pixel is a level.
+
+    Args:
+      made: images [N, 1, 2, 1] that are points (x, y), float in [0, 1] or uint8.
+      real: likewise, [M, 1, 2, 1].
+
+    Returns:
+      uint8 [256, 256, 3]; x grows to the right, and y upwards.
+    """
+    canvas = np.full((256, 256, 3), PAPER, np.uint8)
+    for points, colour in ((real, REAL), (made, MADE)):
+        x, y = _levels(points).reshape(-1, 2).T.astype(int)
+        canvas[255 - y, x] = colour
+    return canvas
+
+
+def _levels(images) -> np.ndarray:
+    """Images in [0, 1] as uint8; those that are uint8 already as they are."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def save_png(path: pathlib.Path, picture: np.ndarray, zoom: int = 1) -> None:
