@@ -55,12 +55,22 @@ def main(argv: list[str]) -> None:
 
     import zoo
     from zoo import data
-    from zoo.evaluation import metrics, records
+    from zoo.data import toy
+    from zoo.evaluation import metrics, modes, records
     from zoo.training import checkpoints, provenance, setup
 
     model = zoo.load(source)
     settings = setup.read_config(source)
-    net = feature_net(model, settings["dataset_digest"]) if hasattr(model, "sample") else None
+    mixture, net = toy.MIXTURES.get(settings["run"]["dataset"]), None
+    if mixture is not None and (
+        _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value
+    ):
+        raise InputError(
+            "samples of ring and grid are judged by the modes that they cover: leave --features, "
+            "--classifier and --parzen out"
+        )
+    if mixture is None and hasattr(model, "sample"):
+        net = feature_net(model, settings["dataset_digest"])
     figures = metrics.evaluate(
         model,
         functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),
@@ -68,6 +78,7 @@ def main(argv: list[str]) -> None:
         num_images=_NUM_IMAGES.value,
         num_samples=_NUM_SAMPLES.value,
         net=net,
+        mixture=mixture,
         new_classifier=lambda: setup.create(
             "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
         ),
@@ -75,7 +86,9 @@ def main(argv: list[str]) -> None:
         seed=_SEED.value,
     )
     protocol = None
-    if "samples" in figures:
+    if "samples" in figures and mixture is not None:
+        protocol = modes.PROTOCOL
+    elif "samples" in figures:
         protocol = metrics.protocol(_SEED.value)
         protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {

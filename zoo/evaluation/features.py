@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.core.arrays import digest
+from zoo.data import toy
 from zoo.errors import InputError
 
 INCEPTION_SIDE = 299
@@ -137,15 +138,27 @@ def batches(images: np.ndarray) -> Iterable[np.ndarray]:
         yield images[i : i + _BATCH]
 
 
+def observation(model) -> str | None:
+    """What a decoder shows in evaluation, `mean` or `sample` (None: there is no decoder).
+
+    Its mean, but a draw where pixels are black or white, because means would be grey, and where
+    images are points of the plane, because how far they scatter is what is looked at.
+    """
+    if not hasattr(model, "decode"):
+        return None
+    return "sample" if model.binary or model.image_shape == toy.IMAGE_SHAPE else "mean"
+
+
 def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     """Samples of a model, some hundreds at a time: the same for the same seed.
 
-    A decoder shows its mean, or a draw where pixels are black or white: means would be grey.
+    A decoder shows what `observation` says.
 
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
-    options = {"observation": "sample"} if model.binary and hasattr(model, "decode") else {}
+    shown = observation(model)
+    options = {"observation": shown} if shown else {}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data import Split, pipeline
+from zoo.data.toy import Mixture
 from zoo.errors import InputError
-from zoo.evaluation import distances, features, parzen, probe, quality
+from zoo.evaluation import distances, features, modes, parzen, probe, quality
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
@@ -245,7 +246,43 @@ def samples(
             into["parzen_nats"] = parzen_window(made, validation, real.images)
     return {
         "num_images": num_images,
-        "observation": "sample" if model.binary else "mean" if hasattr(model, "decode") else None,
+        "observation": features.observation(model),
+        "model": own,
+        "floor": floor,
+    }
+
+
+def mode_coverage(
+    model,
+    mixture: Mixture,
+    split: Callable[[str], Split],
+    held_out: str,
+    num_images: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Modes that samples cover and the share of good ones, and the floor: as many held-out points.
+
+    Args:
+      model: has `sample`; a conditional one is asked for its classes, the modes, in turn.
+      mixture: what the data were drawn from.
+      split: gives the images of a split by its name.
+      held_out: the split of the floor.
+      num_images: at most how many samples.
+      seed: of the samples.
+    """
+    real = split(held_out).first(num_images)
+    labels = None
+    if model.conditional:
+        labels = np.arange(len(real), dtype=np.int32) % model.num_classes
+    made, known = modes.sample(model, len(real), seed, labels), modes.in_levels(real.images)
+    own, floor = modes.figures(made, mixture), modes.figures(known, mixture)
+    if labels is not None:  # the nearest centre is the best judge that there is
+        for into, points, y in ((own, made, labels), (floor, known, real.labels)):
+            nearest, _ = modes.nearest(points, mixture)
+            into.update(class_fidelity(np.eye(mixture.num_modes)[nearest], y))
+    return {
+        "num_images": len(real),
+        "observation": features.observation(model),
         "model": own,
         "floor": floor,
     }
@@ -259,6 +296,7 @@ def evaluate(
     num_images: int = 10_000,
     num_samples: int = 1,
     net: FeatureNet | None = None,
+    mixture: Mixture | None = None,
     new_classifier: Callable[[], keras.Model] | None = None,
     with_parzen: bool = False,
     seed: int = 0,
@@ -272,6 +310,8 @@ def evaluate(
       num_images: how many of its images at most, and how many samples.
       num_samples: K of the importance-weighted bound.
       net: sees samples and images; None leaves the sample metrics out.
+      mixture: what the data were drawn from, where that is known: samples are judged by its modes,
+        without a net.
       new_classifier: gives an untrained classifier, for the classification accuracy score.
       with_parzen: whether the Parzen-window log-likelihood is wanted.
       seed: of all noise.
@@ -285,7 +325,9 @@ def evaluate(
     if hasattr(model, "log_prob"):
         images = split(held_out).first(num_images)
         result["likelihood"] = likelihood(model, images, num_samples, seed)
-    if net is not None and hasattr(model, "sample"):
+    if mixture is not None and hasattr(model, "sample"):
+        result["samples"] = mode_coverage(model, mixture, split, held_out, num_images, seed)
+    elif net is not None and hasattr(model, "sample"):
         if net.image_shape != model.image_shape:
             raise InputError(f"{net.name} does not see images like those of {model.name}")
         if model.conditional and net.num_classes not in (None, model.num_classes):
