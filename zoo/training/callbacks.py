@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import data
-from zoo.evaluation import drawing, pictures
+from zoo.data import toy
+from zoo.evaluation import drawing, modes, pictures
 from zoo.training import checkpoints
 
 ROWS, COLUMNS = 8, 8
@@ -61,6 +62,19 @@ class KLPerDimension(keras.callbacks.Callback):
         parts = [np.array_split(a, math.ceil(len(a) / 500)) for a in known]
         kl = np.concatenate([self.model.kl_per_dim(*p) for p in zip(*parts, strict=True)]).mean(0)
         logs["val_kl_per_dim_nats"] = [float(v) for v in kl]
+
+
+class Modes(keras.callbacks.Callback):
+    """Adds `modes_covered` and `high_quality` of 2,500 samples to an epoch's logs."""
+
+    def __init__(self, mixture: toy.Mixture):
+        """Args: mixture, what the data were drawn from."""
+        super().__init__()
+        self.mixture = mixture
+
+    def on_epoch_end(self, epoch, logs=None):
+        """From the same latents in every epoch."""
+        logs.update(modes.scalars(self.model, self.mixture))
 
 
 class Board(keras.callbacks.Callback):
@@ -130,7 +144,8 @@ class Board(keras.callbacks.Callback):
                 tf.summary.image(name, picture[None])
                 prefix = "" if name == "samples" else f"{name}_"
                 self.samples.mkdir(exist_ok=True)
-                pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture)
+                zoom = 2 if self.model.image_shape == toy.IMAGE_SHAPE else 1
+                pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture, zoom)
         for writer in self.writers.values():
             writer.flush()
         if hasattr(self.model, "encode"):
@@ -142,21 +157,23 @@ class Board(keras.callbacks.Callback):
         model = self.model
         if not hasattr(model, "sample"):
             return {}
+        real, in_plane = self.split.first, model.image_shape == toy.IMAGE_SHAPE
         labels, rows = None, ROWS
-        if model.conditional:  # a row for each class
+        if model.conditional and not in_plane:  # a row for each class
             rows = model.num_classes
             labels = np.repeat(np.arange(rows), COLUMNS)
-        images = drawing.draw(model, "prior", num=rows * COLUMNS, labels=labels)[0]
-        result = {"samples": pictures.grid(images, COLUMNS)}
+        num = drawing.NUM_POINTS if in_plane else rows * COLUMNS
+        images = drawing.draw(model, "prior", num=num, labels=labels)[0]
+        result = {"samples": drawing.picture("prior", images, COLUMNS, real)}
         if hasattr(model, "encode"):
-            for name, what, num in (
-                ("reconstructions", "reconstruct", ROWS * COLUMNS // 2),
+            for name, what, count in (
+                ("reconstructions", "reconstruct", num if in_plane else ROWS * COLUMNS // 2),
                 ("traversals", "traverse", model.latent_dim if model.axes else 0),
             ):
-                if not num:
+                if not count:
                     continue
-                drawn = drawing.draw(model, what, num=num, real=self.split.first)
-                result[name] = pictures.grid(*drawn)
+                images, columns = drawing.draw(model, what, num=count, real=real)
+                result[name] = drawing.picture(what, images, columns, real)
         return result
 
     def on_train_end(self, logs=None):

@@ -18,8 +18,9 @@ import tensorflow as tf
 from zoo import data, registry
 from zoo.core import config
 from zoo.core.base import AdversarialModel
-from zoo.data import pipeline
+from zoo.data import pipeline, toy
 from zoo.errors import InputError
+from zoo.evaluation import modes
 from zoo.training import callbacks, checkpoints, provenance, setup, strategies
 from zoo.training.recipes import Recipe, Run
 
@@ -97,6 +98,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         )
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
+    if run.dataset in toy.MIXTURES and run.binarization != "none":
+        raise InputError(f"the pixels of {run.dataset} are coordinates: leave --binarization out")
 
     settings = {
         "model": model_name,
@@ -133,7 +136,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 )
             _fit(model, dataset, recipe, run, written, batch, steps_per_epoch, settings, done)
             if chief:
-                finish(workdir, pipeline.as_seen(dataset.test, run.binarization, run.seed))
+                test = pipeline.as_seen(dataset.test, run.binarization, run.seed)
+                finish(workdir, test, toy.MIXTURES.get(run.dataset))
         except checkpoints.Diverged as e:
             _fail(
                 f"training diverged: {e}; {_kept(manager)}. Try a smaller --learning_rate with "
@@ -186,6 +190,8 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     ]
     if hasattr(model, "kl_per_dim"):
         watchers.insert(1, callbacks.KLPerDimension(validation))
+    if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
+        watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
@@ -224,8 +230,14 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
             signal.signal(number, handler)
 
 
-def finish(workdir: pathlib.Path, test: data.Split) -> None:
-    """Exports the trained model, and writes and prints the final figures."""
+def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None = None) -> None:
+    """Exports the trained model, and writes and prints the final figures.
+
+    Args:
+      workdir: of the run.
+      test: the images for them, as the model sees them.
+      mixture: what the data were drawn from, where that is known.
+    """
     from zoo.serving import export
 
     model = setup.load(workdir)
@@ -236,6 +248,8 @@ def finish(workdir: pathlib.Path, test: data.Split) -> None:
     if not isinstance(model, AdversarialModel):
         batches = pipeline.evaluation_batches(test, _EVALUATION_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
+    if mixture is not None and hasattr(model, "sample"):
+        figures |= modes.scalars(model, mixture)
     scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list)}
     summary = {
         "epochs": scalars.pop("epoch"),
@@ -255,6 +269,10 @@ def finish(workdir: pathlib.Path, test: data.Split) -> None:
         print(f"{name:24}{cells}")
     if figures:
         print("(train, validation: the last epoch; test: the weights that are exported)")
+    if "modes_covered" in figures:
+        covered, good = (figures[name] for name in modes.SCALARS)
+        of = f"{covered:.0f} of {mixture.num_modes}"
+        print(f"modes covered: {of}; high-quality samples: {good:.2f}")
     print(f"{workdir}/saved_model is ready; tensorboard --logdir {workdir}/logs shows the run")
 
 
