@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
     record = {
         "model": settings["model"],
         "config": settings["config"],
-        "weights_sha256": weights_sha256(source, model),
+        "weights_sha256": setup.weights_sha256(source, model),
         "dataset": data.name_of(settings["run"]["dataset"], settings["run"]["data_dir"]),
         "dataset_digest": settings["dataset_digest"],
         "split": _SPLIT.value,
@@ -112,46 +112,17 @@ def main(argv: list[str]) -> None:
 
 def feature_net(model, dataset_digest: str):
     """What sees the samples of a model; None where there is no classifier of its data."""
-    import zoo
     from zoo.evaluation import features
-    from zoo.serving import pretrained
     from zoo.training import setup
 
     if _FEATURES.value == "inception":
         return features.inception(model.image_shape)
-    judge = _CLASSIFIER.value
-    if not judge:
-        fitting = (n for n, e in pretrained.manifest().items() if is_judge(e, dataset_digest))
-        judge = pretrained.Name(next(fitting, ""))
+    judge = _CLASSIFIER.value or setup.pretrained_classifier(dataset_digest)
     if not judge:
         return None
     if setup.read_config(judge)["dataset_digest"] != dataset_digest:
         raise InputError(f"--classifier={judge} learnt from other images than {model.name}")
-    classifier = zoo.load(judge)
-    kind = "pretrained" if setup.is_pretrained(judge) else "workdir"
-    return features.of_classifier(classifier, f"{kind} {judge}", weights_sha256(judge, classifier))
-
-
-def weights_sha256(source, model) -> str:
-    """Of the file of the weights, where they come with the package, else of the weights."""
-    import numpy as np
-
-    from zoo import registry
-    from zoo.core.arrays import digest
-    from zoo.serving import pretrained
-    from zoo.training import checkpoints, setup
-
-    if setup.is_pretrained(source):
-        return pretrained.entry(source)["sha256"]
-    if isinstance(source, registry.Composed):
-        return digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(model.weights)})
-    return digest(checkpoints.weights_of(model))
-
-
-def is_judge(entry: dict, dataset_digest: str) -> bool:
-    """Whether a pretrained model is a classifier of these data."""
-    settings = entry["settings"]
-    return settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest
+    return setup.feature_net(judge)
 
 
 def side_by_side(paths: list[pathlib.Path]) -> str:

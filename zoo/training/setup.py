@@ -8,12 +8,15 @@ from typing import Any
 
 import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
 import keras
+import numpy as np
 
 from zoo import data, registry
 from zoo.core import config
+from zoo.core.arrays import digest
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
+from zoo.evaluation import features
 from zoo.serving import pretrained
 from zoo.training import checkpoints
 from zoo.training.recipes import RECIPES, Recipe, Run
@@ -148,6 +151,37 @@ def load(source):
     else:
         checkpoints.Manager(pathlib.Path(source) / "checkpoints").restore_weights(model)
     return model
+
+
+def weights_sha256(source, model) -> str:
+    """Of the file of the weights, where they come with the package, else of the weights."""
+    if is_pretrained(source):
+        return pretrained.entry(source)["sha256"]
+    if isinstance(source, registry.Composed):
+        return digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(model.weights)})
+    return digest(checkpoints.weights_of(model))
+
+
+def pretrained_classifier(dataset_digest: str) -> pretrained.Name | None:
+    """The pretrained classifier that learnt from these images; None where there is none."""
+    for name, known in pretrained.manifest().items():
+        settings = known["settings"]
+        if settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest:
+            return pretrained.Name(name)
+    return None
+
+
+def feature_net(source) -> features.FeatureNet:
+    """The classifier of a workdir or of that name, as what sees samples.
+
+    Raises:
+      InputError: it cannot be loaded, or is no classifier.
+    """
+    classifier = load(source)
+    kind = "pretrained" if is_pretrained(source) else "workdir"
+    return features.of_classifier(
+        classifier, f"{kind} {source}", weights_sha256(source, classifier)
+    )
 
 
 def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
