@@ -175,3 +175,32 @@ def test_nearest_neighbours():
 def test_bad_features_are_one_clear_line(features, message):
     with pytest.raises(InputError, match=message):
         distances.gaussian(features)
+
+
+def known_of(rng, count):
+    return rng.integers(0, 256, (count, 6, 6, 1), dtype=np.uint8)
+
+
+def test_the_distinct_share_of_a_sample_with_known_copies():
+    rng = np.random.default_rng(0)
+    known = known_of(rng, 1500)  # more than a chunk, each twice
+    sample = known[rng.permutation(np.repeat(np.arange(1500), 2))]
+    assert distances.distinct(sample, 0) == 0.5
+    assert distances.distinct(known, 0) == 1
+    # copies with a little noise are copies within its reach, and none without
+    noisy = sample.astype(int)
+    noisy = np.clip(noisy + rng.choice([-1, 1], noisy.shape), 0, 255).astype(np.uint8)
+    assert distances.distinct(noisy, 0) == 1
+    assert distances.distinct(noisy, 12) == 0.5  # at most 2 of each of 36 pixels apart
+    # the birthday paradox' expectation, of 60 equally likely images in 300 draws
+    share = 60 * (1 - (1 - 1 / 60) ** 300) / 300
+    draws = [known_of(rng, 60)[rng.integers(0, 60, 300)] for _ in range(20)]
+    assert np.mean([distances.distinct(d, 0) for d in draws]) == pytest.approx(share, rel=0.01)
+
+
+def test_the_copy_radius_is_half_of_what_is_usual():
+    levels = np.array([0, 10, 20, 30, 100, 200], np.uint8)  # nearest: 10, 10, 10, 10, 70, 100
+    images = np.zeros((6, 2, 2, 1), np.uint8)
+    images[:, 1, 0, 0] = levels
+    assert distances.copy_radius(images) == 5
+    assert distances.copy_radius(np.repeat(images, 2, axis=0)) == 0

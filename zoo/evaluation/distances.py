@@ -131,6 +131,45 @@ def radii(features: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     return np.concatenate(found)
 
 
+def copy_radius(real: np.ndarray) -> float:
+    """How near two images must be to count as copies, by what is usual for real ones.
+
+    Half of the median distance of a real image to the nearest other one of its set.
+
+    Args:
+      real: uint8 [N, H, W, C], N of at least 2. The more there are, the nearer they lie: compare
+        as many samples.
+
+    Returns:
+      A Euclidean distance in grey levels (0..255).
+    """
+    return float(np.sqrt(np.median(radii(_levels(real), 1))) / 2)
+
+
+def distinct(images: np.ndarray, radius: float) -> float:
+    """The share of images that are no copy of an earlier one: none lies within `radius` of them.
+
+    Of exact copies it is |set(images)| / N: k / N for a generator that knows k images. Whoever
+    draws from k images alike sees about sqrt(k) before one comes twice (Arora & Zhang 2017,
+    arXiv:1706.08224); of N draws k (1 - (1 - 1/k)^N) are distinct. Smooth or blurred images count
+    as copies sooner than detailed ones.
+
+    Args:
+      images: uint8 [N, H, W, C].
+      radius: in grey levels; 0 for exact copies only.
+    """
+    x, copies = _levels(images), 0
+    for i in range(0, len(x), _CHUNK):
+        near = squared_distances(x[i : i + _CHUNK], x[: i + _CHUNK]) <= radius**2
+        copies += int(np.tril(near, i - 1).any(1).sum())  # of earlier ones
+    return (len(x) - copies) / len(x)
+
+
+def _levels(images: np.ndarray) -> np.ndarray:
+    """Grey levels [N, D] in float64, in which squared distances of whole numbers are exact."""
+    return images.reshape(len(images), -1).astype(np.float64)
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifold:
     """Per image values whose means are the four numbers of that name.

@@ -149,6 +149,11 @@ def observation(model) -> str | None:
     return "sample" if model.binary or model.image_shape == toy.IMAGE_SHAPE else "mean"
 
 
+def in_bytes(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] rounded to uint8, as real ones are."""
+    return np.round(images * 255).astype(np.uint8)
+
+
 def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     """Samples of a model, some hundreds at a time: the same for the same seed.
 

@@ -84,6 +84,11 @@ def accuracy(model, split: Split) -> dict:
     return {"num_images": len(hits), "accuracy": mean_and_error(hits)}
 
 
+def labels_in_turn(model, num: int) -> np.ndarray | None:
+    """The labels int32 [num] that a conditional model is asked for: 0 .. K-1, again and again."""
+    return np.arange(num, dtype=np.int32) % model.num_classes if model.conditional else None
+
+
 def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
     """How often a classifier sees in an image the class that was asked for.
 
@@ -196,9 +201,7 @@ def samples(
     num_images = min(num_images, len(split(held_out)), len(split("train")))
     if num_images < model.num_classes:
         raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
-    labels = None
-    if model.conditional:
-        labels = np.arange(num_images, dtype=np.int32) % model.num_classes
+    labels = labels_in_turn(model, num_images)
     every, real = split("train"), split(held_out).first(num_images)
     train = every.first(num_images)
     others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
@@ -208,7 +211,7 @@ def samples(
         begin = time.perf_counter()
         for batch in features.samples(model, num_images, seed, labels):
             speed.append(len(batch) / (time.perf_counter() - begin))
-            drawn.append(np.round(batch * 255).astype(np.uint8))  # as real images are
+            drawn.append(features.in_bytes(batch))
             yield drawn[-1]
             begin = time.perf_counter()
 
