@@ -17,6 +17,8 @@ from zoo.evaluation import drawing, modes, pictures
 from zoo.training import checkpoints
 
 ROWS, COLUMNS = 8, 8
+# the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
+RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
 PROJECTED = 1000  # images in TensorBoard's projector
 
 
@@ -98,15 +100,18 @@ class Board(keras.callbacks.Callback):
         super().__init__()
         self.workdir = workdir
         self.samples = workdir / "samples"
-        self.writers = {
-            name: tf.summary.create_file_writer(str(workdir / "logs" / name))
-            for name in ("train", "validation")
-        }
+        self.writers = {}
         # HParams takes the metrics of the folders below its own
         self.root_writer = tf.summary.create_file_writer(str(workdir / "logs"))
         self.hparams = hparams
         self.split = split
         self.class_names = class_names
+
+    def writer(self, run: str) -> tf.summary.SummaryWriter:
+        """The writer of one of TensorBoard's runs, made when it is first needed."""
+        if run not in self.writers:
+            self.writers[run] = tf.summary.create_file_writer(str(self.workdir / "logs" / run))
+        return self.writers[run]
 
     def on_train_begin(self, logs=None):
         """The graph of a step's forward pass, and the hyperparameters."""
@@ -119,7 +124,7 @@ class Board(keras.callbacks.Callback):
         losses = tf.function(lambda *data: self.model.test_step(data))
         with tf.distribute.get_strategy().scope():
             graph = losses.get_concrete_function(*spec).graph
-        with self.writers["train"].as_default(step=0):
+        with self.writer("train").as_default(step=0):
             tf.summary.graph(graph)
         with self.root_writer.as_default(step=0):
             api.hparams(self.hparams)
@@ -129,15 +134,15 @@ class Board(keras.callbacks.Callback):
         """Everything else."""
         epoch += 1  # as people count, and as the files are named
         for name, value in logs.items():
-            writer = self.writers["validation" if name.startswith("val_") else "train"]
-            name = name.removeprefix("val_")
-            with writer.as_default(step=epoch):
-                if isinstance(value, list):
-                    for i, v in enumerate(value):
-                        tf.summary.scalar(f"{name}/{i:02d}", v)
-                else:
-                    tf.summary.scalar(name, value)
-        with self.writers["train"].as_default(step=epoch):
+            prefix = next((p for p in RUNS if name.startswith(p)), "")
+            name = name.removeprefix(prefix)
+            if isinstance(value, list):
+                value = {f"{i:02d}": v for i, v in enumerate(value)}
+            group = value if isinstance(value, dict) else {"": value}
+            with self.writer(RUNS.get(prefix, "train")).as_default(step=epoch):
+                for key, v in group.items():
+                    tf.summary.scalar(f"{name}/{key}" if key else name, v)
+        with self.writer("train").as_default(step=epoch):
             for weight in self.model.trainable_variables:
                 tf.summary.histogram(weight.path, weight.value)
             for name, picture in self.draw().items():
@@ -236,7 +241,7 @@ class MetricsFile(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds a line."""
-        values = {k: v if isinstance(v, list) else float(v) for k, v in logs.items()}
+        values = {k: v if isinstance(v, list | dict) else float(v) for k, v in logs.items()}
         record = {
             "epoch": epoch + 1,
             "step": (epoch + 1) * self.steps_per_epoch,
@@ -247,6 +252,15 @@ class MetricsFile(keras.callbacks.Callback):
         self.records = [r for r in self.records if r["epoch"] <= epoch] + [record]
         text = "".join(json.dumps(r) + "\n" for r in self.records)
         checkpoints.write_atomically(self.path, lambda f: f.write(text.encode()))
+
+
+class Console(keras.callbacks.Callback):
+    """Takes named groups of numbers out of an epoch's logs: Keras, which prints, knows none."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Comes when all that keeps such groups has seen them."""
+        for name in [k for k, v in logs.items() if isinstance(v, dict)]:
+            del logs[name]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -267,7 +281,8 @@ class Checkpoint(keras.callbacks.Callback):
           first_step: steps done before.
           steps_per_epoch: of the whole run.
           every: steps between two checkpoints inside an epoch; 0 for none.
-          monitor: name of the logged scalar of which the best checkpoint has least, or "".
+          monitor: name of the logged scalar of which the best checkpoint has least, or "". An
+            epoch in which it was not measured is not judged.
         """
         super().__init__()
         self.manager, self.step, self.every = manager, first_step, every
@@ -303,7 +318,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """All that an epoch writes is written: this is where a run may go on."""
-        score = float(logs[self.monitor]) if self.monitor else None
+        score = float(logs[self.monitor]) if self.monitor in logs else None
         self.manager.save(self.model, self.step, score)
         self.leave_if_asked()
 

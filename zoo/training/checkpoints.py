@@ -101,7 +101,7 @@ class Manager:
         Args:
           model: compiled.
           step: number of training steps done.
-          score: what the best checkpoint has least of; None where the last one is the best.
+          score: what the best checkpoint has least of; None where it was not measured.
 
         Raises:
           Diverged: a weight is not finite. Nothing is written.
@@ -121,13 +121,16 @@ class Manager:
         for old in self.steps()[self.keep :]:
             self.path(old).unlink()
 
+    def best(self) -> dict[str, Any]:
+        """`step` and `score` of the best checkpoint; 0 and infinite before there is one."""
+        try:
+            return read(self.best_path)[0]
+        except (FileNotFoundError, Damaged):
+            return {"step": 0, "score": float("inf")}
+
     def best_score(self) -> float:
         """The score of the best checkpoint; infinite before there is one."""
-        try:
-            score = read(self.best_path)[0]["score"]
-        except (FileNotFoundError, Damaged):
-            return float("inf")
-        return float(score)
+        return float(self.best()["score"])
 
     def restore(self, model, report=print) -> int:
         """Brings back the newest whole checkpoint.
