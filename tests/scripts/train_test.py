@@ -10,8 +10,12 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from zoo.training import checkpoints
+import zoo
+from zoo.evaluation import distances, features
+from zoo.training import checkpoints, setup, watching
 
 pytestmark = pytest.mark.xdist_group("train")  # what one fixture trained, for all
 
@@ -61,6 +65,7 @@ def test_a_workdir_holds_what_is_promised(uninterrupted):
     }
     summary = json.loads((uninterrupted / "summary.json").read_text())
     assert summary["steps"] == 30 and summary["last_epoch"]["val_value"] < 0
+    assert summary["exported_step"] == 30  # there is no classifier of these images to judge by
     assert not list(uninterrupted.rglob("*.partial"))
 
 
@@ -98,6 +103,103 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(start, run, flags, uninte
     for a, b in zip(*logs, strict=True):
         a.pop("seconds"), b.pop("seconds")
         assert a == b
+
+
+WATCHED = (
+    "--model=gan",
+    "--hidden=32",
+    "--latent_dim=4",
+    "--batch_size=250",
+    "--epochs=5",
+    "--steps_per_epoch=6",
+    "--checkpoint_steps=2",
+    "--eval_every=2",
+    "--learning_rate=0.01",  # at which samples get worse
+)
+
+
+@pytest.fixture(scope="module")
+def watched(run, tmp_path_factory):
+    """A GAN on the images that the pretrained classifier knows."""
+    workdir = tmp_path_factory.mktemp("watched")
+    code, out, err = run("train", *WATCHED, f"--workdir={workdir}")
+    assert code == 0, err
+    return workdir
+
+
+def records_of(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").open()]
+
+
+def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_path):
+    measured = {r["step"]: r["val_fid"] for r in records_of(watched) if "val_fid" in r}
+    assert list(measured) == [12, 24, 30]
+    best = min(measured, key=measured.get)
+    assert best == 12  # not the last, and judged before the kill below
+    process = start("train", *WATCHED, f"--workdir={tmp_path}")
+    wait_for_step(process, tmp_path, 14)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    code, out, err = run("train", *WATCHED, f"--workdir={tmp_path}")
+    assert code == 0 and "continuing after step" in out, err
+    for workdir in (watched, tmp_path):
+        meta, _ = checkpoints.read(workdir / "checkpoints" / "best.npz")
+        assert meta["step"] == best and meta["score"] == measured[best]
+        assert json.loads((workdir / "summary.json").read_text())["exported_step"] == best
+    for a, b in zip(records_of(watched), records_of(tmp_path), strict=True):
+        a.pop("seconds"), b.pop("seconds")
+        assert a == b
+    a, b = (json.loads((w / "config.json").read_text()) for w in (watched, tmp_path))
+    a["run"].pop("workdir"), b["run"].pop("workdir")
+    assert a == b
+
+
+def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
+    net = setup.feature_net(setup.pretrained_classifier(fashion_mnist.digest))
+    model = zoo.load(watched)
+    images = np.concatenate(list(features.samples(model, watching.NUM_SAMPLES, 0)))
+    images = np.round(images * 255).astype(np.uint8)
+    real = fashion_mnist.validation.images[: watching.NUM_SAMPLES]
+    seen = [net.see([x])[0] for x in (real, images, fashion_mnist.train.images[: len(real)])]
+    last = records_of(watched)[-1]
+    logged = min(r["val_fid"] for r in records_of(watched) if "val_fid" in r)
+    assert distances.fid(seen[0], seen[1]) == pytest.approx(logged, rel=1e-4)
+    assert distances.fid(seen[0], seen[2]) == pytest.approx(last["floor_fid"], rel=1e-4)
+
+
+def test_tensorboard_draws_a_quantity_beside_its_floor_and_its_equilibrium(watched):
+    def curves(name):
+        board = EventAccumulator(str(watched / "logs" / name), {"tensors": 0}).Reload()
+        tags = board.Tags()["tensors"]
+        return {
+            tag: {e.step: float(tf.make_ndarray(e.tensor_proto)) for e in board.Tensors(tag)}
+            for tag in tags
+            if board.SummaryMetadata(tag).plugin_data.plugin_name == "scalars"
+        }
+
+    train, validation, floor, equilibrium = map(
+        curves, ("train", "validation", "floor", "equilibrium")
+    )
+    assert set(train["value"]) == set(validation["value"]) == set(range(1, 6))
+    assert equilibrium == {"value": dict.fromkeys(range(1, 6), pytest.approx(-np.log(4)))}
+    assert {"spectral_norm/0_dense", "spectral_norm/1_dense"} <= set(train)
+    for tag in ("fid", "distinct", "class_share/Ankle boot", "class_share/T-shirt/top"):
+        assert set(validation[tag]) == set(floor[tag]) == {2, 4, 5}
+    assert len(set(floor["fid"].values())) == 1
+
+
+def test_a_generator_that_makes_one_image_stops_the_run_where_that_is_asked_for(
+    run, data_dir, tmp_path
+):
+    flags = (*GAN, "--learning_rate=1e-9", "--batch_size=32", "--epochs=9", "--steps_per_epoch=5")
+    code, out, err = run(
+        "train", *flags, "--stop_on_collapse", f"--data_dir={data_dir}", f"--workdir={tmp_path}"
+    )
+    assert code == 3 and "Traceback" not in err, err
+    assert "epoch 3: the generator has collapsed" in err
+    assert "the checkpoint of step 10 is kept" in err
+    assert checkpoints.Manager(tmp_path / "checkpoints").steps() == [10, 5]
+    assert [r["epoch"] for r in records_of(tmp_path)] == [1, 2, 3]
 
 
 def test_several_steps_an_execution_are_the_same_steps(run, flags, uninterrupted, tmp_path):

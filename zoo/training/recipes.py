@@ -34,6 +34,9 @@ class AdversarialRecipe(Recipe):
         2e-4, "Adam's step size for the discriminator.", lower=1e-9
     )
     beta_1: float = field(0.5, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
+    monitor: str = field(
+        "val_fid", "That of least FID on a small sample; where none is measured, the last."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,5 +111,17 @@ class Run:
     )
     checkpoint_steps: int = field(
         0, "Steps between checkpoints inside an epoch; 0: only at its end.", lower=0
+    )
+    eval_every: int = field(
+        1,
+        "Epochs between two looks at 1,000 samples, and after the last: FID (too high with so few, "
+        "but the best checkpoint has least), classes, distinct samples. 0: never, and the last "
+        "checkpoint is exported. For adversarial models only.",
+        lower=0,
+    )
+    stop_on_collapse: bool = field(
+        False,
+        "Stop, with exit code 3, when nearly all samples are alike (adversarial models, with "
+        "--eval_every).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")

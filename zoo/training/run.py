@@ -21,7 +21,7 @@ from zoo.core.base import AdversarialModel
 from zoo.data import pipeline, toy
 from zoo.errors import InputError
 from zoo.evaluation import modes
-from zoo.training import callbacks, checkpoints, provenance, setup, strategies
+from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
 from zoo.training.recipes import Recipe, Run
 
 DIVERGED = 3
@@ -36,7 +36,15 @@ _WRITES = (
 )
 # data that has moved is known by its digest; the epochs count where step sizes decay over them, or
 # stages are a part of them
-_MAY_CHANGE = {"epochs", "checkpoint_steps", "versions", "workdir", "overwrite", "data_dir"}
+_MAY_CHANGE = {
+    "epochs",
+    "checkpoint_steps",
+    "versions",
+    "workdir",
+    "overwrite",
+    "data_dir",
+    "stop_on_collapse",
+}
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 _EVALUATION_BATCH = 100  # a softmax over the levels of each pixel takes its room
 
@@ -51,8 +59,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       run: everything else.
 
     Returns:
-      The exit code: 0 done, 1 when the disk is full, 3 diverged, 128 + n when signal n asked to
-      stop.
+      The exit code: 0 done, 1 when the disk is full, 3 diverged or collapsed, 128 + n when signal
+      n asked to stop.
 
     Raises:
       InputError: bad data or settings; nothing has been written.
@@ -144,6 +152,9 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 "another --workdir"
             )
             return DIVERGED
+        except watching.Collapsed as e:
+            _fail(f"stopped, as --stop_on_collapse asks: {e} ({_kept(manager)})")
+            return DIVERGED
         except callbacks.Interrupted as e:
             print(f"\n{e}; the same command goes on from there.")
             return 128 + e.signal_number
@@ -186,12 +197,16 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
         callbacks.StopWhenDiverged(done),
         callbacks.Board(workdir, hparams, validation, dataset.class_names),
         callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch),
+        callbacks.Console(),
         checkpoint,
     ]
     if hasattr(model, "kl_per_dim"):
         watchers.insert(1, callbacks.KLPerDimension(validation))
     if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
+    if isinstance(model, AdversarialModel):
+        watchers[1:1] = [watching.Players(), *_samples(model, dataset, run, recipe, validation)]
+        watchers.insert(-2, watching.Alarms(run.stop_on_collapse))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
@@ -230,6 +245,28 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
             signal.signal(number, handler)
 
 
+def _samples(model, dataset, run, recipe, validation) -> list[watching.Samples]:
+    """What looks at samples of an adversarial model, if anything does."""
+    if not run.eval_every or len(validation) < 2:
+        return []
+    judge = setup.pretrained_classifier(dataset.digest)
+    samples = watching.Samples(
+        validation,
+        pipeline.as_seen(dataset.train.first(watching.NUM_SAMPLES), run.binarization, run.seed),
+        setup.feature_net(judge) if judge else None,
+        every=run.eval_every,
+        epochs=recipe.epochs,
+        class_names=dataset.class_names,
+    )
+    if samples.net is None:
+        print(
+            "no pretrained classifier fits these images: samples are watched without FID and "
+            "classes, and the last checkpoint is exported",
+            flush=True,
+        )
+    return [samples]
+
+
 def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None = None) -> None:
     """Exports the trained model, and writes and prints the final figures.
 
@@ -250,21 +287,24 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         figures = model.evaluate(batches, verbose=0, return_dict=True)
     if mixture is not None and hasattr(model, "sample"):
         figures |= modes.scalars(model, mixture)
-    scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list)}
+    scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list | dict)}
+    best = checkpoints.Manager(workdir / "checkpoints").best()
     summary = {
         "epochs": scalars.pop("epoch"),
         "steps": scalars.pop("step"),
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
+        "exported_step": best["step"] or records[-1]["step"],
         "parameters": model.count_params(),
         "machine": provenance.machine(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
         "test": figures,
     }
     checkpoints.write_json(workdir / "summary.json", summary)
-    print(f"\n{'':24}{'train':>12}{'validation':>12}{'test':>12}")
     last = summary["last_epoch"]
-    for name in [k for k in last if not k.startswith("val_")]:
-        row = (last[name], last.get(f"val_{name}"), figures.get(name))
+    floor = {k.removeprefix("floor_"): v for k, v in last.items() if k.startswith("floor_")}
+    print(f"\n{'':24}{'train':>12}{'validation':>12}{'test' if figures else 'floor':>12}")
+    for name in dict.fromkeys(k.removeprefix("val_") for k in last if not k.startswith("floor_")):
+        row = (last.get(name), last.get(f"val_{name}"), (figures or floor).get(name))
         cells = "".join(f"{'' if v is None else format(v, '.4f'):>12}" for v in row)
         print(f"{name:24}{cells}")
     if figures:
@@ -273,7 +313,10 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         covered, good = (figures[name] for name in modes.SCALARS)
         of = f"{covered:.0f} of {mixture.num_modes}"
         print(f"modes covered: {of}; high-quality samples: {good:.2f}")
-    print(f"{workdir}/saved_model is ready; tensorboard --logdir {workdir}/logs shows the run")
+    print(
+        f"{workdir}/saved_model is ready, with the weights of step {summary['exported_step']}; "
+        f"tensorboard --logdir {workdir}/logs shows the run"
+    )
 
 
 @contextlib.contextmanager

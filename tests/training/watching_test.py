@@ -1,0 +1,176 @@
+"""What is watched while two players train, against oracles, and what raises an alarm."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.evaluation import distances, features, metrics
+from zoo.training import watching
+
+NAMES = tuple("abcdefghij")
+NUM = 300
+
+
+@pytest.fixture(scope="module")
+def splits(fashion_mnist):
+    """As many images of each split as are looked at."""
+    return {
+        "train": fashion_mnist.train.first(NUM),
+        "validation": fashion_mnist.validation.first(NUM),
+    }
+
+
+@pytest.fixture(scope="module")
+def net():
+    """Random features of images, and classes by them."""
+    weights = np.random.default_rng(0).normal(size=(784, 18)) / 28
+
+    def seen(x):
+        return x.reshape(len(x), -1) @ weights
+
+    return features.FeatureNet(
+        "random",
+        "ab",
+        "none",
+        (28, 28, 1),
+        lambda x: seen(x)[:, :8],
+        lambda x: tf.nn.softmax(seen(x)[:, 8:]).numpy(),
+    )
+
+
+def look(model, splits, net, **options):
+    """The logs of an epoch."""
+    settings = {"every": 1, "epochs": 1, "class_names": NAMES, **options}
+    samples = watching.Samples(splits["validation"], splits["train"], net, **settings)
+    samples.set_model(model)
+    logs = {}
+    samples.on_epoch_end(0, logs)
+    return logs
+
+
+def without_last_layer(model):
+    """The same model, whose generator makes one image whatever it is given."""
+    for weight in model.generator.trainable_variables[-2:]:
+        weight.assign(tf.zeros_like(weight))
+    return model
+
+
+@pytest.mark.parametrize("name", ["gan", "cgan"])
+def test_what_is_logged_is_what_evaluate_says_of_the_same_images(name, splits, net):
+    model = zoo.create(name, network="mlp", hidden=(16,), latent_dim=20)
+    logs = look(model, splits, net)
+    found = metrics.evaluate(model, splits.get, held_out="validation", net=net)["samples"]
+    assert found["num_images"] == NUM
+    for prefix, part in (("val", "model"), ("floor", "floor")):
+        figures = found[part]
+        assert logs[f"{prefix}_fid"] == pytest.approx(figures["fid"]["mean"], rel=1e-6)
+        if name == "cgan":
+            fidelity = figures["class_fidelity"]["mean"]
+            assert logs[f"{prefix}_class_fidelity"] == pytest.approx(fidelity)
+    assert ("val_class_share" in logs) == (name == "gan")
+    if name == "gan":
+        images = np.round(model.sample(NUM, seed=[0, 1]).numpy() * 255).astype(np.uint8)
+        p = net.probabilities(images / np.float32(255))
+        counts = np.bincount(p.argmax(1), minlength=10)
+        assert logs["val_class_share"] == dict(zip(NAMES, counts / NUM, strict=True))
+        radius = distances.copy_radius(splits["validation"].images)
+        assert logs["val_distinct"] == distances.distinct(images, radius)
+
+
+def test_without_a_net_or_with_few_images_only_copies_are_counted(splits, net):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    few = {name: split.first(8) for name, split in splits.items()}  # of 8 features
+    for logs in (look(model, splits, None), look(model, few, net)):
+        assert set(logs) == {"val_distinct", "floor_distinct"}
+
+
+def test_looks_come_every_so_many_epochs_and_after_the_last(splits):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    samples = watching.Samples(
+        splits["validation"], splits["train"], None, every=3, epochs=7, class_names=NAMES
+    )
+    samples.set_model(model)
+    epochs = [{} for _ in range(7)]
+    for i, logs in enumerate(epochs):
+        samples.on_epoch_end(i, logs)
+    assert [i + 1 for i, logs in enumerate(epochs) if logs] == [3, 6, 7]
+
+
+def test_a_generator_of_one_image_is_an_alarm_once(splits, net, capsys):
+    model = without_last_layer(zoo.create("gan", hidden=(4,), latent_dim=2))
+    logs = {**look(model, splits, net), "d_real": 0.5, "d_fake": 0.5}
+    assert logs["val_distinct"] == 1 / NUM and max(logs["val_class_share"].values()) == 1
+    there = [k for k, v in logs["floor_class_share"].items() if v]
+    assert logs["val_absent_classes"] == len([k for k in there if not logs["val_class_share"][k]])
+    alarms = watching.Alarms()
+    alarms.set_model(model)
+    for epoch in range(2 * watching.PATIENCE):
+        alarms.on_epoch_end(epoch, logs)
+        said = capsys.readouterr().err
+        assert ("the generator has collapsed" in said) == (epoch + 1 == watching.PATIENCE)
+        assert ("the generator drops classes" in said) == (epoch + 1 == watching.PATIENCE)
+    alarms = watching.Alarms(stop_on_collapse=True)
+    alarms.set_model(model)
+    better = {**logs, "val_distinct": 0.9}
+    for epoch in range(10):  # never often enough in a row
+        alarms.on_epoch_end(epoch, better if epoch % watching.PATIENCE == 0 else logs)
+    with pytest.raises(watching.Collapsed, match="epoch 13: the generator has collapsed"):
+        for epoch in (10, 11, 12):
+            alarms.on_epoch_end(epoch, logs)
+
+
+def test_a_discriminator_that_wins_is_an_alarm(fashion_mnist, capsys):
+    keras.utils.set_random_seed(0)
+    model = zoo.create("gan", hidden=(32,), latent_dim=2)
+    model.optimizer.learning_rate = 0.0
+    model.discriminator_optimizer.learning_rate = 1e-2
+    images = fashion_mnist.train.images[:320]
+    logs = model.fit(
+        images, batch_size=16, epochs=8, verbose=0, callbacks=[watching.Alarms()]
+    ).history
+    said = capsys.readouterr().err
+    won = [a > 0.99 and b < 0.01 for a, b in zip(logs["d_real"], logs["d_fake"], strict=True)]
+    assert won[-watching.PATIENCE :] == [True] * watching.PATIENCE and not won[0]
+    assert said.count("the discriminator has won") == 1 and "collapsed" not in said
+    model.probabilistic = False  # raw scores
+    model.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[watching.Alarms()])
+    assert not capsys.readouterr().err
+
+
+def test_absence_is_judged_by_what_there_is_among_real_images():
+    real = {"a": 0.5, "b": 0.02, "c": 0.0}
+    assert watching.absent({"a": 0.04, "b": 0.003, "c": 0.0}, real) == ["a"]
+
+
+def test_samples_that_are_not_finite_are_divergence(splits):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    model.generator.trainable_variables[-1].assign(np.full(784, np.nan))
+    with pytest.raises(watching.checkpoints.Diverged, match="samples are not finite"):
+        look(model, splits, None)
+
+
+def test_spectral_norms_are_the_largest_singular_values():
+    first, again = (zoo.create("cgan", width=4) for _ in range(2))
+    norms = watching.spectral_norms(first.discriminator)
+    assert list(norms) == ["0_conv2d", "1_conv2d", "2_dense", "3_dense", "4_dense"]
+    assert list(watching.spectral_norms(again.discriminator)) == list(norms)
+    kernels = [np.asarray(v) for v in first.discriminator.trainable_variables if len(v.shape) > 1]
+    assert kernels[0].shape == (4, 4, 1, 4)
+    for norm, kernel in zip(norms.values(), kernels, strict=True):
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        singular = np.linalg.svd(matrix.astype(float), compute_uv=False)
+        assert norm == pytest.approx(singular[0], rel=1e-9)
+
+
+def test_a_spectral_norm_bounds_how_a_layer_stretches():
+    model = zoo.create("gan", hidden=(), latent_dim=2)  # one matrix [784, 1]: its length
+    kernel = model.discriminator.trainable_variables[0]
+    kernel.assign(np.linspace(0, 1, 784, dtype=np.float32)[:, None])
+    logs = {}
+    players = watching.Players()
+    players.set_model(model)
+    players.on_epoch_end(0, logs)
+    assert logs["spectral_norm"] == {"0_dense": pytest.approx(np.linalg.norm(kernel))}
+    assert logs["equilibrium_value"] == pytest.approx(-np.log(4))

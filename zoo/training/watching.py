@@ -1,0 +1,241 @@
+"""Watching a game: what tells whether a generator learns, when both players' losses do not.
+
+The callbacks add to an epoch's logs, of which `metrics.jsonl`, TensorBoard, the console and the
+choice of the best checkpoint are made. `val_X` is measured on samples, `floor_X` is the same of
+real images, and `equilibrium_X` what X would be if G made what is real and D was at its best.
+"""
+
+import math
+import re
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.data import Split
+from zoo.evaluation import distances, features, metrics
+from zoo.training import checkpoints
+
+NUM_SAMPLES = 1000
+PATIENCE = 3  # a GAN's first epochs are often of few images and few classes, and pass
+COLLAPSED = 0.02  # share of distinct samples; the first epochs of `gan` have 0.04, and it grows
+SURE = 0.01  # how near to 1 and to 0 D(x) and D(G(z)) are when D has won
+ABSENT = 0.1  # of its share among real images: a class of less is (nearly) absent
+_SEED = 0  # that of evaluate.py by default, whose figures are then the same
+
+
+class Collapsed(Exception):
+    """Nearly all samples are alike, and the run was asked to stop then."""
+
+
+def _equilibrium(model) -> float:
+    return getattr(model, "equilibrium", -math.log(4))
+
+
+def _probabilistic(model) -> bool:
+    return getattr(model, "probabilistic", True)
+
+
+def spectral_norms(network: keras.Model) -> dict[str, float]:
+    """The largest singular value of each weight of a network that is a matrix, by its layer.
+
+    A convolution's kernel [h, w, C_in, C_out] is taken as the matrix [h w C_in, C_out] (Miyato et
+    al. 2018, arXiv:1802.05957, section 2.1 and appendix A): that is not the norm of the convolution
+    itself. Weights are as they are stored, so one that its layer normalizes when it is called is
+    seen before that.
+
+    Returns:
+      `<number>_<kind of layer>` -> norm, in the order of the layers; names that do not depend on
+      what else the process has made.
+    """
+    found = {}
+    for weight in network.trainable_variables:
+        if len(weight.shape) < 2:
+            continue
+        matrix = np.asarray(weight, np.float64).reshape(-1, weight.shape[-1])
+        small = matrix.T @ matrix if len(matrix) > matrix.shape[1] else matrix @ matrix.T
+        # 10 ms for a side of 256; NumPy takes up to a second where other processes keep cores busy
+        largest = float(tf.linalg.eigvalsh(small)[-1])
+        layer = re.sub(r"_\d+$", "", weight.path.split("/")[-2])
+        found[f"{len(found)}_{layer}"] = math.sqrt(max(largest, 0.0))
+    return found
+
+
+class Players(keras.callbacks.Callback):
+    """Adds `equilibrium_value` and the `spectral_norm` of each layer of D."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Both cost next to nothing."""
+        logs["equilibrium_value"] = _equilibrium(self.model)
+        logs["spectral_norm"] = spectral_norms(self.model.discriminator)
+
+
+class Samples(keras.callbacks.Callback):
+    """Looks at a small sample, always from the same latents, and adds what it sees to the logs.
+
+    - `val_distinct`: the share of samples that are no copy of an earlier one, nearer to it than
+      half of what is usual between real images (`distances.distinct`).
+    - `val_fid`: against as many validation images, in the features of a classifier. The FID of
+      1,000 images is biased upwards, so it compares with its floor and with other epochs only, not
+      with the FID of 10,000 in RESULTS.md.
+    - `val_class_fidelity`, of conditional models, which are asked for their classes in turn.
+    - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
+      classifier takes for each class, and of how many classes there are (nearly) none.
+
+    `floor_...` is the same of as many real images: FID of training images, the rest of validation
+    images. FID and fidelity are what `evaluate.py --split=validation --num_images=1000` says.
+    """
+
+    def __init__(
+        self,
+        validation: Split,
+        train: Split,
+        net: features.FeatureNet | None,
+        *,
+        every: int,
+        epochs: int,
+        class_names,
+    ):
+        """Looks at the real images.
+
+        Args:
+          validation: N images at least two, of which the first 1,000 are looked at.
+          train: images of which the first ones are the floor.
+          net: a classifier of these images. None, or one of more features than there are images,
+            leaves out all but `val_distinct`.
+          every: epochs between two looks.
+          epochs: of the whole run, after which there is a look in any case.
+          class_names: a name for each label.
+        """
+        super().__init__()
+        self.num = min(NUM_SAMPLES, len(validation), len(train))
+        self.every, self.epochs, self.class_names = every, epochs, class_names
+        real = validation.first(self.num)
+        self.radius = distances.copy_radius(real.images)
+        self.floor = {"distinct": distances.distinct(real.images, self.radius)}
+        self.net = net
+        if net is not None:
+            of_real, p = net.see(features.batches(real.images))
+            if self.num <= of_real.shape[1]:
+                self.net = None
+                return
+            of_train, _ = net.see(features.batches(train.first(self.num).images))
+            self.real = distances.gaussian(of_real)
+            self.floor["fid"] = self._fid(of_train)
+            self.floor_of_classes = {
+                True: {"class_fidelity": _fidelity(p, real.labels)},
+                False: {"class_share": self._shares(p)},
+            }
+
+    def on_epoch_end(self, epoch, logs=None):
+        """A look, if it is time.
+
+        Raises:
+          Diverged: samples are not finite.
+        """
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        labels = metrics.labels_in_turn(self.model, self.num)
+        images = np.concatenate(list(features.samples(self.model, self.num, _SEED, labels)))
+        if not np.isfinite(images).all():
+            raise checkpoints.Diverged(f"after epoch {epoch + 1} samples are not finite")
+        images = features.in_bytes(images)
+        seen, floor = {"distinct": distances.distinct(images, self.radius)}, self.floor
+        if self.net is not None:
+            of_fake, p = self.net.see(features.batches(images))
+            floor = {**floor, **self.floor_of_classes[labels is not None]}
+            seen["fid"] = self._fid(of_fake)
+            if labels is not None:
+                seen["class_fidelity"] = _fidelity(p, labels)
+            else:
+                seen["class_share"] = self._shares(p)
+                seen["absent_classes"] = len(absent(seen["class_share"], floor["class_share"]))
+        logs.update((f"val_{name}", value) for name, value in seen.items())
+        logs.update((f"floor_{name}", value) for name, value in floor.items())
+
+    def _fid(self, of_fake: np.ndarray) -> float:
+        return distances.frechet(self.real, distances.gaussian(of_fake))
+
+    def _shares(self, p: np.ndarray) -> dict[str, float]:
+        counts = np.bincount(p.argmax(-1), minlength=len(self.class_names))
+        return dict(zip(self.class_names, (counts / len(p)).tolist(), strict=True))
+
+
+def _fidelity(p: np.ndarray, labels: np.ndarray) -> float:
+    return metrics.class_fidelity(p, labels)["class_fidelity"]["mean"]
+
+
+def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
+    """Classes of which there are less than a tenth of what there are among real images."""
+    return [name for name, value in share.items() if value < ABSENT * real[name]]
+
+
+class Alarms(keras.callbacks.Callback):
+    """Says in plain words, once for each kind, what has gone wrong three times in a row.
+
+    - The generator has collapsed: less than 2% of its samples are distinct.
+    - D has won: D(x) > 0.99 and D(G(z)) < 0.01 on average over an epoch, where they are
+      probabilities.
+    - A class is (nearly) absent from the samples of an unconditional model.
+
+    Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
+    """
+
+    def __init__(self, stop_on_collapse: bool = False):
+        """Args: stop_on_collapse, whether the first alarm is the end of the run."""
+        super().__init__()
+        self.stop_on_collapse = stop_on_collapse
+        self.in_a_row = {}
+        self.said = set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Comes after what keeps the logs, and before this epoch's checkpoint is written.
+
+        Raises:
+          Collapsed: where that is asked for.
+        """
+        if "val_distinct" in logs and self._again("collapse", logs["val_distinct"] < COLLAPSED):
+            line = (
+                f"epoch {epoch + 1}: the generator has collapsed: nearly all samples are alike "
+                f"({logs['val_distinct']:.1%} of them distinct; of real images "
+                f"{logs['floor_distinct']:.1%}). Usually the discriminator is far ahead, or steps "
+                "are too large: try smaller --learning_rate and --discriminator_learning_rate, "
+                "another loss or another --seed"
+            )
+            if self.stop_on_collapse:
+                raise Collapsed(line)
+            self._say("collapse", line)
+        if _probabilistic(self.model) and self._again(
+            "won", logs["d_real"] > 1 - SURE and logs["d_fake"] < SURE
+        ):
+            self._say(
+                "won",
+                f"epoch {epoch + 1}: the discriminator has won: it tells real images from "
+                f"samples nearly without fail (D(x) = {logs['d_real']:.4f}, D(G(z)) = "
+                f"{logs['d_fake']:.4f}), and the generator learns little from one that is so "
+                "sure. Try a smaller --discriminator_learning_rate, a loss that does not saturate, "
+                "or a smaller discriminator",
+            )
+        if "val_class_share" in logs:
+            missing = absent(logs["val_class_share"], logs["floor_class_share"])
+            share = logs["val_class_share"]
+            missing = [k for k in share if self._again(f"absent {k}", k in missing)]
+            if missing:
+                self._say(
+                    "absent",
+                    f"epoch {epoch + 1}: the generator drops classes: there is hardly any "
+                    f"{', '.join(missing)} among the samples (see class_share). More "
+                    "epochs may bring it back; else try smaller steps, another --seed or a "
+                    "conditional model",
+                )
+
+    def _again(self, kind: str, seen: bool) -> bool:
+        """Whether this has now been seen so often in a row."""
+        self.in_a_row[kind] = self.in_a_row.get(kind, 0) + 1 if seen else 0
+        return self.in_a_row[kind] >= PATIENCE
+
+    def _say(self, kind: str, line: str) -> None:
+        if kind not in self.said:
+            self.said.add(kind)
+            print(f"\nwarning: {line}.", file=sys.stderr, flush=True)
