@@ -43,7 +43,8 @@ def test_discriminator_steps_are_on_distinct_data(data):
     original = model.d_losses
     model.d_losses = lambda x, *rest, **kw: seen.append(x.numpy()) or original(x, *rest, **kw)
     model.train_step(data)
-    np.testing.assert_allclose(np.concatenate(seen) * 255, data[0], atol=1e-3)
+    parts = [data[0][j::3] for j in range(3)]
+    np.testing.assert_allclose(np.stack(seen) * 255, parts, atol=1e-3)
     assert int(model.discriminator_optimizer.iterations) == 3
     assert int(model.optimizer.iterations) == 1
 

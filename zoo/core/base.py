@@ -394,9 +394,9 @@ class AdversarialModel(ImageModel):
         """Goodfellow et al. 2014, algorithm 1: k steps of D on distinct data, then one of G."""
         images, labels = self._unpack(data)
         k = self.discriminator_steps
-        parts = tf.split(images, k)
-        label_parts = [None] * k if labels is None else tf.split(labels, k)
-        for real, y in zip(parts, label_parts, strict=True):
+        for j in range(k):
+            # every k-th image, so that the replicas' parts together are those of a single device
+            real, y = images[j::k], None if labels is None else labels[j::k]
             latents = self.draw_prior(tf.shape(real)[0], self.next_seed())
             d_values, d_norm = self._descend(
                 lambda x=real, y=y, z=latents: self.d_losses(x, y, z, training=True),

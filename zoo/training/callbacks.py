@@ -170,6 +170,9 @@ class Board(keras.callbacks.Callback):
         num = drawing.NUM_POINTS if in_plane else rows * COLUMNS
         images = drawing.draw(model, "prior", num=num, labels=labels)[0]
         result = {"samples": drawing.picture("prior", images, COLUMNS, real)}
+        if hasattr(model, "traversals"):
+            images, columns = drawing.draw(model, "traverse", num=ROWS)
+            result["traversals"] = drawing.picture("traverse", images, columns, real)
         if hasattr(model, "encode"):
             for name, what, count in (
                 ("reconstructions", "reconstruct", num if in_plane else ROWS * COLUMNS // 2),

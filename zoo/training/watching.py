@@ -29,14 +29,6 @@ class Collapsed(Exception):
     """Nearly all samples are alike, and the run was asked to stop then."""
 
 
-def _equilibrium(model) -> float:
-    return getattr(model, "equilibrium", -math.log(4))
-
-
-def _probabilistic(model) -> bool:
-    return getattr(model, "probabilistic", True)
-
-
 def spectral_norms(network: keras.Model) -> dict[str, float]:
     """The largest singular value of each weight of a network that is a matrix, by its layer.
 
@@ -67,7 +59,7 @@ class Players(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Both cost next to nothing."""
-        logs["equilibrium_value"] = _equilibrium(self.model)
+        logs["equilibrium_value"] = self.model.equilibrium
         logs["spectral_norm"] = spectral_norms(self.model.discriminator)
 
 
@@ -201,12 +193,12 @@ class Alarms(keras.callbacks.Callback):
                 f"({logs['val_distinct']:.1%} of them distinct; of real images "
                 f"{logs['floor_distinct']:.1%}). Usually the discriminator is far ahead, or steps "
                 "are too large: try smaller --learning_rate and --discriminator_learning_rate, "
-                "another loss or another --seed"
+                "another --loss or another --seed"
             )
             if self.stop_on_collapse:
                 raise Collapsed(line)
             self._say("collapse", line)
-        if _probabilistic(self.model) and self._again(
+        if self.model.probabilistic and self._again(
             "won", logs["d_real"] > 1 - SURE and logs["d_fake"] < SURE
         ):
             self._say(
@@ -214,8 +206,8 @@ class Alarms(keras.callbacks.Callback):
                 f"epoch {epoch + 1}: the discriminator has won: it tells real images from "
                 f"samples nearly without fail (D(x) = {logs['d_real']:.4f}, D(G(z)) = "
                 f"{logs['d_fake']:.4f}), and the generator learns little from one that is so "
-                "sure. Try a smaller --discriminator_learning_rate, a loss that does not saturate, "
-                "or a smaller discriminator",
+                "sure. Try a smaller --discriminator_learning_rate, --loss=non_saturating, "
+                "--penalty=r1, or a smaller discriminator",
             )
         if "val_class_share" in logs:
             missing = absent(logs["val_class_share"], logs["floor_class_share"])
