@@ -128,13 +128,15 @@ def conv_up(
     output_shape: Sequence[int],
     *,
     batch_norm: bool = False,
+    attention: bool = False,
     initializer: str | keras.Initializer = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
     """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].
 
     Linear at the end. With `batch_norm` each hidden layer is normalised by the statistics of the
-    batch (of the global batch, when several devices share it).
+    batch (of the global batch, when several devices share it); with `attention` places look at one
+    another before the last convolution.
     """
     _check_size(output_shape)
     height, depth = output_shape[0] // 4, output_shape[1] // 4
@@ -152,6 +154,7 @@ def conv_up(
             *hidden(layers.Dense(height * depth * 2 * width, **of)),
             layers.Reshape((height, depth, 2 * width)),
             *hidden(layers.Conv2DTranspose(width, 4, 2, "same", **of)),
+            *([SelfAttention()] if attention else []),
             layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", **last),
         ],
         name=name,
@@ -187,7 +190,7 @@ def conditional_conv_up(
 ) -> keras.Model:
     """As `conv_up`, told the label in each batch norm: [B, input_size], [B, K] -> [B, H, W, C].
 
-    With `attention` places look at one another before the last convolution.
+    `attention` is that of `conv_up`.
     """
     _check_size(output_shape)
     height, depth = output_shape[0] // 4, output_shape[1] // 4

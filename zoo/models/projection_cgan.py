@@ -18,20 +18,18 @@ from keras import layers
 
 from zoo.core import networks
 from zoo.core.base import in_unit_range
-from zoo.core.config import defaults, field
-from zoo.models import gan
+from zoo.core.config import field
+from zoo.models import sngan
 
 
-@defaults(network="conv", width=64, dropout=0.0, loss="hinge", ema_decay=0.999)
 @dataclasses.dataclass(frozen=True)
-class Config(gan.Config):
+class Config(sngan.Config):
     """Architecture and objective of the projection GAN."""
 
     num_features: int = field(256, "Size of phi(x).", lower=1)
-    attention: bool = field(False, "Whether both players have a self-attention layer (conv).")
 
 
-class ProjectionCGAN(gan.GAN):
+class ProjectionCGAN(sngan.SNGAN):
     """A GAN of images [N, H, W, C] given labels [N]."""
 
     Config = Config
@@ -55,26 +53,8 @@ class ProjectionCGAN(gan.GAN):
 
     def make_discriminator(self, input_shape):
         """A network of [x, onehot(y)] to scores [B, 1]."""
-        c, name = self.config, "features"
-        if c.network == "mlp":
-            phi = networks.mlp(
-                input_shape,
-                c.hidden[::-1],
-                (c.num_features,),
-                activation="leaky_relu",
-                spectral=True,
-                name=name,
-            )
-        else:
-            phi = networks.conv_down(
-                input_shape,
-                c.width,
-                c.num_features,
-                dropout=c.dropout,
-                spectral=True,
-                attention=c.attention,
-                name=name,
-            )
+        c = self.config
+        phi = self.image_network(input_shape, c.num_features, "features")
         x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
         features = layers.LeakyReLU(0.2, dtype="float32")(phi(x))
         psi = networks.linear_layer(layers.Dense, 1, dtype="float32", spectral=True)

@@ -5,13 +5,14 @@
 Both players maximise their own. Each layer of D is divided by its spectral norm, W / sigma(W)
 (eq. 8), so that D's slope is at most 1 (leaky ReLU keeps it so; a layer's own convolution can
 exceed its kernel's norm by a factor): no penalty has to be paid for it, and D needs no batch norm.
+`attention` adds a self-attention layer to both players (Zhang et al. 2019, arXiv:1805.08318).
 Deviations: two stages, as images of 28 pixels allow, and a moving average of G draws.
 """
 
 import dataclasses
 
 from zoo.core import networks
-from zoo.core.config import defaults
+from zoo.core.config import defaults, field
 from zoo.models import gan
 
 
@@ -20,11 +21,21 @@ from zoo.models import gan
 class Config(gan.Config):
     """Architecture and objective of the spectrally normalized GAN."""
 
+    attention: bool = field(False, "Whether both players have a self-attention layer (conv).")
+
 
 class SNGAN(gan.GAN):
     """A GAN of images [N, H, W, C] with a spectrally normalized discriminator."""
 
     Config = Config
+
+    def make_generator(self, input_size, name="generator"):
+        """A network from [B, input_size] to the images' inverse tanh."""
+        c = self.config
+        if c.network == "mlp":
+            return super().make_generator(input_size, name)
+        options = {"batch_norm": True, "attention": c.attention}
+        return networks.conv_up(input_size, c.width, self.image_shape, **options, name=name)
 
     def image_network(self, input_shape, output_size, name="discriminator"):
         """A network from [B, *input_shape] to [B, output_size]."""
@@ -39,5 +50,11 @@ class SNGAN(gan.GAN):
                 name=name,
             )
         return networks.conv_down(
-            input_shape, c.width, output_size, dropout=c.dropout, spectral=True, name=name
+            input_shape,
+            c.width,
+            output_size,
+            dropout=c.dropout,
+            spectral=True,
+            attention=c.attention,
+            name=name,
         )
