@@ -71,7 +71,7 @@ def composed(source) -> str:
     model, settings = zoo.load(source), setup.read_config(source)
     settings["versions"] = provenance.versions()
     parts = [settings["config"][part] for part in model.parts]
-    summary = {"parameters": model.count_params(), "training_seconds": 0.0}
+    summary = {"parameters": model.num_parameters(), "training_seconds": 0.0}
     about = {"settings": settings, "command": setup.command(settings), "summary": summary}
     name = _NAME.value or settings["model"]
     pretrained.publish_composed(name, parts, about)

@@ -43,7 +43,9 @@ def test_encoder_moves_with_the_generator(still, images):
 def test_encoding_is_a_point_and_reconstruction_its_image(images):
     model = zoo.create("bigan", **SMALL)
     q = model.encode(images)
-    np.testing.assert_allclose(q.mean(), model.encoder(2 * images - 1), rtol=1e-6)
+    model.encoder_average.set_weights([0.9 * w for w in model.encoder.get_weights()])
+    q = model.encode(images)
+    np.testing.assert_allclose(q.mean(), model.encoder_average(2 * images - 1), rtol=1e-5)
     np.testing.assert_array_equal(q.stddev(), np.zeros((12, 3)))
     np.testing.assert_array_equal(model.reconstruct(images), model.generate(q.mean()))
 

@@ -25,6 +25,9 @@ def test_networks_follow_the_rules_of_the_paper():
         for v in network.trainable_variables:
             if v.name == "kernel":
                 assert abs(np.std(v) - 0.02) < 0.02 / np.sqrt(2 * np.size(v)) * 5, v.path
+    kernels = [v.numpy().ravel()[:50] for v in model.trainable_variables if v.name == "kernel"]
+    correlation = np.corrcoef(kernels) - np.eye(len(kernels))
+    assert np.abs(correlation).max() < 0.6  # each layer has draws of its own
     images = model.sample(4, seed=0).numpy()
     assert np.abs(images - 0.5).max() < 0.2  # weights so small make grey images at first
 

@@ -130,7 +130,8 @@ def test_average_follows_its_recurrence_and_is_what_draws(data):
     np.testing.assert_array_equal(model.sample(4, seed=1), by_average)
     now = (tf.tanh(model.generator(latents)) + 1) / 2
     assert np.abs(model.sample(4, seed=1) - now).max() > 1e-4
-    np.testing.assert_array_equal(model.generate(latents, training=True), now)
+    np.testing.assert_array_equal(model.play(latents, None, training=True), now)
+    assert model.num_parameters() == zoo.create("gan", **SMALL).count_params()
     assert not set(map(id, model.average.weights)) & set(map(id, model.trainable_variables))
 
 
@@ -170,6 +171,28 @@ def test_label_smoothing_is_asked_for_moves_d_s_target_and_leaves_the_value(data
         zoo.create("gan", loss="hinge", label_smoothing=0.1, **SMALL)
 
 
+def test_equilibrium_of_smoothed_labels_is_the_best_that_d_can_do():
+    model, s = zoo.create("gan", label_smoothing=0.3, **SMALL), 0.3
+    d = np.linspace(0.001, 0.999, 99_801)  # of real and made images alike
+    best = d[np.argmax((1 - s) * np.log(d) + s * np.log(1 - d) + np.log(1 - d))]
+    assert best == pytest.approx((1 - s) / 2, abs=1e-4)
+    assert model.equilibrium == pytest.approx(np.log(best) + np.log(1 - best), abs=1e-4)
+    assert model.real_target == 1 - s
+
+
+def test_settings_that_cannot_be_are_refused():
+    for name, settings, said in (
+        ("gan", {"loss": "wasserstein"}, "add a penalty"),
+        ("wgan_gp", {"penalty": "none"}, "add a penalty"),
+        ("wgan_gp", {"weight_clip": 0.01}, "in place of a penalty"),
+        ("sngan", {"network": "mlp", "attention": True}, "needs --network=conv"),
+        ("gan", {"augment": "diffaugment", "image_shape": (1, 2, 1)}, "too small"),
+    ):
+        with pytest.raises(zoo.InputError, match=said):
+            zoo.create(name, **settings)
+    zoo.create("sngan", loss="wasserstein", width=4)  # bounded by its norms
+
+
 @pytest.mark.parametrize("loss", ["wasserstein", "hinge", "least_squares"])
 @pytest.mark.parametrize("penalty", ["gradient", "r1", "dragan"])
 def test_games_and_penalties_go_together(loss, penalty, data):
@@ -194,6 +217,17 @@ def test_penalty_is_in_the_scale_that_the_network_sees(data):
     np.testing.assert_allclose(penalty, np.full(24, (slope - 1) ** 2), rtol=1e-4)
 
 
+def test_a_penalty_is_where_d_plays(data):
+    # of images as D sees them, augmented ones where they are augmented
+    model = zoo.create("gan", penalty="r1", augment="diffaugment", **SMALL)
+    seen = []
+    original = model.penalised
+    model.penalised = lambda v, x, *rest: seen.append(x.numpy()) or original(v, x, *rest)
+    x = tf.constant(data[0] / np.float32(255))
+    model.d_losses(x, None, model.draw_prior(24, seed=0), training=True)
+    assert (np.abs(seen[0] - x.numpy()).max((1, 2, 3)) > 0).all()
+
+
 def test_augmentation_is_for_both_players_in_training_only(data):
     model = zoo.create("gan", augment="diffaugment", **SMALL)
     x, z = tf.constant(data[0] / np.float32(255)), model.draw_prior(24, seed=0)
@@ -202,7 +236,7 @@ def test_augmentation_is_for_both_players_in_training_only(data):
     model.discriminate = lambda images, *a, **k: seen.append(images.numpy()) or original(images)
     model.d_losses(x, None, z, training=True)
     model.g_losses(x, None, z, training=True)
-    made = model.generate(z, training=True).numpy()
+    made = model.play(z, None, training=True).numpy()
     for shown, plain in zip(seen, (x.numpy(), made, made), strict=True):
         assert (np.abs(shown - plain).max((1, 2, 3)) > 0).all()
     seen.clear()

@@ -34,10 +34,10 @@ def test_bound_is_0_for_a_q_that_knows_nothing_and_the_entropy_for_one_that_know
     output = tf.zeros([50, 1 + 4])
     model.discriminator = lambda x, training: output
     np.testing.assert_allclose(
-        model.bound(model.judge(tf.zeros([50, 28, 28, 1]))[1], z), 0, atol=1e-6
+        sum(model.bounds(model.judge(tf.zeros([50, 28, 28, 1]))[1], z)), 0, atol=1e-6
     )
     output = tf.concat([tf.zeros([50, 1]), 100 * z[:, :4]], 1)
-    bound = model.bound(model.judge(tf.zeros([50, 28, 28, 1]))[1], z)
+    bound = sum(model.bounds(model.judge(tf.zeros([50, 28, 28, 1]))[1], z))
     np.testing.assert_allclose(bound, math.log(4), rtol=1e-5)
 
 
@@ -50,32 +50,33 @@ def test_bound_is_tight_where_q_is_the_posterior():
     raw_scale = tf.fill([20000, 1], math.log(math.expm1(s - 1e-4)))
     output = tf.concat([tf.zeros([20000, 1 + 4]), z[:, 4:5] + noise, raw_scale], 1)
     model.discriminator = lambda x, training: output
-    bound = float(tf.reduce_mean(model.bound(model.judge(tf.zeros([1, 28, 28, 1]))[1], z)))
+    bound = float(tf.reduce_mean(model.bounds(model.judge(tf.zeros([1, 28, 28, 1]))[1], z)[1]))
     expected = math.log(2) - math.log(s * math.sqrt(2 * math.pi * math.e))
-    assert bound == pytest.approx(expected, abs=0.03)  # 0 of the category, which is not known
+    assert bound == pytest.approx(expected, abs=0.03)
 
 
 def test_both_players_ascend_the_bound():
-    model = zoo.create("infogan", info_weight=0.5, **SMALL)
+    settings = {"info_weight": 0.5, "continuous_weight": 0.2, "ema_decay": 0.0}
+    model = zoo.create("infogan", **settings, **SMALL)
     z, x = model.draw_prior(12, seed=0), tf.zeros([12, 28, 28, 1])
     values = model.d_losses(x, None, z, training=False)
-    mi = model.bound(model.judge(model.generate(z))[1], z)
-    np.testing.assert_allclose(values["mi_nats"], mi, rtol=1e-5)
-    np.testing.assert_allclose(values["d_loss"], -values["value"] - 0.5 * mi, rtol=1e-5)
+    category, continuous = model.bounds(model.judge(model.generate(z))[1], z)
+    mi = 0.5 * category + 0.2 * continuous
+    np.testing.assert_allclose(values["mi_nats"], category + continuous, rtol=1e-5)
+    np.testing.assert_allclose(values["d_loss"], -values["value"] - mi, rtol=1e-5)
     logits = model.discriminate(model.generate(z))
     g_loss = model.g_losses(x, None, z, training=False)["g_loss"]
-    np.testing.assert_allclose(g_loss, tf.nn.softplus(-logits) - 0.5 * mi, rtol=1e-5)
+    np.testing.assert_allclose(g_loss, tf.nn.softplus(-logits) - mi, rtol=1e-5)
 
 
 def test_traversals_change_one_code_each():
     model = zoo.create("infogan", **SMALL)
     z = model.draw_prior(1, seed=5)
-    paths = model.traversals(z).numpy()
-    assert paths.shape == (3, 4, 9)
-    np.testing.assert_array_equal(paths[0, :, :4], np.eye(4))
-    np.testing.assert_array_equal(paths[0, :, 4:], np.repeat(z[:, 4:], 4, 0))
+    paths = model.traversals(z, 7).numpy()
+    assert paths.shape == (3, 7, 9) and model.traversals(z, 2).shape == (3, 4, 9)
+    np.testing.assert_array_equal(paths[0, :, :4], np.eye(4)[[0, 1, 2, 3, 0, 1, 2]])
+    np.testing.assert_array_equal(paths[0, :, 4:], np.repeat(z[:, 4:], 7, 0))
     for row, j in ((1, 4), (2, 5)):
-        np.testing.assert_allclose(paths[row, :, j], np.linspace(-2, 2, 4), rtol=1e-6)
-        np.testing.assert_array_equal(
-            np.delete(paths[row], j, 1), np.repeat(np.delete(z, j, 1), 4, 0)
-        )
+        np.testing.assert_allclose(paths[row, :, j], np.linspace(-2, 2, 7), rtol=1e-6, atol=1e-6)
+        kept = np.delete(np.asarray(z), j, 1)
+        np.testing.assert_array_equal(np.delete(paths[row], j, 1), np.repeat(kept, 7, 0))

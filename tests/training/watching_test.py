@@ -174,3 +174,46 @@ def test_a_spectral_norm_bounds_how_a_layer_stretches():
     players.on_epoch_end(0, logs)
     assert logs["spectral_norm"] == {"0_dense": pytest.approx(np.linalg.norm(kernel))}
     assert logs["equilibrium_value"] == pytest.approx(-np.log(4))
+
+
+def alarms_of(model, **settings):
+    alarms = watching.Alarms(**settings)
+    alarms.set_model(model)
+    alarms.on_train_begin()
+    return alarms
+
+
+def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    bad = {"val_distinct": 0.001, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
+    whole = alarms_of(model, stop_on_collapse=True)
+    for epoch in range(watching.PATIENCE - 1):
+        whole.on_epoch_end(epoch, bad)
+    resumed = alarms_of(model, stop_on_collapse=True, past=[bad] * (watching.PATIENCE - 1))
+    for alarms in (whole, resumed):
+        with pytest.raises(watching.Collapsed):
+            alarms.on_epoch_end(watching.PATIENCE - 1, bad)
+    told = alarms_of(model, past=[bad] * watching.PATIENCE)  # said before, and not again
+    told.on_epoch_end(watching.PATIENCE, bad)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("modes", "alarm"), [(0, False), (1, True), (2, False)])
+def test_points_in_one_mode_are_a_collapse(modes, alarm, capsys):
+    # on a raster real points are often alike, so that copies tell nothing
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    logs = {"val_distinct": 0.001, "floor_distinct": 0.4, "modes_covered": modes}
+    alarms = alarms_of(model)
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, {**logs, "d_real": 0.5, "d_fake": 0.5})
+    assert ("lie in one mode" in capsys.readouterr().err) == alarm
+
+
+def test_a_conditional_model_of_one_image_a_class_has_collapsed(capsys):
+    model = zoo.create("cgan", network="mlp", hidden=(4,), latent_dim=2, num_classes=25)
+    share = 25 / watching.NUM_SAMPLES
+    logs = {"val_distinct": share, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
+    alarms = alarms_of(model)
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, logs)
+    assert "collapsed" in capsys.readouterr().err

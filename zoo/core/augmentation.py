@@ -19,21 +19,26 @@ def diff_augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
       seed: int32 [2].
 
     Returns:
-      [B, H, W, C]: with brightness changed by up to 1/2 either way, moved by up to 1/8 of a side,
-      and without a square of half the side; what comes in at the edges is black.
+      [B, H, W, C]: with other brightness (by up to 1/4 of the range), saturation (0 to 2 times) and
+      contrast (1/2 to 3/2 times), moved by up to 1/8 of a side, and without a square of half the
+      side; that, and what comes in at the edges, is grey.
     """
-    num_draws = 5
-    u = standard_uniform([tf.shape(images)[0], num_draws], seed)
-    lit = images + (u[:, 0] - 0.5)[:, None, None, None]
+    u = tf.unstack(standard_uniform([tf.shape(images)[0], 7], seed), axis=1)
+    brightness, saturation, contrast = (v[:, None, None, None] for v in u[:3])
+    x = images - 0.5  # grey is 0 from here on
+    x = x + (brightness - 0.5) / 2
+    grey = tf.reduce_mean(x, axis=3, keepdims=True)
+    x = grey + (x - grey) * 2 * saturation
+    mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
+    x = mean + (x - mean) * (contrast + 0.5)
     height, width = images.shape[1:3]
-    moved = translate(lit, _whole(u[:, 1], height, SHIFT), _whole(u[:, 2], width, SHIFT))
-    rows = _outside(u[:, 3], height)[:, :, None]
-    columns = _outside(u[:, 4], width)[:, None, :]
-    return moved * tf.maximum(rows, columns)[..., None]
+    x = translate(x, _whole(u[3], height, SHIFT), _whole(u[4], width, SHIFT))
+    rows, columns = _outside(u[5], height)[:, :, None], _outside(u[6], width)[:, None, :]
+    return x * tf.maximum(rows, columns)[..., None] + 0.5
 
 
 def translate(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Images [B, H, W, C] moved by whole pixels, int32 [B] each; black comes in at the edges."""
+    """Images [B, H, W, C] moved by whole pixels, int32 [B] each; 0 comes in at the edges."""
     height, width = images.shape[1:3]
     down, right = tf.convert_to_tensor(down), tf.convert_to_tensor(right)
     rows = tf.one_hot(tf.range(height) - down[:, None], height)  # row i shows row i - down

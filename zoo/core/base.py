@@ -148,6 +148,10 @@ class ImageModel(keras.Model):
         """The next int32 [2] seed of this model's stream; its state is saved with the weights."""
         return tf.cast(tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1), tf.int32)
 
+    def num_parameters(self) -> int:
+        """Number of weights."""
+        return self.count_params()
+
     def endpoints(self) -> dict[str, Endpoint]:
         """SavedModel signatures: name -> (function of tensors, its input signature)."""
         raise NotImplementedError
@@ -298,8 +302,8 @@ class AdversarialModel(ImageModel):
     A model of this family has `generator`, `discriminator`, `latent_dim`, and defines `generate`,
     `discriminate`, `d_losses` and `g_losses`. The generator's optimizer is Keras' `optimizer`.
 
-    Where it has `average`, a second network like `generator`, that one follows G's weights slowly,
-    and `answering` says that it makes whatever is not for training (Yazici et al. 2019).
+    Where it has `average`, a second network like `generator`, that one follows G's weights slowly
+    and makes whatever is drawn (Yazici et al. 2019, arXiv:1806.04498). The game is G's own.
     """
 
     latent_dim: int
@@ -307,6 +311,7 @@ class AdversarialModel(ImageModel):
     discriminator: keras.Model
     average: keras.Model | None = None
     equilibrium = -math.log(4)  # what `value` is when G makes what is real and D is at its best
+    real_target = 1.0  # what D(x) is to be for real images, where it is a probability
     probabilistic = True  # whether `d_real` and `d_fake` are probabilities, and not scores
     tracked = ("value", "d_real", "d_fake", "d_loss", "g_loss", "d_grad_norm", "g_grad_norm")
 
@@ -320,15 +325,20 @@ class AdversarialModel(ImageModel):
         """What the generator's step moves."""
         return self.generator.trainable_variables
 
-    def keep_average(self, network: keras.Model) -> None:
-        """Makes `network`, of the same layers as G, follow G's weights by `config.ema_decay`."""
-        network.trainable = False
-        network.set_weights(self.generator.get_weights())
-        self.average = network
+    @property
+    def averages(self) -> list[tuple[keras.Model, keras.Model]]:
+        """Pairs of a network of averages and the network whose weights it follows."""
+        return [] if self.average is None else [(self.average, self.generator)]
 
-    def answering(self, training: bool) -> keras.Model:
-        """The network that makes images: G itself in training, else its average, if it has one."""
-        return self.generator if training or self.average is None else self.average
+    def num_parameters(self) -> int:
+        """Weights of the players: averages are none of their own."""
+        return self.count_params() - sum(average.count_params() for average, _ in self.averages)
+
+    def start_averages(self) -> None:
+        """Makes the averages what the networks are at first; `config.ema_decay` is their decay."""
+        for average, network in self.averages:
+            average.trainable = False
+            average.set_weights(network.get_weights())
 
     def compile(
         self,
@@ -352,9 +362,16 @@ class AdversarialModel(ImageModel):
         self.optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def generate(self, latents, labels=None, training: bool = False) -> tf.Tensor:
-        """G(z): latents [N, latent_dim] -> images [N, H, W, C] in [0, 1]."""
+    def generate(self, latents, labels=None, training: bool = False, by=None) -> tf.Tensor:
+        """G(z): latents [N, latent_dim] -> images [N, H, W, C] in [0, 1].
+
+        `by` is the network that makes them; when left out G's average, if it has one.
+        """
         raise NotImplementedError
+
+    def play(self, latents, labels, training: bool) -> tf.Tensor:
+        """G(z) as D is to see it in the game: made by G itself."""
+        return self.generate(latents, labels, training, by=self.generator)
 
     def discriminate(self, images, labels=None, training: bool = False) -> tf.Tensor:
         """Logits [N] of D(x), the probability that images [N, H, W, C] in [0, 1] are real."""
@@ -411,7 +428,7 @@ class AdversarialModel(ImageModel):
             self.optimizer,
             self.generator_variables,
         )
-        if self.average is not None:
+        if self.averages:
             self._follow()
         return self._track({**d_values, **g_values, "d_grad_norm": d_norm, "g_grad_norm": g_norm})
 
@@ -423,7 +440,7 @@ class AdversarialModel(ImageModel):
         return self._track({**values, **self.g_losses(images, labels, latents, training=False)})
 
     def _follow(self) -> None:
-        """One step of the average: a <- d a + (1 - d) w of every weight w of G.
+        """One step of the averages: a <- d a + (1 - d) w of every weight w.
 
         While t, the steps done, are few, d = (1 + t) / (10 + t), so that the first weights, which
         are noise, are soon forgotten.
@@ -435,8 +452,9 @@ class AdversarialModel(ImageModel):
             return a.assign(decay * a + (1 - decay) * w)
 
         def update(strategy, decay):
-            for a, w in zip(self.average.weights, self.generator.weights, strict=True):
-                strategy.extended.update(a.value, blend, args=(w.value, decay), group=False)
+            for average, network in self.averages:
+                for a, w in zip(average.weights, network.weights, strict=True):
+                    strategy.extended.update(a.value, blend, args=(w.value, decay), group=False)
 
         tf.distribute.get_replica_context().merge_call(update, args=(decay,))
 

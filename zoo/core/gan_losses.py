@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from zoo.core.base import whole_batch
+
 
 class Game(NamedTuple):
     """One pair of objectives.
@@ -56,9 +58,9 @@ def non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def wasserstein_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """D(x) - D(G(z)): its mean bounds the earth mover's distance times D's Lipschitz constant, [B].
+    """D(x) - D(G(z)): its mean, over D's Lipschitz constant, is at most the earth mover's distance.
 
-    Arjovsky et al. 2017, eq. 2.
+    Arjovsky et al. 2017, eq. 2; per example [B].
     """
     return real - fake
 
@@ -126,13 +128,15 @@ def dragan_penalty(
 ) -> tf.Tensor:
     """(|grad D(u)| - 1)^2 around real images alone, [B]  (Kodali et al. 2017, arXiv:1705.07215).
 
+    Deviation: uniform noise of half the pixels' standard deviation (in the paper it is Gaussian).
+
     Args:
       d: as for `gradient_penalty`.
       real: images [B, H, W, C].
-      noise: uniform in [0, 1], [B, H, W, C]; it is scaled by half the standard deviation of `real`.
-      share: how much of it is added, uniform in [0, 1], [B].
+      noise: uniform in [0, 1], [B, H, W, C].
+      share: of the unmoved image in u, uniform in [0, 1], [B].
     """
-    moved = real + tf.math.reduce_std(real) / 2 * noise
+    moved = real + tf.math.reduce_std(whole_batch(real)) / 2 * noise
     return gradient_penalty(d, real, moved, share)
 
 

@@ -108,20 +108,22 @@ class SpectralNormalization(layers.Wrapper):
     of sigma.
     """
 
-    def __init__(self, layer: layers.Layer, **kwargs):
+    def __init__(self, layer: layers.Layer, use_bias: bool = True, **kwargs):
         """A layer.
 
         Args:
           layer: a linear one with a `kernel`, and without a bias: that is added here.
+          use_bias: whether it is.
           **kwargs: Keras' own.
         """
         super().__init__(layer, dtype=layer.dtype_policy, **kwargs)
+        self.use_bias = use_bias
 
     def build(self, input_shape):
         """Builds the layer, u and the bias."""
         super().build(input_shape)
         outputs = (self.layer.kernel.shape[-1],)
-        self.bias = self.add_weight(outputs, "zeros", name="bias")
+        self.bias = self.add_weight(outputs, "zeros", name="bias") if self.use_bias else 0.0
         same = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.u = self.add_weight(outputs, "random_normal", name="u", **same)
 
@@ -145,7 +147,7 @@ class SpectralNormalization(layers.Wrapper):
 class ConditionalBatchNormalization(layers.Layer):
     """Batch norm whose scale and shift are the label's: gamma_y (x - mean) / std + beta_y.
 
-    Dumoulin et al. 2017 (arXiv:1610.07629), eq. 5. Mean and standard deviation are over all labels.
+    De Vries et al. 2017 (arXiv:1707.00683), section 3. Mean and deviation are over all labels.
     """
 
     def __init__(self, **kwargs):
@@ -171,7 +173,8 @@ class ConditionalBatchNormalization(layers.Layer):
 class SelfAttention(layers.Layer):
     """Each place of an image looks at all others (Zhang et al. 2019, arXiv:1805.08318, eq. 1-3).
 
-    y = x + gamma v(softmax(q(x) k(x)) h(x)), and gamma is 0 at the start.
+    y = x + gamma v(softmax(q(x) k(x)) h(x)), and gamma is 0 at the start. h has half of the
+    channels, as in the authors' code (in the paper an eighth).
     """
 
     def __init__(self, spectral: bool = False, **kwargs):
@@ -185,7 +188,8 @@ class SelfAttention(layers.Layer):
 
         def conv(filters, inputs, name):
             layer = layers.Conv2D(filters, 1, use_bias=False, name=name)
-            layer = SpectralNormalization(layer, name=name) if self.spectral else layer
+            if self.spectral:
+                layer = SpectralNormalization(layer, use_bias=False, name=name)
             layer.build((*input_shape[:-1], inputs))
             return layer
 

@@ -11,11 +11,13 @@ from zoo.core.layers import ConditionalBatchNormalization, SelfAttention, Spectr
 from zoo.errors import InputError
 
 
-def linear_layer(kind: type, *args, spectral: bool = False, **kwargs) -> layers.Layer:
+def linear_layer(
+    kind: type, *args, use_bias: bool = True, spectral: bool = False, **kwargs
+) -> layers.Layer:
     """A layer of that kind, its weights spectrally normalized if so asked."""
     if spectral:
-        return SpectralNormalization(kind(*args, use_bias=False, **kwargs))
-    return kind(*args, **kwargs)
+        return SpectralNormalization(kind(*args, use_bias=False, **kwargs), use_bias)
+    return kind(*args, use_bias=use_bias, **kwargs)
 
 
 def mlp(
@@ -60,7 +62,7 @@ def conv_down(
     batch_norm: bool = False,
     spectral: bool = False,
     attention: bool = False,
-    initializer: str | keras.Initializer = "glorot_uniform",
+    initializer: str | dict = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
     """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end.
@@ -74,7 +76,8 @@ def conv_down(
       batch_norm: whether the second convolution is normalised by the batch's statistics.
       spectral: whether each layer is spectrally normalized.
       attention: whether places look at one another after the first convolution.
-      initializer: of all kernels.
+      initializer: of all kernels, by its name or Keras' description; no instance, which would draw
+        the same numbers for each layer.
       name: of the network.
     """
     _check_size(image_shape)
@@ -82,8 +85,9 @@ def conv_down(
     stages = []
     for i, filters in enumerate((width, 2 * width)):
         norm = i > 0 and batch_norm
-        options = {"use_bias": False} if norm else {}  # batch norm has its own
-        stages.append(linear(layers.Conv2D, filters, 4, strides=2, padding="same", **options))
+        # batch norm has a bias of its own
+        conv = {"strides": 2, "padding": "same", "use_bias": not norm}
+        stages.append(linear(layers.Conv2D, filters, 4, **conv))
         if norm:
             stages.append(layers.BatchNormalization(synchronized=True))
         stages.append(layers.LeakyReLU(0.2))
@@ -129,7 +133,7 @@ def conv_up(
     *,
     batch_norm: bool = False,
     attention: bool = False,
-    initializer: str | keras.Initializer = "glorot_uniform",
+    initializer: str | dict = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
     """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].

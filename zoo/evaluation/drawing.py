@@ -86,6 +86,10 @@ def draw(
 
     if truncation is not None and not hasattr(model, "generator"):
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")
+    if truncation is not None and what not in ("prior", "neighbours"):
+        raise InputError(f"truncation is of new images: leave it out of {what}")
+    if what == "interpolate" and hasattr(model, "traversals"):
+        raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
@@ -141,7 +145,7 @@ def draw(
     if what == "traverse":
         code, y = codes_and_labels(1)
         if hasattr(model, "traversals"):
-            paths = model.traversals(code)[:num]
+            paths = model.traversals(code, steps)[:num]
             images = latents.images_of(model, paths)
             return images.reshape(-1, *images.shape[2:]), paths.shape[1]
         count, values = model.latent_dim, np.linspace(-TRAVERSAL, TRAVERSAL, steps)

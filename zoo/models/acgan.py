@@ -1,7 +1,7 @@
 """The GAN with an auxiliary classifier (Odena et al. 2017, arXiv:1610.09585).
 
-    L_S = E_x[log D(x)] + E_z[log(1 - D(G(z, y)))]                                        (eq. 1)
-    L_C = E_x[log p(y|x)] + E_z[log p(y|G(z, y))]                                         (eq. 2)
+    L_S = E_x[log D(x)] + E_z[log(1 - D(G(z, y)))]                                        (eq. 2)
+    L_C = E_x[log p(y|x)] + E_z[log p(y|G(z, y))]                                         (eq. 3)
 
 G is told a label, D is not, but says beside D(x) which class it sees. D ascends L_S + w L_C; G
 descends its half of L_S and ascends w times its own of L_C: images must look real and be of the
@@ -38,7 +38,7 @@ class ACGAN(cgan.CGAN):
 
     def make_discriminator(self, input_shape):
         """A network from [B, *input_shape] to [B, 1 + K]: D's logit, and those of the classes."""
-        return self.image_network(input_shape, 1 + self.num_classes)
+        return self.image_network(input_shape, 1 + self.num_classes, hidden=(256, 256))
 
     def judge(self, images, labels, training=False):
         """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1] (or uint8)."""
@@ -52,17 +52,18 @@ class ACGAN(cgan.CGAN):
 
     def d_losses(self, images, labels, latents, training):
         """D minimises -(L_S + w L_C)."""
-        fake = self.generate(latents, labels, training)
-        real_logits, log_p_y_real = self.judge(self.seen(images, training), labels, training)
-        fake_logits, log_p_y_fake = self.judge(self.seen(fake, training), labels, training)
+        fake = self.seen(self.play(latents, labels, training), training)
+        real = self.seen(images, training)
+        real_logits, log_p_y_real = self.judge(real, labels, training)
+        fake_logits, log_p_y_fake = self.judge(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
         values["d_loss"] -= self.config.class_weight * (log_p_y_real + log_p_y_fake)
         values |= {"log_p_y_real": log_p_y_real, "log_p_y_fake": log_p_y_fake}
-        return self.penalised(values, images, fake, labels) if training else values
+        return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
         """G minimises its part of the game, and -w log p(y|G(z, y))."""
-        fake = self.seen(self.generate(latents, labels, training), training)
+        fake = self.seen(self.play(latents, labels, training), training)
         fake_logits, log_p_y = self.judge(fake, labels, training)
         loss = self.game.generator_loss(fake_logits)
         return {"g_loss": loss - self.config.class_weight * log_p_y}

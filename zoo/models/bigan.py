@@ -1,6 +1,6 @@
 """The bidirectional GAN (Donahue et al. 2017, arXiv:1605.09782): an encoder for a GAN.
 
-    min_{G,E} max_D V = E_x[log D(x, E(x))] + E_z[log(1 - D(G(z), z))],   z ~ N(0, I)      (eq. 2)
+    min_{G,E} max_D V = E_x[log D(x, E(x))] + E_z[log(1 - D(G(z), z))],   z ~ N(0, I)      (eq. 2-3)
 
 D sees pairs of an image and a code, and tells images with their codes from codes with their images.
 Where it no longer can, E inverts G (theorem 2), so that a GAN's latents too can be had of an image,
@@ -28,7 +28,7 @@ tfd = tfp.distributions
 class Config(gan.Config):
     """Architecture and objective of the bidirectional GAN."""
 
-    loss: Literal["non_saturating", "saturating", "wasserstein", "hinge"] = field(
+    loss: Literal["non_saturating", "saturating", "hinge"] = field(
         "non_saturating", "The game, which must be the same when made and real change places."
     )
     penalty: Literal["none"] = field("none", "None: D's slope is one in images and codes.")
@@ -39,18 +39,29 @@ class BiGAN(gan.GAN):
 
     Config = Config
 
+    encoder_average = None
+
     def make_networks(self):
-        """The players, and the encoder."""
+        """The players and the encoder, with an average too."""
         super().make_networks()
+        self.encoder = self.make_encoder("encoder")
+        if self.config.ema_decay:
+            self.encoder_average = self.make_encoder("encoder_average")
+
+    def make_encoder(self, name: str):
+        """A network from [B, H, W, C] to codes [B, latent_dim]."""
         c = self.config
-        if c.network == "conv":
-            self.encoder = networks.conv_down(
-                self.image_shape, c.width, c.latent_dim, batch_norm=True, name="encoder"
-            )
-        else:
-            self.encoder = networks.mlp(
-                self.image_shape, c.hidden[::-1], (c.latent_dim,), name="encoder"
-            )
+        if c.network == "mlp":
+            return networks.mlp(self.image_shape, c.hidden[::-1], (c.latent_dim,), name=name)
+        return networks.conv_down(
+            self.image_shape, c.width, c.latent_dim, batch_norm=True, name=name
+        )
+
+    @property
+    def averages(self):
+        """Those of G and of E, which belong together."""
+        of_e = [(self.encoder_average, self.encoder)] if self.encoder_average else []
+        return super().averages + of_e
 
     @property
     def generator_variables(self):
@@ -67,9 +78,10 @@ class BiGAN(gan.GAN):
         self.check_labels(labels)
         return tfd.VectorDeterministic(self.codes(in_unit_range(images)))
 
-    def codes(self, images, training=False) -> tf.Tensor:
-        """E(x), [N, latent_dim], of images in [0, 1]."""
-        return self.encoder(2 * images - 1, training=training)
+    def codes(self, images, training=False, by=None) -> tf.Tensor:
+        """E(x), [N, latent_dim], of images in [0, 1], by E's average or `by`."""
+        network = by or self.encoder_average or self.encoder
+        return network(2 * images - 1, training=training)
 
     def code(self, q) -> tf.Tensor:
         """The code of an encoding."""
@@ -101,8 +113,8 @@ class BiGAN(gan.GAN):
 
     def of_pairs(self, images, latents, training) -> tuple[tf.Tensor, tf.Tensor]:
         """D's logits [B] of (x, E(x)) and of (G(z), z)."""
-        fake = self.generate(latents, training=training)
-        codes = self.codes(images, training)
+        fake = self.play(latents, None, training)
+        codes = self.codes(images, training, by=self.encoder)
         return (
             self.judge(self.seen(images, training), codes, training),
             self.judge(self.seen(fake, training), latents, training),

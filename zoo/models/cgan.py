@@ -38,10 +38,10 @@ class CGAN(gan.GAN):
         features = self.image_network(input_shape, 256, "features")
         return networks.joined_with_vector(features, self.num_classes, 1, name="discriminator")
 
-    def generate(self, latents, labels=None, training=False):
+    def generate(self, latents, labels=None, training=False, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
         z_and_y = tf.concat([latents, self.one_hot(labels)], axis=-1)
-        return super().generate(z_and_y, training=training)
+        return super().generate(z_and_y, training=training, by=by)
 
     def discriminate(self, images, labels=None, training=False):
         """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""

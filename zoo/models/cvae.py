@@ -30,7 +30,7 @@ class CVAE(vae.VAE):
     def make_encoder(self, input_shape, output_size):
         """A network of [x, y]: features of x and the one-hot y meet in a hidden layer."""
         features = super().make_encoder(input_shape, 256)
-        return networks.joined_with_label(features, self.num_classes, output_size, name="encoder")
+        return networks.joined_with_vector(features, self.num_classes, output_size, name="encoder")
 
     def make_decoder(self, input_size, output_shape):
         """A network of [z, onehot(y)]."""

@@ -9,12 +9,11 @@ and a moving average of G that draws (Yazici et al. 2019, arXiv:1806.04498).
 
 import dataclasses
 
-import keras
-
 from zoo.core import networks
 from zoo.core.config import defaults
 from zoo.models import gan
 
+# the description of an initializer: an instance would draw the same numbers for each layer
 _INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
 
 
@@ -25,7 +24,10 @@ class Config(gan.Config):
 
 
 class DCGAN(gan.GAN):
-    """A GAN of images [N, H, W, C] whose sides are multiples of 4."""
+    """A GAN of images [N, H, W, C] whose sides are multiples of 4.
+
+    With a penalty D has no batch norm, since slopes are of one image each.
+    """
 
     Config = Config
 
@@ -34,22 +36,31 @@ class DCGAN(gan.GAN):
         c = self.config
         if c.network == "mlp":
             return super().make_generator(input_size, name)
-        normal = keras.initializers.get(_INITIALIZER)
         return networks.conv_up(
-            input_size, c.width, self.image_shape, batch_norm=True, initializer=normal, name=name
+            input_size,
+            c.width,
+            self.image_shape,
+            batch_norm=True,
+            initializer=_INITIALIZER,
+            name=name,
         )
 
-    def image_network(self, input_shape, output_size, name="discriminator"):
+    def make_discriminator(self, input_shape):
+        """A network from [B, *input_shape] to logits [B, 1]; nothing dense is hidden in it."""
+        return self.image_network(input_shape, 1)
+
+    def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
         """A network from [B, *input_shape] to [B, output_size]."""
         c = self.config
         if c.network == "mlp":
-            return super().image_network(input_shape, output_size, name)
+            return super().image_network(input_shape, output_size, name, hidden)
         return networks.conv_down(
             input_shape,
             c.width,
             output_size,
+            hidden=hidden,
             dropout=c.dropout,
             batch_norm=c.penalty == "none",  # slopes must be of one image each
-            initializer=keras.initializers.get(_INITIALIZER),
+            initializer=_INITIALIZER,
             name=name,
         )

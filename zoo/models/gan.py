@@ -12,6 +12,7 @@ punished (`penalty`), and draw and be exported with a moving average of G (`ema_
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 import tensorflow as tf
@@ -46,7 +47,7 @@ class Config:
         "Pulls D's slope to 1 between real and made images (gradient) or near real ones (dragan), "
         "or to 0 at real ones (r1).",
     )
-    penalty_weight: float = field(10.0, "Weight of the penalty.", lower=0.0)
+    penalty_weight: float = field(10.0, "Weight of the penalty, where there is one.", lower=0.0)
     augment: Literal["none", "diffaugment"] = field(
         "none", "diffaugment: D sees all images lit, moved and cut at random (for small data)."
     )
@@ -63,10 +64,12 @@ class GAN(AdversarialModel):
     """A GAN of images [N, H, W, C]; its networks see and make images scaled to [-1, 1].
 
     Raises:
-      InputError: label smoothing in a game that has no labels.
+      InputError: label smoothing in a game that has no labels; the Wasserstein game with nothing to
+        bound D's slope; augmentation of points.
     """
 
     Config = Config
+    bounded = False  # whether D's networks themselves bound its slope
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
@@ -74,9 +77,17 @@ class GAN(AdversarialModel):
         self.game = gan_losses.GAMES[c.loss]
         if c.label_smoothing and not self.game.probabilistic:
             raise InputError(f"loss={c.loss} has no labels to be smoothed by label_smoothing")
+        if c.loss == "wasserstein" and c.penalty == "none" and not self.bounded:
+            raise InputError("loss=wasserstein has no end while D's slope has none: add a penalty")
+        if c.augment != "none" and min(self.image_shape[:2]) < 4:
+            raise InputError("augment is for images, and these are too small to be moved and cut")
         self.equilibrium, self.probabilistic = self.game.equilibrium, self.game.probabilistic
+        if s := c.label_smoothing:  # the best D is then (1 - s) / 2 where real and made are alike
+            self.real_target = 1 - s
+            self.equilibrium = math.log((1 - s) / 2) + math.log((1 + s) / 2)
         self.latent_dim = self.size_of_latents()
         self.make_networks()
+        self.start_averages()
         self.build()
 
     @property
@@ -93,7 +104,7 @@ class GAN(AdversarialModel):
         self.generator = self.make_generator(self.latent_dim)
         self.discriminator = self.make_discriminator(self.image_shape)
         if self.config.ema_decay:
-            self.keep_average(self.make_generator(self.latent_dim, name="average"))
+            self.average = self.make_generator(self.latent_dim, name="average")
 
     def make_generator(self, input_size: int, name: str = "generator"):
         """A network from [B, input_size] to the images' inverse tanh."""
@@ -106,14 +117,16 @@ class GAN(AdversarialModel):
 
     def make_discriminator(self, input_shape: tuple[int, int, int]):
         """A network from [B, *input_shape] to logits [B, 1]."""
-        return self.image_network(input_shape, 1)
+        # by the convolutions alone D is no match for G, which then draws no digits
+        return self.image_network(input_shape, 1, hidden=(256, 256))
 
-    def image_network(self, input_shape, output_size: int, name: str = "discriminator"):
-        """A network from [B, *input_shape] to [B, output_size]: D, or its features of images."""
+    def image_network(self, input_shape, output_size: int, name: str = "discriminator", hidden=()):
+        """A network from [B, *input_shape] to [B, output_size]: D, or its features of images.
+
+        `hidden` are dense layers after convolutions.
+        """
         c = self.config
         if c.network == "conv":
-            # by the convolutions alone D is no match for G, which then draws no digits
-            hidden = (256, 256) if name == "discriminator" else ()
             return networks.conv_down(
                 input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
             )
@@ -121,9 +134,10 @@ class GAN(AdversarialModel):
             input_shape, c.hidden[::-1], (output_size,), activation="leaky_relu", name=name
         )
 
-    def generate(self, latents, labels=None, training=False):
-        """G(z): images [N, H, W, C] in [0, 1] of latents [N, latent_dim]."""
-        return (tf.tanh(self.answering(training)(latents, training=training)) + 1) / 2
+    def generate(self, latents, labels=None, training=False, by=None):
+        """G(z): images [N, H, W, C] in [0, 1] of latents [N, latent_dim], by G's average."""
+        network = by or self.average or self.generator
+        return (tf.tanh(network(latents, training=training)) + 1) / 2
 
     def discriminate(self, images, labels=None, training=False):
         """Logits [N] of D(x) (another game's scores) for images [N, H, W, C] in [0, 1] or uint8."""
@@ -132,15 +146,16 @@ class GAN(AdversarialModel):
     def d_losses(self, images, labels, latents, training):
         """D minimises -V(D, G), and its penalty."""
         # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
-        fake = self.generate(latents, labels, training)
-        real_logits = self.discriminate(self.seen(images, training), labels, training)
-        fake_logits = self.discriminate(self.seen(fake, training), labels, training)
+        fake = self.seen(self.play(latents, labels, training), training)
+        real = self.seen(images, training)
+        real_logits = self.discriminate(real, labels, training)
+        fake_logits = self.discriminate(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
-        return self.penalised(values, images, fake, labels) if training else values
+        return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
         """G minimises -log D(G(z)), or its part of another game."""
-        fake = self.seen(self.generate(latents, labels, training), training)
+        fake = self.seen(self.play(latents, labels, training), training)
         return {"g_loss": self.game.generator_loss(self.discriminate(fake, labels, training))}
 
     def seen(self, images, training: bool) -> tf.Tensor:
@@ -162,16 +177,16 @@ class GAN(AdversarialModel):
             "d_fake": shown(fake_logits),  # D(G(z))
         }
 
-    def penalised(self, values, images, fake, labels) -> dict[str, tf.Tensor]:
+    def penalised(self, values, real, fake, labels) -> dict[str, tf.Tensor]:
         """D's `values` with the penalty on its slope, in images scaled as its network sees them."""
-        c, shape = self.config, tf.shape(images)
+        c, shape = self.config, tf.shape(real)
         if c.penalty == "none":
             return values
 
         def d(scaled):
             return self.discriminate((scaled + 1) / 2, labels, training=True)
 
-        real, fake = 2 * images - 1, 2 * fake - 1
+        real, fake = 2 * real - 1, 2 * fake - 1
         if c.penalty == "r1":
             penalty = gan_losses.r1_penalty(d, real)
         else:

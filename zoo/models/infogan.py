@@ -6,8 +6,9 @@
 Some of G's latents, the codes c, must be readable from its images: L_I bounds their mutual
 information from below. One code is categorical and uniform, the others are uniform in [-1, 1] with
 a Gaussian Q. Latents are [onehot(c_0), c_1, ..., z]. Q shares all but its last layer with D, and
-learns in D's steps; G ascends w L_I in its own. Deviations: Q learns with D rather than with G, so
-that each weight has one optimizer, networks of the zoo's DCGAN, and a moving average of G draws.
+learns in D's steps; G ascends w L_I in its own. A continuous code can tell any number of nats, so
+w is smaller for those (section 6). Deviations: Q learns with D rather than with G, so that each
+weight has one optimizer, networks of the zoo's DCGAN, and a moving average of G draws.
 """
 
 import dataclasses
@@ -31,9 +32,13 @@ REACH = 2.0  # of traversals; codes are within 1, and what lies beyond shows the
 class Config(dcgan.Config):
     """Architecture and objective of the InfoGAN."""
 
+    latent_dim: int = field(64, "Number of latent dimensions beside the codes.", lower=1)
     num_categories: int = field(10, "Values of the categorical code.", lower=2)
     num_continuous: int = field(2, "Number of continuous codes.", lower=0)
-    info_weight: float = field(1.0, "w of the bound on the mutual information.", lower=0.0)
+    info_weight: float = field(1.0, "w of the category's mutual information.", lower=0.0)
+    continuous_weight: float = field(
+        0.1, "w of the continuous codes', of which there can be any number of nats.", lower=0.0
+    )
 
 
 class InfoGAN(dcgan.DCGAN):
@@ -81,41 +86,50 @@ class InfoGAN(dcgan.DCGAN):
         """Logits [N] of D(x) for images [N, H, W, C] in [0, 1] (or uint8)."""
         return self.judge(images, training)[0]
 
-    def bound(self, q, latents) -> tf.Tensor:
-        """Each example's part [B] of L_I: log Q(c|x) + H(c), in nats."""
+    def bounds(self, q, latents) -> tuple[tf.Tensor, tf.Tensor]:
+        """Each example's parts [B] of L_I, log Q(c|x) + H(c) in nats: category, and other codes."""
         k, n = self.config.num_categories, self.config.num_continuous
         categorical, gaussian = q
-        log_q = categorical.log_prob(latents[:, :k]) + gaussian.log_prob(latents[:, k : k + n])
-        return log_q + math.log(k) + n * math.log(2)
+        return (
+            categorical.log_prob(latents[:, :k]) + math.log(k),
+            gaussian.log_prob(latents[:, k : k + n]) + n * math.log(2),
+        )
+
+    def weighted(self, category, continuous) -> tf.Tensor:
+        """W L_I, what both players ascend, [B]."""
+        return self.config.info_weight * category + self.config.continuous_weight * continuous
 
     def d_losses(self, images, labels, latents, training):
         """D minimises -V(D, G), and Q -w L_I."""
-        fake = self.generate(latents, labels, training)
-        real_logits, _ = self.judge(self.seen(images, training), training)
-        fake_logits, q = self.judge(self.seen(fake, training), training)
-        values = self.d_values(real_logits, fake_logits)
-        values["mi_nats"] = self.bound(q, latents)
-        values["d_loss"] -= self.config.info_weight * values["mi_nats"]
-        return self.penalised(values, images, fake, labels) if training else values
+        fake = self.seen(self.play(latents, labels, training), training)
+        real = self.seen(images, training)
+        real_logits, _ = self.judge(real, training)
+        fake_logits, q = self.judge(fake, training)
+        values, parts = self.d_values(real_logits, fake_logits), self.bounds(q, latents)
+        values |= {"mi_nats": sum(parts), "d_loss": values["d_loss"] - self.weighted(*parts)}
+        return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
         """G minimises its part of the game, and -w L_I."""
-        fake = self.seen(self.generate(latents, labels, training), training)
+        fake = self.seen(self.play(latents, labels, training), training)
         fake_logits, q = self.judge(fake, training)
         loss = self.game.generator_loss(fake_logits)
-        return {"g_loss": loss - self.config.info_weight * self.bound(q, latents)}
+        return {"g_loss": loss - self.weighted(*self.bounds(q, latents))}
 
-    def traversals(self, latents) -> tf.Tensor:
+    def traversals(self, latents, steps: int) -> tf.Tensor:
         """Paths through the codes: every category, then each continuous one from -2 to 2.
 
         Args:
           latents: [1, latent_dim], to start from.
+          steps: S of a path; as many as there are categories, K, if that is more.
 
         Returns:
-          [1 + C, K, latent_dim]: of C continuous codes and K categories.
+          [1 + C, max(S, K), latent_dim], of C continuous codes; categories come again beyond K.
         """
         k = self.config.num_categories
-        categories = tf.concat([tf.eye(k), tf.repeat(latents[:, k:], k, axis=0)], axis=-1)
-        values = tf.linspace(-REACH, REACH, k)
+        steps = max(steps, k)
+        categories = tf.one_hot(tf.range(steps) % k, k)
+        categories = tf.concat([categories, tf.repeat(latents[:, k:], steps, axis=0)], axis=-1)
+        values = tf.linspace(-REACH, REACH, steps)
         moved = [traverse(latents, k + j, values)[0] for j in range(self.config.num_continuous)]
         return tf.stack([categories, *moved])

@@ -1,6 +1,6 @@
 """The conditional GAN with a projection discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
 
-    D(x, y) = psi(phi(x)) + v_y . phi(x)                                                  (eq. 4)
+    D(x, y) = psi(phi(x)) + v_y . phi(x)                                                  (eq. 3)
 
 log p(y|x) enters D as a scalar product of the image's features phi(x) with the label's vector v_y,
 the form that it has where classes are Gaussian clusters of features (section 3), in place of a
@@ -58,14 +58,16 @@ class ProjectionCGAN(sngan.SNGAN):
         x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
         features = layers.LeakyReLU(0.2, dtype="float32")(phi(x))
         psi = networks.linear_layer(layers.Dense, 1, dtype="float32", spectral=True)
-        v = networks.linear_layer(layers.Dense, c.num_features, dtype="float32", spectral=True)
+        v = networks.linear_layer(
+            layers.Dense, c.num_features, use_bias=False, dtype="float32", spectral=True
+        )
         product = layers.Dot(1, dtype="float32")([v(y), features])
         return keras.Model([x, y], psi(features) + product, name="discriminator")
 
-    def generate(self, latents, labels=None, training=False):
+    def generate(self, latents, labels=None, training=False, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
-        pair = [latents, self.one_hot(labels)]
-        return (tf.tanh(self.answering(training)(pair, training=training)) + 1) / 2
+        network = by or self.average or self.generator
+        return (tf.tanh(network([latents, self.one_hot(labels)], training=training)) + 1) / 2
 
     def discriminate(self, images, labels=None, training=False):
         """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""

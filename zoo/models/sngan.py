@@ -1,10 +1,11 @@
 """The GAN with spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
 
-    V_D = E_x[min(0, D(x) - 1)] + E_z[min(0, -D(G(z)) - 1)],    V_G = E_z[D(G(z))]   (eq. 16, 17)
+    V_D = E_x[min(0, D(x) - 1)] + E_z[min(0, -D(G(z)) - 1)],    V_G = -E_z[D(G(z))]  (eq. 16, 17)
 
-Both players maximise their own. Each layer of D is divided by its spectral norm, W / sigma(W)
-(eq. 8), so that D's slope is at most 1 (leaky ReLU keeps it so; a layer's own convolution can
-exceed its kernel's norm by a factor): no penalty has to be paid for it, and D needs no batch norm.
+D maximises V_D and G minimises V_G. Each layer of D is divided by its spectral norm, W / sigma(W)
+(eq. 8), so that D's slope is bounded: by 1, but for the factor by which a convolution can exceed
+its kernel's norm, and for dropout and attention. No penalty has to be paid for it, and D needs no
+batch norm.
 `attention` adds a self-attention layer to both players (Zhang et al. 2019, arXiv:1805.08318).
 Deviations: two stages, as images of 28 pixels allow, and a moving average of G draws.
 """
@@ -13,6 +14,7 @@ import dataclasses
 
 from zoo.core import networks
 from zoo.core.config import defaults, field
+from zoo.errors import InputError
 from zoo.models import gan
 
 
@@ -25,9 +27,24 @@ class Config(gan.Config):
 
 
 class SNGAN(gan.GAN):
-    """A GAN of images [N, H, W, C] with a spectrally normalized discriminator."""
+    """A GAN of images [N, H, W, C] with a spectrally normalized discriminator.
+
+    Raises:
+      InputError: attention without convolutions.
+    """
 
     Config = Config
+    bounded = True
+
+    def __init__(self, config=None, **kwargs):
+        config = config or self.Config()
+        if config.attention and config.network == "mlp":
+            raise InputError("attention is between places of an image: it needs --network=conv")
+        super().__init__(config, **kwargs)
+
+    def make_discriminator(self, input_shape):
+        """A network from [B, *input_shape] to scores [B, 1]."""
+        return self.image_network(input_shape, 1)
 
     def make_generator(self, input_size, name="generator"):
         """A network from [B, input_size] to the images' inverse tanh."""
@@ -37,7 +54,7 @@ class SNGAN(gan.GAN):
         options = {"batch_norm": True, "attention": c.attention}
         return networks.conv_up(input_size, c.width, self.image_shape, **options, name=name)
 
-    def image_network(self, input_shape, output_size, name="discriminator"):
+    def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
         """A network from [B, *input_shape] to [B, output_size]."""
         c = self.config
         if c.network == "mlp":
@@ -53,6 +70,7 @@ class SNGAN(gan.GAN):
             input_shape,
             c.width,
             output_size,
+            hidden=hidden,
             dropout=c.dropout,
             spectral=True,
             attention=c.attention,

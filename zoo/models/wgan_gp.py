@@ -8,7 +8,8 @@ the first two terms at their best are the earth mover's distance between images 
 Gulrajani et al. ask for that slope on the lines between real and made images; before them, weights
 were clipped to [-c, c] (`--weight_clip=0.01 --penalty=none`; Arjovsky et al., algorithm 1). The
 critic takes several steps for each of G, on distinct images, and has no batch norm, so that its
-slope is of one image (section 4). Deviation: a moving average of G draws.
+slope is of one image (section 4). Deviations: a step size of 2e-4 (there 1e-4), Adam with clipped
+weights too (there RMSProp), and a moving average of G that draws.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import keras
 
 from zoo.core import networks
 from zoo.core.config import defaults, field
+from zoo.errors import InputError
 from zoo.models import gan
 
 
@@ -51,18 +53,37 @@ class Clip(keras.constraints.Constraint):
 
 
 class WGANGP(gan.GAN):
-    """A Wasserstein GAN of images [N, H, W, C]."""
+    """A Wasserstein GAN of images [N, H, W, C].
+
+    Raises:
+      InputError: clipped weights and a penalty, or neither.
+    """
 
     Config = Config
 
-    def image_network(self, input_shape, output_size, name="discriminator"):
+    def __init__(self, config=None, **kwargs):
+        config = config or self.Config()
+        if config.weight_clip and config.penalty != "none":
+            raise InputError("weight_clip bounds D's slope in place of a penalty: penalty=none")
+        super().__init__(config, **kwargs)
+
+    @property
+    def bounded(self) -> bool:
+        """Clipped weights bound D's slope."""
+        return self.config.weight_clip > 0
+
+    def make_discriminator(self, input_shape):
+        """A network from [B, *input_shape] to scores [B, 1]."""
+        return self.image_network(input_shape, 1)
+
+    def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
         """The critic: a network from [B, *input_shape] to [B, output_size]."""
         c = self.config
         if c.network == "mlp":
-            critic = super().image_network(input_shape, output_size, name)
+            critic = super().image_network(input_shape, output_size, name, hidden)
         else:
             critic = networks.conv_down(
-                input_shape, c.width, output_size, dropout=c.dropout, name=name
+                input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
             )
         for weight in critic.trainable_variables if c.weight_clip else ():
             weight.constraint = Clip(c.weight_clip)  # after each step of the optimizer

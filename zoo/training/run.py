@@ -104,6 +104,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             jit_compile=jit,
             steps_per_execution=run.steps_per_execution,
         )
+    if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
+        raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
     if run.dataset in toy.MIXTURES and run.binarization != "none":
@@ -128,7 +130,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         else:  # takes part in all that the chief does, because some of it is computed together
             written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         strategies.agree(strategy, 0)  # no worker reads the workdir before the chief is done
-        print(f"{model_name}: {model.count_params():,} parameters; {dataset.description}")
+        print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
             f"XLA: {'on' if jit else 'off'}; workdir: {workdir}",
@@ -193,10 +195,11 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
+    log = callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch)
     watchers = [
         callbacks.StopWhenDiverged(done),
         callbacks.Board(workdir, hparams, validation, dataset.class_names),
-        callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch),
+        log,
         callbacks.Console(),
         checkpoint,
     ]
@@ -206,7 +209,8 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     if isinstance(model, AdversarialModel):
         watchers[1:1] = [watching.Players(), *_samples(model, dataset, run, recipe, validation)]
-        watchers.insert(-2, watching.Alarms(run.stop_on_collapse))
+        past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
+        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, past))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
@@ -260,8 +264,8 @@ def _samples(model, dataset, run, recipe, validation) -> list[watching.Samples]:
     )
     if samples.net is None:
         print(
-            "no pretrained classifier fits these images: samples are watched without FID and "
-            "classes, and the last checkpoint is exported",
+            "no pretrained classifier knows these images, or they are too few for its features: "
+            "samples are watched without FID and classes, and the last checkpoint is exported",
             flush=True,
         )
     return [samples]
@@ -294,7 +298,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         "steps": scalars.pop("step"),
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
         "exported_step": best["step"] or records[-1]["step"],
-        "parameters": model.count_params(),
+        "parameters": model.num_parameters(),
         "machine": provenance.machine(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
         "test": figures,

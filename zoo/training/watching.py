@@ -8,6 +8,7 @@ real images, and `equilibrium_X` what X would be if G made what is real and D wa
 import math
 import re
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -71,7 +72,8 @@ class Samples(keras.callbacks.Callback):
     - `val_fid`: against as many validation images, in the features of a classifier. The FID of
       1,000 images is biased upwards, so it compares with its floor and with other epochs only, not
       with the FID of 10,000 in RESULTS.md.
-    - `val_class_fidelity`, of conditional models, which are asked for their classes in turn.
+    - `val_class_fidelity`, of conditional models, which are asked for their classes in turn, and
+      `val_class_fidelity_of` each class.
     - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
       classifier takes for each class, and of how many classes there are (nearly) none.
 
@@ -116,7 +118,7 @@ class Samples(keras.callbacks.Callback):
             self.real = distances.gaussian(of_real)
             self.floor["fid"] = self._fid(of_train)
             self.floor_of_classes = {
-                True: {"class_fidelity": _fidelity(p, real.labels)},
+                True: self._fidelity(p, real.labels),
                 False: {"class_share": self._shares(p)},
             }
 
@@ -139,7 +141,7 @@ class Samples(keras.callbacks.Callback):
             floor = {**floor, **self.floor_of_classes[labels is not None]}
             seen["fid"] = self._fid(of_fake)
             if labels is not None:
-                seen["class_fidelity"] = _fidelity(p, labels)
+                seen |= self._fidelity(p, labels)
             else:
                 seen["class_share"] = self._shares(p)
                 seen["absent_classes"] = len(absent(seen["class_share"], floor["class_share"]))
@@ -149,13 +151,15 @@ class Samples(keras.callbacks.Callback):
     def _fid(self, of_fake: np.ndarray) -> float:
         return distances.frechet(self.real, distances.gaussian(of_fake))
 
+    def _fidelity(self, p: np.ndarray, labels: np.ndarray) -> dict:
+        found = metrics.class_fidelity(p, labels)
+        of = found["class_fidelity_per_class"]
+        of = {k: v["mean"] for k, v in zip(self.class_names, of, strict=True) if v is not None}
+        return {"class_fidelity": found["class_fidelity"]["mean"], "class_fidelity_of": of}
+
     def _shares(self, p: np.ndarray) -> dict[str, float]:
         counts = np.bincount(p.argmax(-1), minlength=len(self.class_names))
         return dict(zip(self.class_names, (counts / len(p)).tolist(), strict=True))
-
-
-def _fidelity(p: np.ndarray, labels: np.ndarray) -> float:
-    return metrics.class_fidelity(p, labels)["class_fidelity"]["mean"]
 
 
 def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
@@ -166,20 +170,33 @@ def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
 class Alarms(keras.callbacks.Callback):
     """Says in plain words, once for each kind, what has gone wrong three times in a row.
 
-    - The generator has collapsed: less than 2% of its samples are distinct.
-    - D has won: D(x) > 0.99 and D(G(z)) < 0.01 on average over an epoch, where they are
-      probabilities.
+    - The generator has collapsed: less than 2% of its samples are distinct (or, of a conditional
+      model, it knows no more than two images a class), or of points of the plane all lie in one
+      mode.
+    - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
+      are probabilities.
     - A class is (nearly) absent from the samples of an unconditional model.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """
 
-    def __init__(self, stop_on_collapse: bool = False):
-        """Args: stop_on_collapse, whether the first alarm is the end of the run."""
+    def __init__(self, stop_on_collapse: bool = False, past: Sequence[dict] = ()):
+        """Alarms of a run.
+
+        Args:
+          stop_on_collapse: whether the first alarm of that kind is the end of the run.
+          past: the logs of epochs done before: a run that goes on counts as a whole one does.
+        """
         super().__init__()
-        self.stop_on_collapse = stop_on_collapse
+        self.stop_on_collapse, self.past = stop_on_collapse, past
         self.in_a_row = {}
         self.said = set()
+
+    def on_train_begin(self, logs=None):
+        """Counts what was seen, and said, before."""
+        for record in self.past:
+            self.said |= set(self._seen(record))
+        self.past = ()
 
     def on_epoch_end(self, epoch, logs=None):
         """Comes after what keeps the logs, and before this epoch's checkpoint is written.
@@ -187,47 +204,57 @@ class Alarms(keras.callbacks.Callback):
         Raises:
           Collapsed: where that is asked for.
         """
-        if "val_distinct" in logs and self._again("collapse", logs["val_distinct"] < COLLAPSED):
-            line = (
-                f"epoch {epoch + 1}: the generator has collapsed: nearly all samples are alike "
-                f"({logs['val_distinct']:.1%} of them distinct; of real images "
-                f"{logs['floor_distinct']:.1%}). Usually the discriminator is far ahead, or steps "
-                "are too large: try smaller --learning_rate and --discriminator_learning_rate, "
-                "another --loss or another --seed"
-            )
-            if self.stop_on_collapse:
+        for kind, line in self._seen(logs).items():
+            line = f"epoch {epoch + 1}: {line}"
+            if kind == "collapse" and self.stop_on_collapse:
                 raise Collapsed(line)
-            self._say("collapse", line)
-        if self.model.probabilistic and self._again(
-            "won", logs["d_real"] > 1 - SURE and logs["d_fake"] < SURE
-        ):
-            self._say(
-                "won",
-                f"epoch {epoch + 1}: the discriminator has won: it tells real images from "
-                f"samples nearly without fail (D(x) = {logs['d_real']:.4f}, D(G(z)) = "
-                f"{logs['d_fake']:.4f}), and the generator learns little from one that is so "
-                "sure. Try a smaller --discriminator_learning_rate, --loss=non_saturating, "
-                "--penalty=r1, or a smaller discriminator",
+            if kind not in self.said:
+                self.said.add(kind)
+                print(f"\nwarning: {line}.", file=sys.stderr, flush=True)
+
+    def _seen(self, logs) -> dict[str, str]:
+        """What has gone wrong often enough by this epoch: kind -> what it means."""
+        found = {}
+        few, said = self._collapsed(logs)
+        if self._again("collapse", few):
+            found["collapse"] = (
+                f"the generator has collapsed: {said}. Usually the discriminator is far ahead, or "
+                "steps are too large: try smaller --learning_rate and "
+                "--discriminator_learning_rate, another --loss or another --seed"
             )
-        if "val_class_share" in logs:
-            missing = absent(logs["val_class_share"], logs["floor_class_share"])
-            share = logs["val_class_share"]
-            missing = [k for k in share if self._again(f"absent {k}", k in missing)]
-            if missing:
-                self._say(
-                    "absent",
-                    f"epoch {epoch + 1}: the generator drops classes: there is hardly any "
-                    f"{', '.join(missing)} among the samples (see class_share). More "
-                    "epochs may bring it back; else try smaller steps, another --seed or a "
-                    "conditional model",
+        if self.model.probabilistic and self._again(
+            "won", logs["d_real"] > self.model.real_target - SURE and logs["d_fake"] < SURE
+        ):
+            found["won"] = (
+                "the discriminator has won: it tells real images from samples nearly without fail "
+                f"(D(x) = {logs['d_real']:.4f}, D(G(z)) = {logs['d_fake']:.4f}), and the generator "
+                "learns little from one that is so sure. Try a smaller "
+                "--discriminator_learning_rate, --loss=non_saturating, --penalty=r1, or a smaller "
+                "discriminator"
+            )
+        if (share := logs.get("val_class_share")) is not None:
+            missing = absent(share, logs["floor_class_share"])
+            if names := [k for k in share if self._again(f"absent {k}", k in missing)]:
+                found["absent"] = (
+                    f"the generator drops classes: there is hardly any {', '.join(names)} among "
+                    "the samples (see class_share). More epochs may bring it back; else try "
+                    "smaller steps, another --seed or a conditional model"
                 )
+        return found
+
+    def _collapsed(self, logs) -> tuple[bool, str]:
+        if "modes_covered" in logs:  # points on a raster are often alike
+            return logs["modes_covered"] == 1, "all samples that are good lie in one mode"
+        if "val_distinct" not in logs:
+            return False, ""
+        images = 2 * self.model.num_classes if self.model.conditional else 0
+        return (
+            logs["val_distinct"] < max(COLLAPSED, images / NUM_SAMPLES),
+            f"nearly all samples are alike ({logs['val_distinct']:.1%} of them distinct; of real "
+            f"images {logs['floor_distinct']:.1%})",
+        )
 
     def _again(self, kind: str, seen: bool) -> bool:
         """Whether this has now been seen so often in a row."""
         self.in_a_row[kind] = self.in_a_row.get(kind, 0) + 1 if seen else 0
         return self.in_a_row[kind] >= PATIENCE
-
-    def _say(self, kind: str, line: str) -> None:
-        if kind not in self.said:
-            self.said.add(kind)
-            print(f"\nwarning: {line}.", file=sys.stderr, flush=True)
