@@ -47,7 +47,7 @@ SMALL = {
     "infogan": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_categories": 3},
     "bigan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
     "acgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
-    "projection_cgan": {"width": 8, "latent_dim": 3, "num_features": 8, "attention": True},
+    "projection_cgan": {"width": 8, "latent_dim": 3, "attention": True},
     "cgan": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
 }
 

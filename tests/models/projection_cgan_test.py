@@ -1,12 +1,14 @@
 """The projection discriminator: a scalar product of label and features."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import zoo
 from zoo.core.layers import SpectralNormalization
+from zoo.errors import InputError
 
-SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_features": 8}
+SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
 
 def test_d_is_psi_of_the_features_and_their_product_with_the_label_s_vector(fashion_mnist):
@@ -15,7 +17,6 @@ def test_d_is_psi_of_the_features_and_their_product_with_the_label_s_vector(fash
     y = np.arange(10)
     d = model.discriminator
     phi = d.get_layer("features")(2 * x - 1).numpy()
-    phi = np.where(phi > 0, phi, 0.2 * phi)
     one, other = (v for v in d.layers if isinstance(v, SpectralNormalization))
     psi, label = (one, other) if one.layer.units == 1 else (other, one)
     assert not label.use_bias and psi.use_bias
@@ -25,12 +26,26 @@ def test_d_is_psi_of_the_features_and_their_product_with_the_label_s_vector(fash
 
 
 def test_the_label_moves_scores_by_a_linear_function_of_features(fashion_mnist):
-    # D(x, y) - D(x, y') = (v_y - v_y') . phi(x): a matrix of rank at most num_features over x
-    model = zoo.create("projection_cgan", **{**SMALL, "num_features": 2})
+    # D(x, y) - D(x, y') = (v_y - v_y') . phi(x): a matrix of rank at most F over x
+    model = zoo.create("projection_cgan", **{**SMALL, "hidden": (2,)})
     x = fashion_mnist.train.images[:30]
     scores = np.stack([model.discriminate(x, [k] * 30) for k in range(10)], 1)
     singular = np.linalg.svd(scores - scores[:, :1], compute_uv=False)
     assert singular[2] < 1e-4 * singular[0] and singular[1] > 1e-3 * singular[0]
+
+
+def test_features_of_convolutions_are_summed_over_places(fashion_mnist):
+    model = zoo.create("projection_cgan", width=4, latent_dim=3)
+    x = tf.constant(fashion_mnist.train.images[:3] / np.float32(255))
+    features = model.discriminator.get_layer("features")
+    places = features.get_layer("places")(x).numpy()
+    assert places.shape == (3, 7, 7, 8)
+    np.testing.assert_allclose(features(x), places.sum((1, 2)), rtol=1e-5)
+
+
+def test_a_perceptron_without_hidden_layers_is_refused():
+    with pytest.raises(InputError, match="hidden must name at least one"):
+        zoo.create("projection_cgan", network="mlp", hidden=())
 
 
 def test_g_is_told_the_label_in_its_batch_norms_alone():

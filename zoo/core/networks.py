@@ -55,13 +55,14 @@ def mlp(
 def conv_down(
     image_shape: Sequence[int],
     width: int,
-    output_size: int,
+    output_size: int | None,
     *,
     hidden: Sequence[int] = (),
     dropout: float = 0.0,
     batch_norm: bool = False,
     spectral: bool = False,
     attention: bool = False,
+    unstrided: bool = False,
     initializer: str | dict = "glorot_uniform",
     name: str,
 ) -> keras.Sequential:
@@ -69,13 +70,14 @@ def conv_down(
 
     Args:
       image_shape: (H, W, C), sides that are multiples of 4.
-      width: channels of the first convolution; the second has twice as many.
-      output_size: of the result.
+      width: channels of the first strided convolution; the second has twice as many.
+      output_size: of the result; None: the convolutions end it, [B, H/4, W/4, 2 width].
       hidden: units of dense layers after the convolutions.
       dropout: share of the activations dropped after each convolution.
       batch_norm: whether the second convolution is normalised by the batch's statistics.
       spectral: whether each layer is spectrally normalized.
-      attention: whether places look at one another after the first convolution.
+      attention: whether places look at one another after the first strided convolution.
+      unstrided: whether a 3x3 convolution comes before each strided one and after the last.
       initializer: of all kernels, by its name or Keras' description; no instance, which would draw
         the same numbers for each layer.
       name: of the network.
@@ -83,11 +85,16 @@ def conv_down(
     _check_size(image_shape)
     linear = functools.partial(linear_layer, spectral=spectral, kernel_initializer=initializer)
     stages = []
+
+    def same_size(filters):
+        conv = linear(layers.Conv2D, filters, 3, padding="same")
+        return [conv, layers.LeakyReLU(0.2)] if unstrided else []
+
     for i, filters in enumerate((width, 2 * width)):
         norm = i > 0 and batch_norm
         # batch norm has a bias of its own
         conv = {"strides": 2, "padding": "same", "use_bias": not norm}
-        stages.append(linear(layers.Conv2D, filters, 4, **conv))
+        stages += [*same_size(filters // 2), linear(layers.Conv2D, filters, 4, **conv)]
         if norm:
             stages.append(layers.BatchNormalization(synchronized=True))
         stages.append(layers.LeakyReLU(0.2))
@@ -96,13 +103,13 @@ def conv_down(
         if attention and i == 0:
             stages.append(SelfAttention(spectral))
     dense = [layer for n in hidden for layer in (linear(layers.Dense, n), layers.LeakyReLU(0.2))]
+    last = [layers.Flatten(), *dense, linear(layers.Dense, output_size or 1, dtype="float32")]
     return keras.Sequential(
         [
             keras.Input(image_shape),
             *stages,
-            layers.Flatten(),
-            *dense,
-            linear(layers.Dense, output_size, dtype="float32"),
+            *same_size(2 * width),
+            *(last if output_size else []),
         ],
         name=name,
     )

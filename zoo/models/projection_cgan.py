@@ -6,7 +6,8 @@ log p(y|x) enters D as a scalar product of the image's features phi(x) with the 
 the form that it has where classes are Gaussian clusters of features (section 3), in place of a
 label that is joined to hidden layers. G is told the label in its batch norms, each of which has a
 scale and a shift a class (Dumoulin et al. 2017). D is spectrally normalized and the game is that
-of hinges, as in `sngan`. `attention` adds a self-attention layer to both players (Zhang et al.
+of hinges, as in `sngan`; phi(x) are D's last features, summed over the image's places (figure 14).
+`attention` adds a self-attention layer to both players (Zhang et al.
 2019, arXiv:1805.08318). Deviations: two stages, and a moving average of G draws.
 """
 
@@ -18,7 +19,7 @@ from keras import layers
 
 from zoo.core import networks
 from zoo.core.base import in_unit_range
-from zoo.core.config import field
+from zoo.errors import InputError
 from zoo.models import sngan
 
 
@@ -26,14 +27,22 @@ from zoo.models import sngan
 class Config(sngan.Config):
     """Architecture and objective of the projection GAN."""
 
-    num_features: int = field(256, "Size of phi(x).", lower=1)
-
 
 class ProjectionCGAN(sngan.SNGAN):
-    """A GAN of images [N, H, W, C] given labels [N]."""
+    """A GAN of images [N, H, W, C] given labels [N].
+
+    Raises:
+      InputError: a perceptron without hidden layers: nothing would tell G the label.
+    """
 
     Config = Config
     conditional = True
+
+    def __init__(self, config=None, **kwargs):
+        config = config or self.Config()
+        if config.network == "mlp" and not config.hidden:
+            raise InputError("the label enters hidden layers: hidden must name at least one")
+        super().__init__(config, **kwargs)
 
     def make_generator(self, input_size, name="generator"):
         """A network of [z, onehot(y)], the label in each of its batch norms."""
@@ -53,16 +62,25 @@ class ProjectionCGAN(sngan.SNGAN):
 
     def make_discriminator(self, input_shape):
         """A network of [x, onehot(y)] to scores [B, 1]."""
-        c = self.config
-        phi = self.image_network(input_shape, c.num_features, "features")
         x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
-        features = layers.LeakyReLU(0.2, dtype="float32")(phi(x))
+        phi = self.features(input_shape)(x)
         psi = networks.linear_layer(layers.Dense, 1, dtype="float32", spectral=True)
         v = networks.linear_layer(
-            layers.Dense, c.num_features, use_bias=False, dtype="float32", spectral=True
+            layers.Dense, phi.shape[-1], use_bias=False, dtype="float32", spectral=True
         )
-        product = layers.Dot(1, dtype="float32")([v(y), features])
-        return keras.Model([x, y], psi(features) + product, name="discriminator")
+        product = layers.Dot(1, dtype="float32")([v(y), phi])
+        return keras.Model([x, y], psi(phi) + product, name="discriminator")
+
+    def features(self, input_shape):
+        """phi, a network from [B, *input_shape] to [B, F]."""
+        x = keras.Input(input_shape)
+        if self.config.network == "mlp":
+            *first, last = self.config.hidden[::-1]
+            phi = layers.LeakyReLU(0.2)(self.perceptron(input_shape, first, last)(x))
+        else:
+            places = self.image_network(input_shape, None, "places")(x)
+            phi = keras.ops.sum(keras.ops.cast(places, "float32"), axis=(1, 2))
+        return keras.Model(x, phi, name="features")
 
     def generate(self, latents, labels=None, training=False, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""

@@ -55,17 +55,13 @@ class SNGAN(gan.GAN):
         return networks.conv_up(input_size, c.width, self.image_shape, **options, name=name)
 
     def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
-        """A network from [B, *input_shape] to [B, output_size]."""
+        """A network from [B, *input_shape] to [B, output_size].
+
+        With `output_size` None its convolutions end it: [B, H/4, W/4, 2 width].
+        """
         c = self.config
         if c.network == "mlp":
-            return networks.mlp(
-                input_shape,
-                c.hidden[::-1],
-                (output_size,),
-                activation="leaky_relu",
-                spectral=True,
-                name=name,
-            )
+            return self.perceptron(input_shape, c.hidden[::-1], output_size, name)
         return networks.conv_down(
             input_shape,
             c.width,
@@ -74,5 +70,13 @@ class SNGAN(gan.GAN):
             dropout=c.dropout,
             spectral=True,
             attention=c.attention,
+            unstrided=True,
             name=name,
+        )
+
+    def perceptron(self, input_shape, hidden, output_size, name="perceptron"):
+        """Dense layers from [B, *input_shape] to [B, output_size]."""
+        activation = "leaky_relu"
+        return networks.mlp(
+            input_shape, hidden, (output_size,), activation=activation, spectral=True, name=name
         )

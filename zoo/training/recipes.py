@@ -60,7 +60,9 @@ RECIPES = {
     "gan": AdversarialRecipe(),
     "dcgan": AdversarialRecipe(),
     "wgan_gp": AdversarialRecipe(beta_1=0.0, beta_2=0.9, epochs=20),
-    "sngan": AdversarialRecipe(),
+    "sngan": AdversarialRecipe(
+        learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine"
+    ),
     "infogan": AdversarialRecipe(),
     "bigan": AdversarialRecipe(),
     "acgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
