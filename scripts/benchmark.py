@@ -21,6 +21,7 @@ from zoo.errors import InputError
 _OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Of each process that is timed.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 60, "Training steps that are timed.", lower_bound=10)
+_GANS = flags.DEFINE_list("gans", [], "Further GANs whose steps are timed.")
 _TRAINING = flags.DEFINE_bool(
     "training", True, "Also run the default cgan and classifier to the end (about 15 minutes)."
 )
@@ -115,6 +116,9 @@ def bare_step(model, images, labels):
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
+    def noise(n):
+        return model.draw_prior(n, model.next_seed())
+
     @tf.function
     def step():
         x = tf.cast(images, tf.float32) / 255.0
@@ -124,16 +128,19 @@ def bare_step(model, images, labels):
                 model.optimizer,
                 model.trainable_variables,
             )
-        noise = [tf.random.normal([len(images), model.latent_dim]) for _ in range(2)]
-        descend(
-            lambda: model.d_losses(x, labels, noise[0], training=True)["d_loss"],
-            model.discriminator_optimizer,
-            model.discriminator.trainable_variables,
-        )
+        k = model.discriminator_steps
+        for j in range(k):
+            part = (x[j::k], labels[j::k], noise(len(images) // k))
+            descend(
+                lambda part=part: model.d_losses(*part, training=True)["d_loss"],
+                model.discriminator_optimizer,
+                model.discriminator.trainable_variables,
+            )
+        part = (*part[:2], noise(len(images) // k))
         return descend(
-            lambda: model.g_losses(x, labels, noise[1], training=True)["g_loss"],
+            lambda: model.g_losses(*part, training=True)["g_loss"],
             model.optimizer,
-            model.generator.trainable_variables,
+            model.generator_variables,
         )
 
     return step
@@ -150,16 +157,21 @@ def steps(folder: str) -> dict:
         "vae": step(folder, "vae", mlp, 128, 1),
         "vae, 13 steps an execution": step(folder, "vae", mlp, 128, 13),
         "cgan": step(folder, "cgan", {}, 64, 1),
+        # by hand there is no average of G
+        **{name: step(folder, name, {}, 64, 1) for name in _GANS.value},
     }
 
 
 def step(folder: str, name: str, config: dict, batch_size: int, several: int) -> dict:
-    """The timings of one model, with `several` steps between two returns to Python."""
+    """The timings of one model, with `several` steps between two returns to Python.
+
+    `batch_size` is that of each step of D.
+    """
     import keras
     import tensorflow as tf
 
     import zoo
-    from zoo import data
+    from zoo import data, registry
     from zoo.data import pipeline
     from zoo.training import callbacks, checkpoints
 
@@ -170,10 +182,11 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     train = data.load().train
     binarization = "stochastic" if name == "vae" else "none"
     n = several * -(-_STEPS.value // several)
+    k = getattr(registry.config_class(name)(), "discriminator_steps", 1)
 
     def batches(stop):
         return pipeline.train_batches(
-            train, batch_size, seed=0, stop=stop, binarization=binarization
+            train, batch_size * k, seed=0, stop=stop, binarization=binarization
         )
 
     batch = next(iter(batches(1)))

@@ -46,6 +46,8 @@ class TwoStageRecipe(Recipe):
     prior_epochs: int = field(5, "The last epochs, in which only the prior learns.", lower=0)
 
 
+# where D's slope is bounded, great steps do no harm
+_BOUNDED = AdversarialRecipe(learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine")
 RECIPES = {
     "classifier": Recipe(epochs=12, monitor="val_loss"),
     "vae": Recipe(epochs=15, monitor="val_loss"),
@@ -60,13 +62,11 @@ RECIPES = {
     "gan": AdversarialRecipe(),
     "dcgan": AdversarialRecipe(),
     "wgan_gp": AdversarialRecipe(beta_1=0.0, beta_2=0.9, epochs=20),
-    "sngan": AdversarialRecipe(
-        learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine"
-    ),
+    "sngan": _BOUNDED,
     "infogan": AdversarialRecipe(),
     "bigan": AdversarialRecipe(),
     "acgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
-    "projection_cgan": AdversarialRecipe(),
+    "projection_cgan": _BOUNDED,
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
 
