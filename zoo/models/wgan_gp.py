@@ -8,8 +8,8 @@ the first two terms at their best are the earth mover's distance between images 
 Gulrajani et al. ask for that slope on the lines between real and made images; before them, weights
 were clipped to [-c, c] (`--weight_clip=0.01 --penalty=none`; Arjovsky et al., algorithm 1). The
 critic takes several steps for each of G, on distinct images, and has no batch norm, so that its
-slope is of one image (section 4). Deviations: a step size of 2e-4 (there 1e-4), Adam with clipped
-weights too (there RMSProp), and a moving average of G that draws.
+slope is of one image (section 4). Deviations: step sizes of 1e-3 that fall to 0 (there 1e-4),
+Adam with clipped weights too (there RMSProp), and a moving average of G that draws.
 """
 
 import dataclasses

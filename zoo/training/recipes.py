@@ -61,7 +61,7 @@ RECIPES = {
     "vqvae": TwoStageRecipe(epochs=15, monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
     "dcgan": AdversarialRecipe(),
-    "wgan_gp": AdversarialRecipe(beta_1=0.0, beta_2=0.9, epochs=20),
+    "wgan_gp": dataclasses.replace(_BOUNDED, beta_1=0.0, beta_2=0.9, epochs=28),
     "sngan": _BOUNDED,
     "infogan": AdversarialRecipe(),
     "bigan": AdversarialRecipe(),
