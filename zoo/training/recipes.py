@@ -65,7 +65,7 @@ RECIPES = {
     "sngan": _BOUNDED,
     "infogan": AdversarialRecipe(),
     "bigan": AdversarialRecipe(),
-    "acgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
+    "acgan": AdversarialRecipe(epochs=20, discriminator_learning_rate=4e-4, decay="cosine"),
     "projection_cgan": _BOUNDED,
     "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
 }
