@@ -134,7 +134,7 @@ def test_a_discriminator_that_wins_is_an_alarm(fashion_mnist, capsys):
     won = [a > 0.99 and b < 0.01 for a, b in zip(logs["d_real"], logs["d_fake"], strict=True)]
     assert won[-watching.PATIENCE :] == [True] * watching.PATIENCE and not won[0]
     assert said.count("the discriminator has won") == 1 and "collapsed" not in said
-    model.probabilistic = False  # raw scores
+    model.probabilistic, model.equilibrium = False, 0.0  # as of the Wasserstein game's scores
     model.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[watching.Alarms()])
     assert not capsys.readouterr().err
 
@@ -207,6 +207,36 @@ def test_points_in_one_mode_are_a_collapse(modes, alarm, capsys):
     for epoch in range(watching.PATIENCE):
         alarms.on_epoch_end(epoch, {**logs, "d_real": 0.5, "d_fake": 0.5})
     assert ("lie in one mode" in capsys.readouterr().err) == alarm
+
+
+@pytest.mark.parametrize("loss", ["hinge", "least_squares"])
+@pytest.mark.parametrize(("share", "alarm"), [(0.5, False), (0.03, False), (0.01, True)])
+def test_a_value_near_its_greatest_is_a_discriminator_that_has_won(loss, share, alarm, capsys):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2, loss=loss)
+    alarms = alarms_of(model)
+    for epoch in range(watching.PATIENCE):
+        logs = {"value": share * model.equilibrium, "d_real": 0.99, "d_fake": -1.0}
+        alarms.on_epoch_end(epoch, logs)
+    assert ("the discriminator has won" in capsys.readouterr().err) == alarm
+
+
+def test_epochs_without_a_look_do_not_interrupt_a_row():
+    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), stop_on_collapse=True)
+    quiet = {"d_real": 0.5, "d_fake": 0.5}
+    bad = {**quiet, "val_distinct": 0.001, "floor_distinct": 1.0}
+    for epoch in range(2 * watching.PATIENCE - 2):
+        alarms.on_epoch_end(epoch, bad if epoch % 2 else quiet)
+    with pytest.raises(watching.Collapsed):
+        alarms.on_epoch_end(2 * watching.PATIENCE - 1, bad)
+
+
+@pytest.mark.parametrize(("num", "count", "alarm"), [(30, 1, True), (30, 2, False)])
+def test_one_image_is_a_collapse_among_however_few(num, count, alarm, capsys):
+    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), num=num)
+    logs = {"val_distinct": count / num, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, logs)
+    assert ("collapsed" in capsys.readouterr().err) == alarm
 
 
 def test_a_conditional_model_of_one_image_a_class_has_collapsed(capsys):

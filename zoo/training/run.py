@@ -208,9 +208,11 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     if isinstance(model, AdversarialModel):
-        watchers[1:1] = [watching.Players(), *_samples(model, dataset, run, recipe, validation)]
+        samples = _samples(model, dataset, run, recipe, validation)
+        watchers[1:1] = [watching.Players(), *samples]
         past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
-        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, past))
+        num = samples[0].num if samples else watching.NUM_SAMPLES
+        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.

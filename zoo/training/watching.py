@@ -170,25 +170,29 @@ def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
 class Alarms(keras.callbacks.Callback):
     """Says in plain words, once for each kind, what has gone wrong three times in a row.
 
-    - The generator has collapsed: less than 2% of its samples are distinct (or, of a conditional
-      model, it knows no more than two images a class), or of points of the plane all lie in one
-      mode.
+    - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
+      image or, of a conditional model, no more than two a class), or of points of the plane all
+      that are good lie in one mode.
     - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
-      are probabilities.
+      are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
+      hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
     - A class is (nearly) absent from the samples of an unconditional model.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """
 
-    def __init__(self, stop_on_collapse: bool = False, past: Sequence[dict] = ()):
+    def __init__(
+        self, stop_on_collapse: bool = False, num: int = NUM_SAMPLES, past: Sequence[dict] = ()
+    ):
         """Alarms of a run.
 
         Args:
           stop_on_collapse: whether the first alarm of that kind is the end of the run.
+          num: how many samples `Samples` looks at.
           past: the logs of epochs done before: a run that goes on counts as a whole one does.
         """
         super().__init__()
-        self.stop_on_collapse, self.past = stop_on_collapse, past
+        self.stop_on_collapse, self.num, self.past = stop_on_collapse, num, past
         self.in_a_row = {}
         self.said = set()
 
@@ -216,20 +220,20 @@ class Alarms(keras.callbacks.Callback):
         """What has gone wrong often enough by this epoch: kind -> what it means."""
         found = {}
         few, said = self._collapsed(logs)
-        if self._again("collapse", few):
+        if few is not None and self._again(
+            "collapse", few
+        ):  # an epoch without a look tells nothing
             found["collapse"] = (
                 f"the generator has collapsed: {said}. Usually the discriminator is far ahead, or "
                 "steps are too large: try smaller --learning_rate and "
                 "--discriminator_learning_rate, another --loss or another --seed"
             )
-        if self.model.probabilistic and self._again(
-            "won", logs["d_real"] > self.model.real_target - SURE and logs["d_fake"] < SURE
-        ):
+        if self._again("won", self._won(logs)):
             found["won"] = (
                 "the discriminator has won: it tells real images from samples nearly without fail "
                 f"(D(x) = {logs['d_real']:.4f}, D(G(z)) = {logs['d_fake']:.4f}), and the generator "
                 "learns little from one that is so sure. Try a smaller "
-                "--discriminator_learning_rate, --loss=non_saturating, --penalty=r1, or a smaller "
+                "--discriminator_learning_rate, another --loss, --penalty=r1, or a smaller "
                 "discriminator"
             )
         if (share := logs.get("val_class_share")) is not None:
@@ -242,14 +246,21 @@ class Alarms(keras.callbacks.Callback):
                 )
         return found
 
-    def _collapsed(self, logs) -> tuple[bool, str]:
+    def _won(self, logs) -> bool:
+        if self.model.probabilistic:
+            return logs["d_real"] > self.model.real_target - SURE and logs["d_fake"] < SURE
+        equilibrium = self.model.equilibrium
+        return equilibrium < 0 and logs["value"] > 2 * SURE * equilibrium
+
+    def _collapsed(self, logs) -> tuple[bool | None, str]:
+        """Whether it looks so, None where nobody looked; and what is seen."""
         if "modes_covered" in logs:  # points on a raster are often alike
             return logs["modes_covered"] == 1, "all samples that are good lie in one mode"
         if "val_distinct" not in logs:
-            return False, ""
-        images = 2 * self.model.num_classes if self.model.conditional else 0
+            return None, ""
+        images = 2 * self.model.num_classes if self.model.conditional else 1
         return (
-            logs["val_distinct"] < max(COLLAPSED, images / NUM_SAMPLES),
+            logs["val_distinct"] <= max(COLLAPSED, images / self.num),
             f"nearly all samples are alike ({logs['val_distinct']:.1%} of them distinct; of real "
             f"images {logs['floor_distinct']:.1%})",
         )
