@@ -98,6 +98,20 @@ def test_a_completed_image_is_drawn_given_its_first_rows(kind):
 
 
 @every
+def test_given_rows_are_on_the_models_levels(kind):
+    model = make(kind, (4, 4, 1))
+    if model.binary:
+        return
+    grey = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
+    rounded = np.round(grey * 2) / np.float32(2)
+    labels = labels_of(model, grey)
+    one, other = (model.complete(x, 2, labels, seed=6).numpy() for x in (grey, rounded))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one[:, :2], rounded[:, :2])
+    np.testing.assert_array_equal(model.log_prob(grey, labels), model.log_prob(rounded, labels))
+
+
+@every
 def test_nothing_given_is_a_sample_and_everything_is_the_image(kind):
     model = make(kind, (4, 4, 1))
     labels = np.array([0, 1, 2], np.int32) if model.conditional else None

@@ -171,9 +171,49 @@ def test_parts_that_do_not_fit_are_refused(world):
         BayesClassifier(ClassifierConfig(), p_x_given_y=p_x)
 
 
-def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):
+def served(model, folder):
+    """The signatures of the exported model."""
     from zoo.serving import export
 
+    export.saved_model(model, folder / "saved_model")
+    return tf.saved_model.load(str(folder / "saved_model")).signatures
+
+
+def test_chains_in_the_latents_of_a_vae(tmp_path):
+    shape = (8, 8, 1)
+    p_x = zoo.create("vae", shape, 3, network="mlp", hidden=(8,), latent_dim=2)
+    classifier = zoo.create("classifier", shape, 3, width=2)
+    config = Config(method="mcmc", num_burnin=10, num_steps=10, num_candidates=20)
+    model = BayesConditional(config, p_y_given_x=classifier, p_x=p_x)
+    labels = np.array([0, 0, 1, 1, 2, 2], np.int32)
+    drawn = model.sample(6, labels, seed=3)
+    assert drawn.shape == (6, *shape) and 0 < model.report["acceptance"] <= 1
+    assert np.isfinite(model.report["r_hat"]).all()
+    call = served(model, tmp_path)["sample"]
+    again = call(labels=tf.constant(labels), seed=tf.constant(3))["images"]
+    np.testing.assert_allclose(again, drawn, atol=1e-5)
+
+
+def test_chains_are_not_for_black_and_white_pixels():
+    p_x = zoo.create("vae", SHAPE, network="mlp", hidden=(4,), likelihood="bernoulli")
+    with pytest.raises(zoo.InputError, match="black and white.*--method=sir"):
+        BayesConditional(Config(method="mcmc"), p_y_given_x=LinearClassifier(), p_x=p_x)
+
+
+def test_the_classifier_of_a_conditional_model_exports(tmp_path):
+    model = BayesClassifier(ClassifierConfig(), p_x_given_y=pixels(conditional=True))
+    assert model.exact
+    found = served(model, tmp_path)["classify"](images=tf.constant(IMAGES))["probabilities"]
+    np.testing.assert_allclose(found, model.classify(IMAGES), rtol=1e-5)
+
+
+def test_a_composition_is_not_made_of_a_configuration_alone(world):
+    model = compose(world)
+    with pytest.raises(zoo.InputError, match="made of other models"):
+        type(model).from_config(model.get_config())
+
+
+def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):
     model = zoo.create("bayes_conditional", num_candidates=300)
     images, labels = fashion_mnist.test.images[:6], fashion_mnist.test.labels[:6]
     log_p_x = model.unconditional.log_prob(images, num_samples=3, seed=2)
@@ -181,9 +221,7 @@ def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):
     found = model.log_joint(images, labels, num_samples=3, seed=2)
     np.testing.assert_allclose(found, log_p_y_given_x + log_p_x, rtol=1e-4)
     drawn = model.sample(6, labels, seed=3)
-    export.saved_model(model, tmp_path / "saved_model")
-    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
-    call = loaded.signatures
+    call = served(model, tmp_path)
     given = {"labels": tf.constant(labels), "seed": tf.constant(3)}
     np.testing.assert_allclose(call["sample"](**given)["images"], drawn, atol=1e-6)
     exported = call["log_prob"](

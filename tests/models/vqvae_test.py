@@ -171,3 +171,9 @@ def test_at_rest_only_the_prior_learns(images):
         np.testing.assert_array_equal(old, v)
     for old, v in zip(prior, model.prior.trainable_variables, strict=True):
         assert (old != np.asarray(v)).any()
+
+
+@pytest.mark.parametrize("name", ["vae", "vqvae"])
+def test_a_density_of_1_takes_all_bits_of_a_grey_level(name):
+    model = zoo.create(name, likelihood="gaussian", width=4)
+    np.testing.assert_allclose(model.bits_per_dim(tf.zeros(3)), [np.log2(255)] * 3, rtol=1e-6)

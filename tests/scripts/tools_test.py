@@ -86,12 +86,15 @@ def test_saved_model_cli_lists_the_signatures(workdirs):
         assert f"inputs['{name}']" in done.stdout
 
 
+SMALL = ("cvae", "bigan", "infogan")
+
+
 @pytest.fixture(scope="module")
 def models(workdirs):
     trained = {name: zoo.load(workdirs / name) for name in MODELS}
     return {
         **trained,
-        "cvae": zoo.create("cvae", network="mlp", hidden=(16,), latent_dim=3),
+        **{k: zoo.create(k, network="mlp", hidden=(16,), latent_dim=3) for k in SMALL},
         "pixelcnn": zoo.create("pixelcnn", width=4, num_layers=1, conditional=True),
         "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
         "bayes": zoo.create("bayes_conditional", num_candidates=100),
@@ -124,6 +127,12 @@ def draw(model, fashion_mnist, what, **changes):
         ("vae", "traverse", {}, 15),
         ("vae", "interpolate", {"spherical": True}, 20),
         ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
+        ("bigan", "reconstruct", {}, 8),
+        ("bigan", "interpolate", {}, 20),
+        ("bigan", "edit", {"changes": {0: 1.5}}, 8),
+        ("bigan", "prior", {"truncation": 0.5}, 4),
+        ("infogan", "traverse", {"num": 3}, 30),  # a row for each code, of at least all categories
+        ("infogan", "prior", {"truncation": 0.5}, 4),
         ("vqvae", "prior", {}, 4),
         ("vqvae", "reconstruct", {}, 8),
         ("pixelcnn", "prior", {"labels": [3]}, 4),
@@ -146,6 +155,10 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         for sample, neighbour in zip(images[::2], images[1::2], strict=True):
             squares = ((known - sample) ** 2).sum((1, 2, 3))
             np.testing.assert_array_equal(neighbour, known[squares.argmin()])
+    if "truncation" in settings:
+        own = models[model].sample(4, seed=0, truncation=0.5)
+        np.testing.assert_allclose(images, own, atol=1e-6)
+        assert np.abs(images - draw(models[model], fashion_mnist, what)).max() > 1e-3
     if what == "prior" and model == "cgan":
         own = models[model].sample(4, [7, 7, 3, 7], seed=0)
         np.testing.assert_allclose(images, own, atol=1e-6)

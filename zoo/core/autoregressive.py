@@ -24,8 +24,8 @@ class AutoregressiveModel(LikelihoodModel):
     """p(x) as a product of conditionals of pixels.
 
     A model of this family defines `features` and `p_channel`, and for drawing the same features
-    bit by bit: `begin`, `begin_row`, `pixel` and `end_row`. What these hand on are structures of
-    tensors that nobody else looks into.
+    bit by bit: `begin`, `begin_row`, `pixel`, `after_pixel` and `end_row`. What these hand on are
+    structures of tensors that nobody else looks into.
     """
 
     exact = True
@@ -73,8 +73,13 @@ class AutoregressiveModel(LikelihoodModel):
         """What the rows above leave to the next one, after the pixels `row`, [B, W, C]."""
         raise NotImplementedError
 
+    def on_levels(self, images) -> tf.Tensor:
+        """Images in [0, 1] as they are modelled: those of few grey levels rounded to them."""
+        return images
+
     def log_p_pixels(self, images, labels=None, training: bool = False) -> tf.Tensor:
         """Log p of each pixel given those before, of images [B, H, W, C], in nats [B, H, W]."""
+        images = self.on_levels(images)
         features = self.features(images, labels, training)
         channels = [
             self.p_channel(features, images[..., :c]).log_prob(images[..., c])
@@ -99,7 +104,7 @@ class AutoregressiveModel(LikelihoodModel):
         """Log p(x), or log p(x|y), exactly: nats an image [N].
 
         Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          images: float32 in [0, 1] or uint8, [N, H, W, C]; on the model's levels (`on_levels`).
           labels: int32 [N], y of a conditional model.
           num_samples: as for models with a bound; nothing is drawn here.
           seed: likewise.
@@ -132,7 +137,7 @@ class AutoregressiveModel(LikelihoodModel):
         """Images [N, H, W, C] whose first rows are given and whose others are drawn.
 
         Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          images: float32 in [0, 1] or uint8, [N, H, W, C]; their rows come back `on_levels`.
           num_rows: how many rows are given; an int or an int32 tensor.
           labels: int32 [N] for a conditional model.
           seed: an integer; the same one gives the same images.
@@ -140,7 +145,8 @@ class AutoregressiveModel(LikelihoodModel):
         """
         self.check_labels(labels)
         num_rows, seed = tf.convert_to_tensor(num_rows, tf.int32), stateless_seed(seed)
-        return self.walk(in_unit_range(images), num_rows, labels, seed, progress)[0]
+        given = self.on_levels(in_unit_range(images))
+        return self.walk(given, num_rows, labels, seed, progress)[0]
 
     def call(self, images, training=False) -> tf.Tensor:
         """Log p(x) of images [N, H, W, C], or log p(x|y) of a pair (images, labels)."""

@@ -124,13 +124,19 @@ class ImageModel(keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that `from_config` needs, as plain values."""
+        """Everything that `from_config` needs, as plain values; parts of a composition are not."""
         shared = {k: getattr(self, k) for k in ("image_shape", "num_classes", "seed")}
         return {**super().get_config(), **shared, **dataclasses.asdict(self.config)}
 
     @classmethod
     def from_config(cls, values: dict[str, Any]) -> "ImageModel":
-        """The inverse of `get_config`."""
+        """The inverse of `get_config`.
+
+        Raises:
+          InputError: the model is made of parts, which no configuration holds.
+        """
+        if getattr(cls, "parts", ()):
+            raise InputError(f"{cls.__name__} is made of other models: see `zoo.create`")
         names = {f.name for f in dataclasses.fields(cls.Config)}
         own = {k: v for k, v in values.items() if k in names}
         rest = {k: v for k, v in values.items() if k not in names}

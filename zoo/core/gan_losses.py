@@ -128,7 +128,7 @@ def dragan_penalty(
 ) -> tf.Tensor:
     """(|grad D(u)| - 1)^2 around real images alone, [B]  (Kodali et al. 2017, arXiv:1705.07215).
 
-    Deviation: uniform noise of half the pixels' standard deviation (in the paper it is Gaussian).
+    Deviation: noise is uniform, up to half the pixels' standard deviation (in the paper Gaussian).
 
     Args:
       d: as for `gradient_penalty`.

@@ -1,5 +1,6 @@
 """The things to see of a generative model, as images for a grid."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -115,7 +116,7 @@ def draw(
         extra = {"observation": observation or usual} if has_decoder else {}
         if truncation is not None:
             extra["truncation"] = truncation
-        if hasattr(model, "complete"):
+        if "progress" in inspect.signature(model.sample).parameters:
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":

@@ -58,7 +58,9 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         "num_samples": None if model.exact else num_samples,
         "p_x_given_z": getattr(config, "likelihood", None),
         "p_x_i": getattr(config, "output", None),
-        "levels": getattr(config, "levels", 256),
+        "levels": 2
+        if getattr(config, "output", "") == "bernoulli"
+        else getattr(config, "levels", 256),
         "given": "labels" if model.conditional else None,
     }
     if model.exact:
@@ -78,7 +80,8 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
 
 def accuracy(model, split: Split) -> dict:
     """The share of images whose likeliest label is theirs."""
-    parts = np.array_split(np.arange(len(split)), math.ceil(len(split) / _BATCH))
+    batch = _EXACT_BATCH if getattr(model, "exact", False) else _BATCH
+    parts = np.array_split(np.arange(len(split)), math.ceil(len(split) / batch))
     hits = [np.argmax(model.classify(split.images[i]), -1) == split.labels[i] for i in parts]
     hits = np.concatenate(hits)
     return {"num_images": len(hits), "accuracy": mean_and_error(hits)}

@@ -49,6 +49,11 @@ class BayesClassifier(ImageModel):
         self.p_x_given_y = p_x_given_y
         self.build()
 
+    @property
+    def exact(self) -> bool:
+        """Whether p(y|x) comes of likelihoods and not of bounds."""
+        return self.p_x_given_y.exact
+
     def call(self, images, training=False) -> tf.Tensor:
         """Log p(x|y) of every label y, [N, K], in nats: logits of p(y|x), as p(y) is uniform.
 

@@ -66,6 +66,7 @@ class BayesConditional(ImageModel):
         classifier, unconditional = p_y_given_x, p_x
         shared = {"image_shape": unconditional.image_shape, "num_classes": classifier.num_classes}
         super().__init__(config, **{**kwargs, **shared})
+        self.classifier, self.unconditional = classifier, unconditional
         if not hasattr(classifier, "classify"):
             raise InputError(f"{classifier.name} is no p(y|x): choose a classifier")
         if tuple(classifier.image_shape) != self.image_shape:
@@ -74,10 +75,17 @@ class BayesConditional(ImageModel):
             raise InputError(
                 f"{unconditional.name} is no p(x): choose an unconditional model with a likelihood"
             )
-        real = hasattr(unconditional, "p_z") and unconditional.axes
-        if self.config.method == "mcmc" and (not real or unconditional.num_categories):
-            raise InputError(f"{unconditional.name} has no latents to walk in: use --method=sir")
-        self.classifier, self.unconditional = classifier, unconditional
+        if self.config.method == "mcmc":
+            real = hasattr(unconditional, "p_z") and unconditional.axes
+            if not real or unconditional.num_categories:
+                raise InputError(
+                    f"{unconditional.name} has no latents to walk in: use --method=sir"
+                )
+            if self.binary:  # p(y|.) of the grey means is not that of what would be drawn
+                raise InputError(
+                    f"{unconditional.name} draws black and white pixels, whose means are no "
+                    "images of its kind: use --method=sir"
+                )
         self._log_p_y = None if p_y is None else np.log(np.asarray(p_y, np.float32))
         self.report: dict[str, np.ndarray] = {}  # of the last `sample` outside of a graph
         self.build()
@@ -131,19 +139,21 @@ class BayesConditional(ImageModel):
         """Code length in bits a pixel and channel, as p(x) counts it."""
         return self.unconditional.bits_per_dim(nats)
 
-    def sample(self, num_samples, labels=None, seed=None) -> tf.Tensor:
+    def sample(self, num_samples, labels=None, seed=None, progress: bool = False) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1] of p(x|y); `report` then says how well it went.
 
         Args:
           num_samples: how many.
           labels: int32 [num_samples]; drawn uniformly when left out.
           seed: an integer; the same one gives the same images.
+          progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
         """
         seed = stateless_seed(seed)
         labels = tf.argmax(self.one_hot(self.labels_for(num_samples, labels, seed)), -1, tf.int32)
-        images, report = {"sir": self._resample, "mcmc": self._walk}[self.config.method](
-            labels, seed
-        )
+        if self.config.method == "mcmc":
+            images, report = self._walk(labels, seed)
+        else:
+            images, report = self._resample(labels, seed, progress)
         if tf.executing_eagerly():
             self.report = {k: np.asarray(v) for k, v in report.items()}
         return images
@@ -152,17 +162,18 @@ class BayesConditional(ImageModel):
         """Log p(x|y) of a pair (images, labels)."""
         return self.log_prob(*images)
 
-    def _candidates(self, seed, observation: str):
+    def _candidates(self, seed, observation: str, progress: bool = False):
         """Draws x_i of p(x), or the decoder's means in their place, and log p(y|x_i), [M, K]."""
         options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
+        options |= {"progress": True} if progress and hasattr(self.unconditional, "walk") else {}
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
         return images, tf.nn.log_softmax(self.classifier(images))
 
-    def _resample(self, labels, seed):
+    def _resample(self, labels, seed, progress: bool):
         """Candidates drawn again by log w = log p(y|x): images, and the effective sample sizes."""
         # 1 and 2 have drawn labels elsewhere
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
-        images, log_p = self._candidates(seeds[0], "sample" if self.binary else "mean")
+        images, log_p = self._candidates(seeds[0], "sample" if self.binary else "mean", progress)
         log_w = tf.transpose(log_p)  # [K, M]
         count = tf.shape(labels)[0]
         drawn = tf.random.stateless_categorical(log_w, count, seeds[1], tf.int32)  # [K, count]
@@ -183,7 +194,7 @@ class BayesConditional(ImageModel):
         adapting = tfp.mcmc.DualAveragingStepSizeAdaptation(
             hmc, num_adaptation_steps=int(0.8 * c.num_burnin), target_accept_prob=0.75
         )
-        seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4, 5)]
+        seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
         z, accepted = tfp.mcmc.sample_chain(
             c.num_steps,
             model.draw_prior(tf.shape(labels)[0], seeds[0]),
@@ -194,8 +205,6 @@ class BayesConditional(ImageModel):
         )  # [num_steps, N, latent_dim], [num_steps, N]
         report = {"acceptance": tf.reduce_mean(tf.cast(accepted, tf.float32))}
         report["r_hat"] = tf.stack([self._r_hat(z, labels == k) for k in range(self.num_classes)])
-        if self.binary:  # means would be grey
-            return model.decode(z[-1]).sample(seed=seeds[2]), report
         return model.generate(z[-1]), report
 
     def _r_hat(self, z, mine):

@@ -107,6 +107,12 @@ class GMMVAE(vae.VAE):
         flat = [-1, self.latent_dim]
         return mixture(tf.reshape(log_pi, [-1]), tf.reshape(loc, flat), tf.reshape(scale, flat))
 
+    def prior_weights(self) -> tf.Tensor:
+        """How much each component of the prior weighs, [K] with a sum of 1."""
+        if self.config.prior == "standard":
+            return tf.ones(1)
+        return tf.exp(parts(self.p_z())[0])
+
     @property
     def pseudo_inputs(self) -> tf.Tensor:
         """The learned images u_k of the VampPrior, [K, H, W, C] in [0, 1]."""

@@ -113,11 +113,11 @@ class PixelCNN(AutoregressiveModel):
             return distributions.Levels(logits=raw)
         return distributions.logistic_mixture(raw, c.levels)
 
-    def log_p_pixels(self, images, labels=None, training=False):
-        """Log p of each pixel given those before, of images on the model's levels, [B, H, W]."""
-        if not self.binary:
-            images = tf.round(images * (self.config.levels - 1)) / (self.config.levels - 1)
-        return super().log_p_pixels(images, labels, training)
+    def on_levels(self, images):
+        """Images in [0, 1] rounded to the model's grey levels; black and white ones as they are."""
+        if self.binary:
+            return images
+        return tf.round(images * (self.config.levels - 1)) / (self.config.levels - 1)
 
     def features(self, images, labels=None, training=False):
         """The last layer of the horizontal stack, [B, H, W, width]."""

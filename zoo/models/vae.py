@@ -11,7 +11,6 @@ ELBO that is reported is never weighted.
 """
 
 import dataclasses
-import math
 from typing import Literal
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
@@ -123,13 +122,3 @@ class VAE(LatentVariableModel):
             "elbo_nats": elbo,
             "bits_per_dim": self.bits_per_dim(elbo),
         }
-
-    def bits_per_dim(self, nats):
-        """Code length of an image in bits a pixel and channel, of its log-likelihood [N] in nats.
-
-        For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
-        it stays an approximation that can fall below zero, and compares with no other model.
-        """
-        if self.config.likelihood == "gaussian":
-            nats -= math.prod(self.image_shape) * math.log(255.0)
-        return super().bits_per_dim(nats)

@@ -51,7 +51,10 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
 
 class KLPerDimension(keras.callbacks.Callback):
-    """Adds `val_kl_per_dim_nats`, a list, to an epoch's logs: collapsed dimensions are near 0."""
+    """Adds `val_kl_per_dim_nats`, a list, to an epoch's logs: collapsed dimensions are near 0.
+
+    And `prior_weights` of a model whose prior is a mixture.
+    """
 
     def __init__(self, split: data.Split):
         """Args: split, for validation."""
@@ -64,6 +67,8 @@ class KLPerDimension(keras.callbacks.Callback):
         parts = [np.array_split(a, math.ceil(len(a) / 500)) for a in known]
         kl = np.concatenate([self.model.kl_per_dim(*p) for p in zip(*parts, strict=True)]).mean(0)
         logs["val_kl_per_dim_nats"] = [float(v) for v in kl]
+        if getattr(self.model, "num_prior_components", 1) > 1:
+            logs["prior_weights"] = [float(v) for v in self.model.prior_weights()]
 
 
 class Modes(keras.callbacks.Callback):
