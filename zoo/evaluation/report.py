@@ -47,8 +47,11 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         the manifest names.
     """
     folder = pathlib.Path("zoo/pretrained")
-    files = (folder / "manifest.json", folder / "notes.json", "docs/claims/claims.json")
+    measured = pathlib.Path("docs/claims")
+    files = (folder / "manifest.json", folder / "notes.json", measured / "claims.json")
     manifest, notes, claims = (read_json(root / file) for file in files)
+    seeds = root / measured / "seeds.json"
+    claims["seeds"] = read_json(seeds) if seeds.exists() else None
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
     weights = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
@@ -61,6 +64,8 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
             raise InputError(
                 f"{folder}/{name}.json is of another classifier: evaluate {name} again"
             )
+    if claims["seeds"] and claims["seeds"]["classifier"] != manifest["classifier"]["sha256"]:
+        raise InputError("docs/claims/seeds.json is of another classifier: run scripts/seeds.py")
     for name, sha256 in claims["weights"].items():
         if sha256 != manifest[name]["sha256"]:
             raise InputError(f"docs/claims is of other weights of {name}: run scripts/claims.py")
@@ -83,15 +88,16 @@ def results(
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
-      claims: what `scripts/claims.py` wrote.
+      claims: what `scripts/claims.py` wrote, and under `seeds` what `scripts/seeds.py` did.
     """
     lines = [
         "# Results",
         "",
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
-        "beside it and `docs/claims/claims.json`; a test fails when this page and they "
-        "disagree. Every number is of the weights in the package, as they are loaded; ± is one "
-        "standard error. `python scripts/evaluate.py --pretrained=NAME` measures again.",
+        "beside it, `docs/claims/claims.json` and `docs/claims/seeds.json`; a test fails when this "
+        "page and they disagree. Every number is of the weights in the package, as they are "
+        "loaded; ± is one standard error. `python scripts/evaluate.py --pretrained=NAME` measures "
+        "again.",
         "",
     ]
     for dataset in sorted({r["dataset"] for r in records.values()}):
@@ -204,11 +210,14 @@ def _claims(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
     return [
         "## What courses claim, measured",
         "",
-        "By `python scripts/claims.py`, on Fashion-MNIST. Verdicts are computed from the numbers.",
+        "By `python scripts/claims.py` and `python scripts/seeds.py`, on Fashion-MNIST. Verdicts "
+        "are computed from the numbers.",
         "",
         *_claim_of_beta(claims["beta"]),
         *_claim_of_gradients(claims["gradients"]),
         *_claim_of_sharpness(records),
+        *_claim_of_order(records),
+        *(_claim_of_seeds(claims["seeds"]) if claims["seeds"] else []),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
         *_claim_of_likelihood(records),
     ]
@@ -316,6 +325,72 @@ def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
         ),
         "",
         "![Test images, and samples of vae, gan and cgan](docs/claims/sharpness.png)",
+        "",
+    ]
+
+
+def _claim_of_order(records: dict[str, Any]) -> list[str]:
+    """By FID: the GANs in the order of their papers, and all of them before all VAEs."""
+    fid = {
+        name: record["figures"]["samples"]["model"]["fid"]["mean"]
+        for name, record in records.items()
+        if record["dataset"] == "fashion_mnist" and "samples" in record["figures"]
+    }
+    gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
+    vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
+    in_order = max(gans["sngan"], gans["projection_cgan"]) < gans["dcgan"] < gans["gan"]
+    apart = max(gans.values()) < min(vaes.values())
+    best, worst = min(vaes, key=vaes.get), max(gans, key=gans.get)
+    return [
+        "### “GANs got better, and draw better than VAEs”",
+        "",
+        f"By FID, of the table above. The claim: `sngan` ({gans['sngan']:.1f}) and "
+        f"`projection_cgan` ({gans['projection_cgan']:.1f}) come before `dcgan` "
+        f"({gans['dcgan']:.1f}), and that before `gan` ({gans['gan']:.1f}). {_verdict(in_order)} "
+        f"And the last of {len(gans)} GANs (`{worst}`, {gans[worst]:.1f}) comes before the first "
+        f"of {len(vaes)} VAEs (`{best}`, {vaes[best]:.1f}). {_verdict(apart)}",
+        "",
+    ]
+
+
+def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
+    rows, steady = [], 0
+    for name, runs in found["runs"].items():
+        ended = [run for run in runs if "diverged" not in run]
+
+        def of(key, reduce, digits, ended=ended):
+            values = [run[key] for run in ended if key in run]
+            return f"{reduce(values):.{digits}f}" if values else ""
+
+        whole = all(r["val_distinct"] > 0.9 and not r.get("val_absent_classes") for r in ended)
+        steady += whole and len(ended) == len(runs)
+        rows.append(
+            [
+                name,
+                ", ".join("diverged" if r not in ended else f"{r['val_fid']:.1f}" for r in runs),
+                of("val_fid", statistics.mean, 1),
+                of("val_fid", statistics.stdev, 1) if len(ended) > 1 else "",
+                of("val_distinct", min, 3),
+                of("val_absent_classes", max, 0),
+                of("val_class_fidelity", min, 3),
+            ]
+        )
+    floor = next(
+        r["floor_fid"] for runs in found["runs"].values() for r in runs if "floor_fid" in r
+    )
+    heads = ["FID", "mean", "deviation", "distinct", "absent classes", "class fidelity"]
+    return [
+        "### “GANs are fragile”",
+        "",
+        f"Runs that differ in nothing but the seed, cut short after {found['epochs']} epochs "
+        f"({found['precision']}): FID of 1,000 samples against as many validation images (floor "
+        f"{floor:.2f}; so few images do not compare with the table above), and of the worst one "
+        "the share of samples that are no near-copy of another, the number of absent classes and, "
+        "where a class is asked for, the class fidelity. **Without a collapse** (9 of 10 samples "
+        "are distinct, and no class is absent) **end all runs of "
+        f"{steady} of {len(rows)} models.**",
+        "",
+        *_table(["model", *heads], rows),
         "",
     ]
 

@@ -7,8 +7,8 @@ the form that it has where classes are Gaussian clusters of features (section 3)
 label that is joined to hidden layers. G is told the label in its batch norms, each of which has a
 scale and a shift a class (Dumoulin et al. 2017). D is spectrally normalized and the game is that
 of hinges, as in `sngan`; phi(x) are D's last features, summed over the image's places (figure 14).
-`attention` adds a self-attention layer to both players (Zhang et al.
-2019, arXiv:1805.08318). Deviations: two stages, and a moving average of G draws.
+`attention` adds a self-attention layer to both players (Zhang et al. 2019, arXiv:1805.08318).
+Deviations: plain convolutions, as in `sngan`, for residual blocks, and the deviations of `sngan`.
 """
 
 import dataclasses

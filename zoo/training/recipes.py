@@ -25,7 +25,7 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialRecipe(Recipe):
-    """The same for two players; the constants are those of Radford et al. 2016 (DCGAN)."""
+    """The same for two players; steps and first moment are those of Radford et al. 2016 (DCGAN)."""
 
     epochs: int = field(12, "Passes over the training images.", lower=1)
     batch_size: int = field(64, "Images for each step of D, over all devices.", lower=1)

@@ -1,0 +1,24 @@
+"""GANs trained with several seeds."""
+
+import json
+
+import pytest
+
+
+def test_what_is_no_gan_is_refused(run, tmp_path):
+    code, _, err = run("seeds", "--models=gan,vae", f"--workdir={tmp_path / 'runs'}")
+    assert code == 2 and "vae, which is no GAN" in err and "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_record_of_two_seeds(run, tmp_path):
+    flags = ["--models=gan", "--seeds=2", "--epochs=1", f"--workdir={tmp_path / 'runs'}"]
+    code, _, err = run("seeds", *flags, f"--out={tmp_path / 'seeds.json'}")
+    assert code == 0, err
+    record = json.loads((tmp_path / "seeds.json").read_text())
+    one, two = record["runs"]["gan"]
+    assert (one["seed"], two["seed"]) == (0, 1) and one["val_fid"] != two["val_fid"]
+    assert one["floor_fid"] == two["floor_fid"] < min(one["val_fid"], two["val_fid"])
+    lines = (tmp_path / "runs" / "gan-1" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["val_fid"] == two["val_fid"] and len(lines) == 1
