@@ -49,7 +49,7 @@ def compare(name, settings):
                 np.testing.assert_array_equal(a, b, err_msg=v.path)
         results.append([(v.path, np.asarray(v)) for v in weights])
     for (path, a), (_, b) in zip(*results, strict=True):
-        np.testing.assert_allclose(b, a, rtol=2e-4, atol=1e-5, err_msg=path)
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5, err_msg=path)
     for key in logs[0]:
         np.testing.assert_allclose(logs[0][key], logs[1][key], rtol=1e-4, err_msg=key)
 
@@ -67,7 +67,7 @@ CONV = {"network": "conv", "width": 4, "latent_dim": 3}
 CASES = [
     *((name, SMALL[name]) for name in registry.trainable()),
     ("wgan_gp", {**CONV, "discriminator_steps": 2}),
-    *((name, CONV) for name in ("gan", "infogan", "bigan", "cgan", "acgan")),
+    *((name, CONV) for name in ("gan", "bigan", "cgan", "acgan")),
     *(("gan", {**SMALL["gan"], "penalty": penalty}) for penalty in ("r1", "dragan")),
 ]
 TOGETHER = 5  # in a process: it takes longer to start than to train one of them
