@@ -171,7 +171,7 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     import tensorflow as tf
 
     import zoo
-    from zoo import data, registry
+    from zoo import data
     from zoo.data import pipeline
     from zoo.training import callbacks, checkpoints
 
@@ -182,7 +182,8 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     train = data.load().train
     binarization = "stochastic" if name == "vae" else "none"
     n = several * -(-_STEPS.value // several)
-    k = getattr(registry.config_class(name)(), "discriminator_steps", 1)
+    model, bare_model = zoo.create(name, **config), zoo.create(name, **config)
+    k = getattr(model, "discriminator_steps", 1)
 
     def batches(stop):
         return pipeline.train_batches(
@@ -191,7 +192,6 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
 
     batch = next(iter(batches(1)))
     at_hand = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
-    model, bare_model = zoo.create(name, **config), zoo.create(name, **config)
     model.steps_per_execution = several
     bare = bare_step(bare_model, *batch)
     model.fit(batches(several), verbose=0, shuffle=False)

@@ -23,7 +23,6 @@ _PRECISION = flags.DEFINE_string("precision", "float32", "That of `scripts/train
 _WORKDIR = flags.DEFINE_string("workdir", "runs/seeds", "Folder of the runs.")
 _OUT = flags.DEFINE_string("out", "docs/claims/seeds.json", "The record.")
 
-DIVERGED = 3  # the exit code of train.py
 TRAIN = pathlib.Path(__file__).resolve().with_name("train.py")
 KEPT = ("val_fid", "val_distinct", "val_absent_classes", "val_class_fidelity", "floor_fid")
 
@@ -33,6 +32,8 @@ def run(name: str, seed: int) -> dict:
 
     Of a run that diverges, that it does.
     """
+    from zoo.training.run import DIVERGED
+
     workdir = pathlib.Path(_WORKDIR.value) / f"{name}-{seed}"
     flags_of_run = {
         "model": name,

@@ -35,8 +35,9 @@ def compare(name, settings):
             # plain descent: Adam would turn the last bit of a tiny gradient into a whole step
             rate = 1e-4 if hasattr(model, "log_prob") else 0.05
             # where D is steep, steps grow what rounding does, and so do the kinks of many ReLUs
+            kinks = settings.get("network") == "conv"
             steep = "penalty" in model.tracked or name == "sngan"
-            rate /= 5 if steep or settings.get("network") == "conv" else 1
+            rate /= 5 if steep or kinks else 1
             optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
             model.compile(*optimizers[: 1 + isinstance(model, AdversarialModel)])
         history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
@@ -49,7 +50,7 @@ def compare(name, settings):
                 np.testing.assert_array_equal(a, b, err_msg=v.path)
         results.append([(v.path, np.asarray(v)) for v in weights])
     for (path, a), (_, b) in zip(*results, strict=True):
-        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5, err_msg=path)
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5 if kinks else 2e-6, err_msg=path)
     for key in logs[0]:
         np.testing.assert_allclose(logs[0][key], logs[1][key], rtol=1e-4, err_msg=key)
 

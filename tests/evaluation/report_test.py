@@ -11,6 +11,7 @@ from zoo.evaluation import report
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD, CLAIMS = "zoo/pretrained/cgan.json", "docs/claims/claims.json"
+SEEDS = "docs/claims/seeds.json"
 
 
 @pytest.fixture
@@ -70,6 +71,39 @@ def test_verdicts_follow_the_numbers(root):
     change(root / RECORD, blurrier)
     refuted = "**It does not hold here.**"
     assert report.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
+
+
+def test_the_order_of_gans_follows_their_fid(root):
+    def last(record):
+        record["figures"]["samples"]["model"]["fid"]["mean"] = 1000.0
+
+    text = report.pages(root)[root / "RESULTS.md"]
+    change(root / "zoo/pretrained/sngan.json", last)
+    other = report.pages(root)[root / "RESULTS.md"]
+    refuted = "**It does not hold here.**"
+    assert other.count(refuted) == text.count(refuted) + 1
+    assert "(`sngan`, 1000.0)" in other and "(`sngan`, 1000.0)" not in text
+
+
+def test_runs_of_several_seeds(root):
+    good = {"val_fid": 20.0, "val_distinct": 1.0, "val_absent_classes": 0.0, "floor_fid": 3.5}
+    runs = {
+        "dcgan": [good, {**good, "val_fid": 22.0}],
+        "sngan": [good, {**good, "val_absent_classes": 2.0}],
+        "wgan_gp": [good, {"diverged": True}],
+    }
+    judge = json.loads((root / "zoo/pretrained/manifest.json").read_text())["classifier"]["sha256"]
+    record = {"epochs": 2, "precision": "float32", "classifier": judge, "runs": runs}
+    (root / SEEDS).unlink(missing_ok=True)
+    assert "fragile" not in report.pages(root)[root / "RESULTS.md"]
+    (root / SEEDS).write_text(json.dumps(record))
+    text = report.pages(root)[root / "RESULTS.md"]
+    assert "**end all runs of 1 of 3 models.**" in text and "(floor 3.50;" in text
+    assert "| dcgan | 20.0, 22.0 | 21.0 | 1.4 | 1.000 | 0 |  |" in text
+    assert "| wgan_gp | 20.0, diverged | 20.0 |  | 1.000 | 0 |  |" in text
+    change(root / SEEDS, lambda r: r.update(classifier="0"))
+    with pytest.raises(InputError, match="seeds.json is of another classifier"):
+        report.pages(root)
 
 
 @pytest.mark.parametrize(

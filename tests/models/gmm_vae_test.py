@@ -267,3 +267,14 @@ def test_components_in_use_are_counted(images):
     model.prior_logits.assign(np.log([3.0, 1.0, 1.0]))
     found = model.evaluate(*data, verbose=0, return_dict=True)["prior_components_used"]
     assert found == pytest.approx(np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)), rel=1e-4)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_prior_weights_are_those_of_its_components(prior):
+    model = make(num_components=4, prior=prior, num_prior_components=3)
+    weights = model.prior_weights().numpy()
+    assert weights.shape == ((3,) if prior == "mixture" else (12,))
+    assert weights.sum() == pytest.approx(1, abs=1e-5)
+    if prior == "mixture":
+        model.prior_logits.assign(np.log([3.0, 1.0, 1.0]))
+        np.testing.assert_allclose(model.prior_weights(), [0.6, 0.2, 0.2], rtol=1e-6)

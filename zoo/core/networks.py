@@ -71,7 +71,7 @@ def conv_down(
     Args:
       image_shape: (H, W, C), sides that are multiples of 4.
       width: channels of the first strided convolution; the second has twice as many.
-      output_size: of the result; None: the convolutions end it, [B, H/4, W/4, 2 width].
+      output_size: of the result; None: no dense layers, the result is [B, H/4, W/4, 2 width].
       hidden: units of dense layers after the convolutions.
       dropout: share of the activations dropped after each convolution.
       batch_norm: whether the second convolution is normalised by the batch's statistics.
@@ -86,7 +86,7 @@ def conv_down(
     linear = functools.partial(linear_layer, spectral=spectral, kernel_initializer=initializer)
     stages = []
 
-    def same_size(filters):
+    def same_size(filters: int) -> list[layers.Layer]:
         conv = linear(layers.Conv2D, filters, 3, padding="same")
         return [conv, layers.LeakyReLU(0.2)] if unstrided else []
 
@@ -102,16 +102,14 @@ def conv_down(
             stages.append(layers.Dropout(dropout))
         if attention and i == 0:
             stages.append(SelfAttention(spectral))
-    dense = [layer for n in hidden for layer in (linear(layers.Dense, n), layers.LeakyReLU(0.2))]
-    last = [layers.Flatten(), *dense, linear(layers.Dense, output_size or 1, dtype="float32")]
+    dense = []
+    if output_size is not None:
+        dense.append(layers.Flatten())
+        for units in hidden:
+            dense += [linear(layers.Dense, units), layers.LeakyReLU(0.2)]
+        dense.append(linear(layers.Dense, output_size, dtype="float32"))
     return keras.Sequential(
-        [
-            keras.Input(image_shape),
-            *stages,
-            *same_size(2 * width),
-            *(last if output_size else []),
-        ],
-        name=name,
+        [keras.Input(image_shape), *stages, *same_size(2 * width), *dense], name=name
     )
 
 

@@ -47,11 +47,10 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         the manifest names.
     """
     folder = pathlib.Path("zoo/pretrained")
-    measured = pathlib.Path("docs/claims")
-    files = (folder / "manifest.json", folder / "notes.json", measured / "claims.json")
+    files = (folder / "manifest.json", folder / "notes.json", "docs/claims/claims.json")
     manifest, notes, claims = (read_json(root / file) for file in files)
-    seeds = root / measured / "seeds.json"
-    claims["seeds"] = read_json(seeds) if seeds.exists() else None
+    if (seeds := root / "docs/claims/seeds.json").exists():
+        claims["seeds"] = read_json(seeds)
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
     weights = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
@@ -64,7 +63,8 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
             raise InputError(
                 f"{folder}/{name}.json is of another classifier: evaluate {name} again"
             )
-    if claims["seeds"] and claims["seeds"]["classifier"] != manifest["classifier"]["sha256"]:
+    judge = manifest["classifier"]["sha256"]
+    if "seeds" in claims and claims["seeds"]["classifier"] != judge:
         raise InputError("docs/claims/seeds.json is of another classifier: run scripts/seeds.py")
     for name, sha256 in claims["weights"].items():
         if sha256 != manifest[name]["sha256"]:
@@ -88,16 +88,16 @@ def results(
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
-      claims: what `scripts/claims.py` wrote, and under `seeds` what `scripts/seeds.py` did.
+      claims: what `scripts/claims.py` wrote, and under `seeds` what `scripts/seeds.py` did,
+        if it was run.
     """
     lines = [
         "# Results",
         "",
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
-        "beside it, `docs/claims/claims.json` and `docs/claims/seeds.json`; a test fails when this "
-        "page and they disagree. Every number is of the weights in the package, as they are "
-        "loaded; ± is one standard error. `python scripts/evaluate.py --pretrained=NAME` measures "
-        "again.",
+        "beside it and those in `docs/claims`; a test fails when this page and they disagree. "
+        "Every number is of the weights in the package, as they are loaded; ± is one standard "
+        "error. `python scripts/evaluate.py --pretrained=NAME` measures again.",
         "",
     ]
     for dataset in sorted({r["dataset"] for r in records.values()}):
@@ -210,14 +210,13 @@ def _claims(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
     return [
         "## What courses claim, measured",
         "",
-        "By `python scripts/claims.py` and `python scripts/seeds.py`, on Fashion-MNIST. Verdicts "
-        "are computed from the numbers.",
+        "By `python scripts/claims.py`, on Fashion-MNIST. Verdicts are computed from the numbers.",
         "",
         *_claim_of_beta(claims["beta"]),
         *_claim_of_gradients(claims["gradients"]),
         *_claim_of_sharpness(records),
         *_claim_of_order(records),
-        *(_claim_of_seeds(claims["seeds"]) if claims["seeds"] else []),
+        *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
         *_claim_of_likelihood(records),
     ]
@@ -382,10 +381,10 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
     return [
         "### “GANs are fragile”",
         "",
-        f"Runs that differ in nothing but the seed, cut short after {found['epochs']} epochs "
-        f"({found['precision']}): FID of 1,000 samples against as many validation images (floor "
-        f"{floor:.2f}; so few images do not compare with the table above), and of the worst one "
-        "the share of samples that are no near-copy of another, the number of absent classes and, "
+        "By `python scripts/seeds.py`: runs that differ in nothing but the seed, cut short after "
+        f"{found['epochs']} epochs ({found['precision']}): FID of 1,000 samples against as many "
+        f"validation images (floor {floor:.2f}; so few images do not compare with the table "
+        "above), and of the worst one the share of samples that are no near-copy of another, the number of absent classes and, "
         "where a class is asked for, the class fidelity. **Without a collapse** (9 of 10 samples "
         "are distinct, and no class is absent) **end all runs of "
         f"{steady} of {len(rows)} models.**",

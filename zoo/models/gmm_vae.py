@@ -108,9 +108,7 @@ class GMMVAE(vae.VAE):
         return mixture(tf.reshape(log_pi, [-1]), tf.reshape(loc, flat), tf.reshape(scale, flat))
 
     def prior_weights(self) -> tf.Tensor:
-        """How much each component of the prior weighs, [K] with a sum of 1."""
-        if self.config.prior == "standard":
-            return tf.ones(1)
+        """How much each component of a learned prior weighs, [K] with a sum of 1."""
         return tf.exp(parts(self.p_z())[0])
 
     @property

@@ -78,7 +78,11 @@ class SNGAN(gan.GAN):
 
     def perceptron(self, input_shape, hidden, output_size, name="perceptron"):
         """Dense layers from [B, *input_shape] to [B, output_size]."""
-        activation = "leaky_relu"
         return networks.mlp(
-            input_shape, hidden, (output_size,), activation=activation, spectral=True, name=name
+            input_shape,
+            hidden,
+            (output_size,),
+            activation="leaky_relu",
+            spectral=True,
+            name=name,
         )

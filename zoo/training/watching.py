@@ -220,9 +220,8 @@ class Alarms(keras.callbacks.Callback):
         """What has gone wrong often enough by this epoch: kind -> what it means."""
         found = {}
         few, said = self._collapsed(logs)
-        if few is not None and self._again(
-            "collapse", few
-        ):  # an epoch without a look tells nothing
+        # an epoch without a look tells nothing
+        if few is not None and self._again("collapse", few):
             found["collapse"] = (
                 f"the generator has collapsed: {said}. Usually the discriminator is far ahead, or "
                 "steps are too large: try smaller --learning_rate and "
