@@ -14,7 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from zoo.evaluation import drawing, features, metrics, records, report
+from zoo.evaluation import drawing, features, metrics, records, tables
 from zoo.serving import pretrained
 
 pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
@@ -271,7 +271,7 @@ def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path)
     assert record["sample_metrics"]["sha256"] == pretrained.entry("classifier")["sha256"]
     found = record["figures"]["samples"]
     assert found["num_images"] == 600
-    for key in (key for key, _, _ in report.FIGURES):
+    for key in (key for key, _, _ in tables.FIGURES):
         for side in ("model", "floor"):
             if (key, side) != ("samples_per_second", "floor"):
                 value = found[side][key]

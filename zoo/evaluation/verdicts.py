@@ -1,0 +1,252 @@
+"""What courses claim of these models, and whether the numbers say so: a section of RESULTS.md."""
+
+import statistics
+from typing import Any
+
+from zoo.evaluation import tables
+
+
+def _verdict(holds: bool) -> str:
+    return "**It holds here.**" if holds else "**It does not hold here.**"
+
+
+def section(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
+    """The section on what courses claim, by `scripts/claims.py` and the records."""
+    return [
+        "## What courses claim, measured",
+        "",
+        "By `python scripts/claims.py`, on Fashion-MNIST. Verdicts are computed from the numbers.",
+        "",
+        *_claim_of_beta(claims["beta"]),
+        *_claim_of_gradients(claims["gradients"]),
+        *_claim_of_sharpness(records),
+        *_claim_of_order(records),
+        *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
+        *_claim_of_latents(claims["latents"]["kl_nats"]),
+        *_claim_of_likelihood(records),
+    ]
+
+
+def _claim_of_beta(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    kl, reconstruction, elbo = (
+        [row[name]["mean"] for row in rows]
+        for name in ("kl_nats", "reconstruction_nats", "elbo_nats")
+    )
+    steps = list(zip(kl, kl[1:], reconstruction, reconstruction[1:], strict=False))
+    held = sum(k1 < k0 and r1 < r0 for k0, k1, r0, r1 in steps)
+    best = rows[elbo.index(max(elbo))]["beta"]
+    shown = [(name, "", 1) for name in ("kl_nats", "reconstruction_nats", "elbo_nats")]
+    return [
+        "### “The two terms of the ELBO pull against each other”",
+        "",
+        f"A VAE of dense layers for each β (one seed, {found['epochs']} epochs), on the test "
+        "images (± is over images only). The claim: each step to a greater β buys a smaller KL "
+        f"with a worse reconstruction. **It holds in {held} of {len(steps)} steps.** The ELBO "
+        f"itself, which is never weighted, is greatest at β = {best:g}.",
+        "",
+        *tables.table(
+            ["β", "KL, nats", "reconstruction, nats", "ELBO, nats"],
+            [[f"{row['beta']:g}", *tables.cells(row, shown)] for row in rows],
+        ),
+        "",
+        "![Both terms over beta](docs/claims/beta.png)",
+        "",
+    ]
+
+
+def _claim_of_gradients(found: dict[str, Any]) -> list[str]:
+    waiting = found["waiting"]
+    last = len(waiting[0]["d_fake"]) - 1
+
+    def median(of, step):
+        return statistics.median(of(run, step) for run in waiting)
+
+    columns = {
+        "D(G(z))": lambda run, i: run["d_fake"][i],
+        "saturating": lambda run, i: run["saturating"][i],
+        "non-saturating": lambda run, i: run["non_saturating"][i],
+        "strong over weak": lambda run, i: run["non_saturating"][i] / run["saturating"][i],
+    }
+    rows = [
+        [str(i + 1), *(f"{median(of, i):.3g}" for of in columns.values())]
+        for i in sorted({0, 9, last // 2, last})
+    ]
+    ratio = columns["strong over weak"]
+    weak, strong = columns["saturating"], columns["non-saturating"]
+    holds = (
+        median(ratio, last) > 10
+        and median(weak, last) < median(weak, 0) / 10
+        and median(strong, last) > median(strong, 0) / 10
+    )
+    trained = {
+        name: statistics.median(run["d_fake"][-1] for run in found[name])
+        for name in ("saturating", "non_saturating")
+    }
+    return [
+        "### “The saturating generator loss starves”",
+        "",
+        "G waits while D learns, and the gradients of both losses by G's weights are taken at the "
+        f"same D, G and latents: medians of {len(waiting)} seeds, batches of "
+        f"{found['batch_size']}. The claim: as D gets sure, the gradient of log(1 − D(G(z))) falls "
+        "below a tenth of what it was and of that of −log D(G(z)), which does not. "
+        f"{_verdict(holds)} For one latent the two are to each other as D(G(z)) to 1 − D(G(z)).",
+        "",
+        *tables.table(["step of D", *columns], rows),
+        "",
+        f"Where both players learn, D(G(z)) after {last + 1} steps is {trained['saturating']:.3g} "
+        f"with the saturating loss and {trained['non_saturating']:.3g} with the other (medians).",
+        "",
+        "![Norms of the gradients over the steps](docs/claims/gradients.png)",
+        "",
+    ]
+
+
+def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
+    shown = [f for f in tables.FIGURES if f[0] in ("sharpness", "fid")]
+    found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
+    real = found["vae"]["floor"]["sharpness"]["mean"]
+    sharpness, fid = (
+        {name: f["model"][key]["mean"] for name, f in found.items()} for key in ("sharpness", "fid")
+    )
+    blurry = sharpness["vae"] < min(real, sharpness["gan"], sharpness["cgan"])
+    far = fid["vae"] > max(fid["gan"], fid["cgan"])
+    return [
+        "### “Samples of a VAE are blurrier than those of a GAN”",
+        "",
+        "Sharpness is the variance of the Laplacian, averaged over images; noise counts as "
+        "sharpness too, so only a value near that of real images is good. A VAE shows the mean of "
+        "p(x|z). The claim: the VAE's samples are less sharp than test images and than both GANs' "
+        f"samples. {_verdict(blurry)} And its FID is the worst of the three. {_verdict(far)} From "
+        "top to bottom: test images, `vae`, `gan`, `cgan`.",
+        "",
+        *tables.table(
+            ["", *(head for _, head, _ in shown)],
+            [
+                ["test images; floor", *tables.cells(found["vae"]["floor"], shown)],
+                *([name, *tables.cells(f["model"], shown)] for name, f in found.items()),
+            ],
+        ),
+        "",
+        "![Test images, and samples of vae, gan and cgan](docs/claims/sharpness.png)",
+        "",
+    ]
+
+
+def _claim_of_order(records: dict[str, Any]) -> list[str]:
+    """By FID: the GANs in the order of their papers, and all of them before all VAEs."""
+    fid = {
+        name: record["figures"]["samples"]["model"]["fid"]["mean"]
+        for name, record in records.items()
+        if record["dataset"] == "fashion_mnist" and "samples" in record["figures"]
+    }
+    gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
+    vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
+    in_order = max(gans["sngan"], gans["projection_cgan"]) < gans["dcgan"] < gans["gan"]
+    apart = max(gans.values()) < min(vaes.values())
+    best, worst = min(vaes, key=vaes.get), max(gans, key=gans.get)
+    return [
+        "### “GANs got better, and draw better than VAEs”",
+        "",
+        f"By FID, of the table above. The claim: `sngan` ({gans['sngan']:.1f}) and "
+        f"`projection_cgan` ({gans['projection_cgan']:.1f}) come before `dcgan` "
+        f"({gans['dcgan']:.1f}), and that before `gan` ({gans['gan']:.1f}). {_verdict(in_order)} "
+        f"And the last of {len(gans)} GANs (`{worst}`, {gans[worst]:.1f}) comes before the first "
+        f"of {len(vaes)} VAEs (`{best}`, {vaes[best]:.1f}). {_verdict(apart)}",
+        "",
+    ]
+
+
+def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
+    rows, steady = [], 0
+    for name, runs in found["runs"].items():
+        ended = [run for run in runs if "diverged" not in run]
+
+        def of(key, reduce, digits, ended=ended):
+            values = [run[key] for run in ended if key in run]
+            return f"{reduce(values):.{digits}f}" if values else ""
+
+        whole = all(r["val_distinct"] > 0.9 and not r.get("val_absent_classes") for r in ended)
+        steady += whole and len(ended) == len(runs)
+        rows.append(
+            [
+                name,
+                ", ".join("diverged" if r not in ended else f"{r['val_fid']:.1f}" for r in runs),
+                of("val_fid", statistics.mean, 1),
+                of("val_fid", statistics.stdev, 1) if len(ended) > 1 else "",
+                of("val_distinct", min, 3),
+                of("val_absent_classes", max, 0),
+                of("val_class_fidelity", min, 3),
+            ]
+        )
+    floor = next(
+        r["floor_fid"] for runs in found["runs"].values() for r in runs if "floor_fid" in r
+    )
+    heads = ["FID", "mean", "deviation", "distinct", "absent classes", "class fidelity"]
+    return [
+        "### “GANs are fragile”",
+        "",
+        "By `python scripts/seeds.py`: runs that differ in nothing but the seed, cut short "
+        f"after {found['epochs']} epochs ({found['precision']}): FID of 1,000 samples against as "
+        f"many validation images (floor {floor:.2f}; so few images do not compare with the table "
+        "above), and of the worst one the share of samples that are no near-copy of another, "
+        "the number of absent classes and, where a class is asked for, the class fidelity. "
+        "**Without a collapse** (9 of 10 samples are distinct, and no class is absent) **end "
+        f"all runs of {steady} of {len(rows)} models.**",
+        "",
+        *tables.table(["model", *heads], rows),
+        "",
+    ]
+
+
+def _claim_of_latents(kl_nats: list[float]) -> list[str]:
+    kl = sorted(kl_nats, reverse=True)
+    return [
+        "### “Each latent dimension does something”",
+        "",
+        f"KL(q(zⱼ|x) ‖ p(zⱼ)) of the {len(kl)} dimensions of `vae` over the test images, in nats, "
+        f"greatest first: {', '.join(f'{v:.2f}' for v in kl)}. The claim: each carries more than "
+        f"0.1 nats. {_verdict(kl[-1] > 0.1)} The picture moves one at a time from −3 to 3 standard "
+        "deviations of the prior, the others at 0: the nine of the greatest KL, and the one of the "
+        "least.",
+        "",
+        "![Traversals](docs/claims/latents.png)",
+        "",
+    ]
+
+
+def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
+    """Of the models of all 256 levels of Fashion-MNIST, unconditional ones."""
+    shown = (("bits_per_dim", "", 3), ("iwae_bound_bits_per_dim", "", 3))
+    found = {}
+    for name, record in records.items():
+        part = record["figures"].get("likelihood")
+        if (
+            part
+            and record["dataset"] == "fashion_mnist"
+            and not part.get("given")
+            and record["binarization"] == "none"
+            and part["p_x_given_z"] in (None, "quantized_gaussian")
+        ):
+            key = next(key for key, *_ in shown if key in part)
+            found[name] = (
+                part[key]["mean"],
+                tables.cells(part, [f for f in shown if f[0] == key])[0],
+            )
+    if "pixelcnn" not in found:
+        return []
+    others = [bits for name, (bits, _) in found.items() if not name.startswith("pixel")]
+    holds = found["pixelcnn"][0] < min(others)
+    return [
+        "### “The likelihood of a PixelCNN is better than a VAE's”",
+        "",
+        "Bits per dimension of 8-bit test images: exact for pixel models, for the others the "
+        "tightest bound of the table above, which their true code length is at most. The claim: "
+        f"`pixelcnn` needs fewer bits than any of them. {_verdict(holds)}",
+        "",
+        *tables.table(
+            ["model", "bits a dimension"],
+            [[name, cell] for name, (_, cell) in sorted(found.items(), key=lambda item: item[1])],
+        ),
+        "",
+    ]
