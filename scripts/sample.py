@@ -53,6 +53,9 @@ _ROWS = flags.DEFINE_integer(
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
+_LOGDIR = flags.DEFINE_string(
+    "logdir", "", "Folder for TensorBoard, with the course of the chains (--method=mcmc)."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -74,6 +77,10 @@ def main(argv: list[str]) -> None:
     from zoo.evaluation import drawing, pictures
 
     model = zoo.load(cli.source())
+    if _LOGDIR.value and getattr(model.config, "method", None) != "mcmc":
+        raise InputError(
+            "--logdir shows chains: it goes with --model=bayes_conditional --method=mcmc"
+        )
 
     def real(count: int):
         return _split("test").first(count)
@@ -99,8 +106,20 @@ def main(argv: list[str]) -> None:
     else:
         pictures.save_png(out, drawing.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(images)} images in {out}")
+    if _LOGDIR.value:
+        _write_course(_LOGDIR.value, model.course)
     for name, values in getattr(model, "report", {}).items():
         print(f"{name}: {' '.join(f'{v:.3g}' for v in np.atleast_1d(values))}")
+
+
+def _write_course(folder: str, course) -> None:
+    """Scalars for TensorBoard, a point for each step of the chains."""
+    import tensorflow as tf
+
+    with tf.summary.create_file_writer(folder).as_default():
+        for name, values in course.items():
+            for step, value in enumerate(values, 1):
+                tf.summary.scalar(f"chains/{name}", value, step=step)
 
 
 def _split(name: str):

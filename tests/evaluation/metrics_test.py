@@ -65,3 +65,14 @@ def test_a_classifier_learns_from_images_with_their_labels_and_not_from_mixed_up
     assert found == score(train.labels[:2000])  # the seed decides
     mixed = np.random.default_rng(0).permutation(train.labels[:2000])
     assert score(mixed)["mean"] < 0.4
+
+
+def test_what_a_sampler_says_is_averaged_over_batches():
+    nan = float("nan")
+    first = {"acceptance": np.float32(0.5), "r_hat": np.array([1.0, 3.0, nan])}
+    other = {"acceptance": np.float32(0.7), "r_hat": np.array([2.0, nan, nan])}
+    found = metrics.of_sampler([first, other])
+    assert found["acceptance"]["mean"] == pytest.approx(0.6)
+    means = [of and of["mean"] for of in found["r_hat_per_class"]]
+    assert means == [1.5, 3.0, None]  # no chains of the last class
+    assert metrics.of_sampler([{}, {}]) == {}

@@ -128,6 +128,11 @@ def test_chains_converge_to_the_conditional():
         found = scipy.stats.kstest(z[labels == y], lambda v, c=cdf: np.interp(v, grid, c))
         assert found.pvalue > 1e-3
     assert 0.5 < model.report["acceptance"] < 0.99
+    course = model.course["acceptance"]
+    assert course.shape == (400,)
+    assert course[100:].mean() == pytest.approx(model.report["acceptance"], rel=1e-5)
+    steps = model.course["step_size"]
+    assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
     assert (np.abs(model.report["r_hat"] - 1) < 0.1).all()
 
 

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -209,6 +210,21 @@ def test_sample_of_composed_parts(run, tmp_path):
         "sample", "--model=bayes_conditional", "--p_x=cvae", f"--out={tmp_path / 'y.png'}"
     )
     assert code == 2 and "is no p(x)" in err and "Traceback" not in err
+
+
+def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
+    logs = f"--logdir={tmp_path / 'logs'}"
+    chains = ("--method=mcmc", "--p_x=vae", "--num_burnin=12", "--num_steps=8")
+    flags = ("--model=bayes_conditional", "--labels=7,3", "--num=4", f"--out={tmp_path / 'x.png'}")
+    code, out, err = run("sample", *flags, *chains, logs)
+    assert code == 0, err
+    events = EventAccumulator(str(tmp_path / "logs"), size_guidance={"tensors": 0}).Reload()
+    course = [tf.make_ndarray(e.tensor_proto) for e in events.Tensors("chains/acceptance")]
+    assert len(course) == 20
+    assert f"{np.mean(course[12:]):.3g}" in out.split("acceptance: ")[1]
+    assert {"chains/step_size", "chains/log_joint"} <= set(events.Tags()["tensors"])
+    code, _, err = run("sample", f"--workdir={workdirs / 'vae'}", logs)
+    assert code == 2 and "--method=mcmc" in err and "Traceback" not in err
 
 
 def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -178,6 +178,23 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
     }
 
 
+def of_sampler(reports: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """What the sampler of a composed model says of itself, averaged over batches of samples.
+
+    Args:
+      reports: of each batch: name -> a number, or one for each class, [K] (NaN: not known).
+    """
+    found = {}
+    for name in reports[0]:
+        values = np.array([report[name] for report in reports])
+        if values.ndim == 1:
+            found[name] = mean_and_error(values)
+            continue
+        known = [column[~np.isnan(column)] for column in values.T]
+        found[f"{name}_per_class"] = [mean_and_error(v) if len(v) else None for v in known]
+    return found
+
+
 def samples(
     model,
     net: FeatureNet,
@@ -207,13 +224,14 @@ def samples(
     every, real = split("train"), split(held_out).first(num_images)
     train = every.first(num_images)
     others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
-    drawn, speed = [], []  # 8-bit images: less than their features
+    drawn, speed, reports = [], [], []  # 8-bit images: less than their features
 
     def watched():
         begin = time.perf_counter()
         for batch in features.samples(model, num_images, seed, labels):
             speed.append(len(batch) / (time.perf_counter() - begin))
             drawn.append(features.in_bytes(batch))
+            reports.append(getattr(model, "report", {}))
             yield drawn[-1]
             begin = time.perf_counter()
 
@@ -225,6 +243,7 @@ def samples(
     own, floor = quality.compare(of_real, of_fake, seed), quality.compare(of_real, of_train, seed)
     floor["fid"] = quality.fid_floor(of_real, of_others) or floor["fid"]
     own["samples_per_second"] = mean_and_error(speed[1:] or speed)  # the first one warms up
+    own.update(of_sampler(reports))
     if net.probabilities is not None:  # the floor of these two: real images themselves
         for into, p, y in ((own, p_fake, labels), (floor, p_real, real.labels)):
             into["inception_score"] = quality.inception_score(p, seed)

@@ -279,9 +279,11 @@ def _per_class(names: list[str], samples: dict[str, Any] | None) -> list[str]:
         for key, head, digits in (
             ("class_fidelity_per_class", "fidelity", 3),
             ("fid_per_class", "FID", 1),
+            ("effective_sample_size_per_class", "effective sample size", 0),
+            ("r_hat_per_class", "R-hat", 2),
         )
-        if key in samples["model"]
         for side, head in (("model", head), ("floor", f"floor: {head}"))
+        if key in samples[side]
     ]
     rows = [
         [

@@ -15,6 +15,7 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("nearest_training_distance", "nearest training image", 2),
     ("sharpness", "sharpness", 4),
     ("parzen_nats", "Parzen window, nats", 1),
+    ("acceptance", "accepted steps of chains", 3),
     ("samples_per_second", "samples a second", 0),
 )
 

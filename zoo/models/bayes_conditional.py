@@ -87,7 +87,9 @@ class BayesConditional(ImageModel):
                     "images of its kind: use --method=sir"
                 )
         self._log_p_y = None if p_y is None else np.log(np.asarray(p_y, np.float32))
-        self.report: dict[str, np.ndarray] = {}  # of the last `sample` outside of a graph
+        # of the last `sample` outside of a graph: how well it went, and step by step (mcmc)
+        self.report: dict[str, np.ndarray] = {}
+        self.course: dict[str, np.ndarray] = {}
         self.build()
 
     @property
@@ -142,6 +144,10 @@ class BayesConditional(ImageModel):
     def sample(self, num_samples, labels=None, seed=None, progress: bool = False) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1] of p(x|y); `report` then says how well it went.
 
+        That is, for `sir` the effective sample size of each class, [K]; for `mcmc` the share of
+        accepted steps and the R-hat of each class, [K]. `course` has the chains' accepted share,
+        step size and log p(z, y) step by step, [num_burnin + num_steps].
+
         Args:
           num_samples: how many.
           labels: int32 [num_samples]; drawn uniformly when left out.
@@ -151,11 +157,13 @@ class BayesConditional(ImageModel):
         seed = stateless_seed(seed)
         labels = tf.argmax(self.one_hot(self.labels_for(num_samples, labels, seed)), -1, tf.int32)
         if self.config.method == "mcmc":
-            images, report = self._walk(labels, seed)
+            images, report, course = self._walk(labels, seed)
         else:
             images, report = self._resample(labels, seed, progress)
+            course = {}
         if tf.executing_eagerly():
             self.report = {k: np.asarray(v) for k, v in report.items()}
+            self.course = {k: np.asarray(v) for k, v in course.items()}
         return images
 
     def call(self, images, training=False) -> tf.Tensor:
@@ -183,29 +191,36 @@ class BayesConditional(ImageModel):
 
     @tf.function(reduce_retracing=True)
     def _walk(self, labels, seed):
-        """One chain of Hamiltonian Monte Carlo on p(z|y) an image; images, acceptance and R-hat."""
+        """One chain of Hamiltonian Monte Carlo on p(z|y) an image; images, report and course."""
         c, model = self.config, self.unconditional
         p_z = model.p_z()
 
         def log_p(z):  # log p(z) + log p(y|x), which is log p(z|y) but for a constant
             return p_z.log_prob(z) + self.p_y_given_x(model.generate(z)).log_prob(labels)
 
+        def trace(_, results):
+            hmc = results.inner_results
+            accepted = tf.cast(hmc.is_accepted, tf.float32)
+            log_joint = hmc.accepted_results.target_log_prob
+            return tf.reduce_mean(accepted), results.new_step_size, tf.reduce_mean(log_joint)
+
         hmc = tfp.mcmc.HamiltonianMonteCarlo(log_p, 0.1, num_leapfrog_steps=c.num_leapfrog)
         adapting = tfp.mcmc.DualAveragingStepSizeAdaptation(
             hmc, num_adaptation_steps=int(0.8 * c.num_burnin), target_accept_prob=0.75
         )
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
-        z, accepted = tfp.mcmc.sample_chain(
-            c.num_steps,
+        z, course = tfp.mcmc.sample_chain(  # the burn-in too, which the course shows
+            c.num_burnin + c.num_steps,
             model.draw_prior(tf.shape(labels)[0], seeds[0]),
             kernel=adapting,
-            num_burnin_steps=c.num_burnin,
-            trace_fn=lambda _, results: results.inner_results.is_accepted,
+            trace_fn=trace,
             seed=seeds[1],
-        )  # [num_steps, N, latent_dim], [num_steps, N]
-        report = {"acceptance": tf.reduce_mean(tf.cast(accepted, tf.float32))}
+        )  # z: [num_burnin + num_steps, N, latent_dim]
+        course = dict(zip(("acceptance", "step_size", "log_joint"), course, strict=True))
+        z, accepted = z[c.num_burnin :], course["acceptance"][c.num_burnin :]
+        report = {"acceptance": tf.reduce_mean(accepted)}
         report["r_hat"] = tf.stack([self._r_hat(z, labels == k) for k in range(self.num_classes)])
-        return model.generate(z[-1]), report
+        return model.generate(z[-1]), report, course
 
     def _r_hat(self, z, mine):
         """The greatest R-hat of a latent dimension over the chains of one class; NaN below two."""
