@@ -154,6 +154,7 @@ def test_the_classifier_is_that_of_enumeration():
     columns = [p_x_given_y.log_prob(IMAGES, np.full(16, y, np.int32)).numpy() for y in range(3)]
     likelihood = np.exp(np.stack(columns, 1).astype(np.float64))
     model = BayesClassifier(ClassifierConfig(), p_x_given_y=p_x_given_y)
+    assert model.exact
     expected = likelihood / likelihood.sum(1, keepdims=True)
     np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
     assert expected.max(1).min() > 0.34
@@ -203,13 +204,6 @@ def test_chains_are_not_for_black_and_white_pixels():
     p_x = zoo.create("vae", SHAPE, network="mlp", hidden=(4,), likelihood="bernoulli")
     with pytest.raises(zoo.InputError, match="black and white.*--method=sir"):
         BayesConditional(Config(method="mcmc"), p_y_given_x=LinearClassifier(), p_x=p_x)
-
-
-def test_the_classifier_of_a_conditional_model_exports(tmp_path):
-    model = BayesClassifier(ClassifierConfig(), p_x_given_y=pixels(conditional=True))
-    assert model.exact
-    found = served(model, tmp_path)["classify"](images=tf.constant(IMAGES))["probabilities"]
-    np.testing.assert_allclose(found, model.classify(IMAGES), rtol=1e-5)
 
 
 def test_a_composition_is_not_made_of_a_configuration_alone(world):
