@@ -17,7 +17,6 @@ from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
 
 _BATCH = 500
-_EXACT_BATCH = 100  # a softmax over the levels of each pixel takes its room
 ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
 NEIGHBOUR_QUERIES = 2000  # samples whose nearest training image is looked for
 CAS_EPOCHS, CAS_BATCH = 8, 128
@@ -40,7 +39,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     terms = [name for name in ELBO if name in model.tracked]
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     output = getattr(config, "output", None)
-    batch = _EXACT_BATCH if model.exact else _BATCH
+    batch = pipeline.EXACT_BATCH if model.exact else _BATCH
     log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
     found = {name: [] for name in terms}
     log_p = []
@@ -79,7 +78,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
 
 def accuracy(model, split: Split) -> dict:
     """The share of images whose likeliest label is theirs."""
-    batch = _EXACT_BATCH if getattr(model, "exact", False) else _BATCH
+    batch = pipeline.EXACT_BATCH if getattr(model, "exact", False) else _BATCH
     parts = np.array_split(np.arange(len(split)), math.ceil(len(split) / batch))
     hits = [np.argmax(model.classify(split.images[i]), -1) == split.labels[i] for i in parts]
     hits = np.concatenate(hits)

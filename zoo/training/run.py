@@ -46,7 +46,6 @@ _MAY_CHANGE = {
     "stop_on_collapse",
 }
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
-_EVALUATION_BATCH = 100  # a softmax over the levels of each pixel takes its room
 
 
 def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:
@@ -289,7 +288,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     records = [json.loads(line) for line in lines]
     figures = {}
     if not isinstance(model, AdversarialModel):
-        batches = pipeline.evaluation_batches(test, _EVALUATION_BATCH)
+        batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
     if mixture is not None and hasattr(model, "sample"):
         figures |= modes.scalars(model, mixture)
