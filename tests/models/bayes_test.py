@@ -69,6 +69,21 @@ def test_the_conditional_is_that_of_enumeration(world):
         assert found.sum() == pytest.approx(1, abs=1e-4)
 
 
+def test_a_temperature_makes_another_classifier(world):
+    model = compose(world, temperature=0.25, num_candidates=50_000)
+    p_x = world[2].sum(1, keepdims=True)
+    joint = p_x * tf.nn.softmax(4 * world[0](IMAGES)).numpy()
+    for y in range(3):
+        labels = np.full(16, y, np.int32)
+        np.testing.assert_allclose(np.exp(model.log_joint(IMAGES, labels)), joint[:, y], rtol=1e-4)
+    np.testing.assert_allclose(model.p_y().probs_parameter(), joint.sum(0), atol=0.01)
+    # the mean image of the draws is that of the sharpened conditional, and of no other
+    drawn = model.sample(4000, np.full(4000, 1, np.int32), seed=0).numpy().mean(0)
+    means = [(j[:, 1] / j[:, 1].sum()) @ IMAGES.reshape(16, 4) for j in (joint, world[2])]
+    np.testing.assert_allclose(drawn.ravel(), means[0], atol=0.03)
+    assert np.abs(means[0] - means[1]).max() > 0.07
+
+
 def test_p_of_y_is_the_one_that_the_parts_imply(world):
     probabilities = compose(world, num_candidates=50_000).p_y().probs_parameter().numpy()
     np.testing.assert_allclose(probabilities, world[2].sum(0), atol=0.01)

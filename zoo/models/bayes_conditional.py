@@ -4,7 +4,8 @@
 
 p(y|x) is any classifier, p(x) any unconditional model with a likelihood, and p(y) by default what
 the two imply, E_{x ~ p(x)}[p(y|x)], by Monte Carlo: any other p(y) would leave p(x|y) without its
-sum of 1. Where log p(x) is a lower bound, so is log p(x|y).
+sum of 1. Where log p(x) is a lower bound, so is log p(x|y). The classifier's logits can be divided
+by a temperature (Guo et al. 2017, section 4.2), which makes another p(y|x) of it.
 
 Images of a class are drawn in one of two ways. `sir`, sampling-importance-resampling (Rubin 1988):
 candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i); the effective sample size
@@ -34,6 +35,12 @@ class Config:
 
     p_y_given_x: str = field("classifier", "p(y|x): a pretrained classifier, or a workdir.")
     p_x: str = field("gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.")
+    temperature: float = field(
+        1.0,
+        "Divides p(y|x)'s logits: below 1 a classifier that is surer of itself, and images that "
+        "are typical of their class.",
+        lower=1e-3,
+    )
     method: Literal["sir", "mcmc"] = field(
         "sir", "How images of a class are drawn: resampled candidates, or Hamiltonian Monte Carlo."
     )
@@ -103,8 +110,8 @@ class BayesConditional(ImageModel):
         return self.unconditional.binary
 
     def p_y_given_x(self, images) -> tfd.Distribution:
-        """p(y|x), the classifier's, of images [N, H, W, C]."""
-        return tfd.Categorical(logits=self.classifier(images))
+        """p(y|x), the classifier's at its temperature, of images [N, H, W, C]."""
+        return tfd.Categorical(logits=self.classifier(images) / self.config.temperature)
 
     def p_y(self) -> tfd.Distribution:
         """p(y), by default E_{x ~ p(x)}[p(y|x)], estimated by `num_candidates` draws."""
@@ -175,7 +182,7 @@ class BayesConditional(ImageModel):
         options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
         options |= {"progress": True} if progress and hasattr(self.unconditional, "walk") else {}
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
-        return images, tf.nn.log_softmax(self.classifier(images))
+        return images, tf.nn.log_softmax(self.p_y_given_x(images).logits)
 
     def _resample(self, labels, seed, progress: bool):
         """Candidates drawn again by log w = log p(y|x): images, and the effective sample sizes."""
