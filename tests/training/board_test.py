@@ -1,0 +1,73 @@
+"""What a run of each kind shows in TensorBoard, against what the model itself says."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import zoo
+from zoo.training import recipes, run
+
+STEPS, EPOCHS = 3, 2
+MLP = {"network": "mlp", "hidden": (8,)}
+VQVAE = {"codebook_size": 8, "code_dim": 3, "width": 4, "num_blocks": 1, "prior_width": 4}
+
+
+@pytest.fixture
+def train(data_dir, tmp_path):
+    """Trains a little: the scalars of each run of TensorBoard by tag and epoch, and the model."""
+
+    def train(name, config):
+        recipe = dataclasses.replace(recipes.RECIPES[name], epochs=EPOCHS, batch_size=32)
+        if hasattr(recipe, "prior_epochs"):
+            recipe = dataclasses.replace(recipe, prior_epochs=1)
+        settings = recipes.Run(data_dir=str(data_dir), steps_per_epoch=STEPS, workdir=str(tmp_path))
+        assert run.train(name, config, dataclasses.replace(recipe, monitor=""), settings) == 0
+        scalars = {}
+        for folder in ("train", "validation"):
+            board = EventAccumulator(str(tmp_path / "logs" / folder), {"tensors": 0}).Reload()
+            scalars[folder] = {
+                tag: {e.step: float(tf.make_ndarray(e.tensor_proto)) for e in board.Tensors(tag)}
+                for tag in board.Tags()["tensors"]
+                if board.SummaryMetadata(tag).plugin_data.plugin_name == "scalars"
+            }
+        return scalars, zoo.load(tmp_path)
+
+    return train
+
+
+def test_the_temperature_of_each_epoch_is_that_of_its_schedule(train):
+    rate = 0.1
+    config = {**MLP, "num_latents": 3, "num_categories": 4, "anneal_rate": rate}
+    scalars, model = train("categorical_vae", config)
+    steps = np.arange(EPOCHS * STEPS).reshape(EPOCHS, STEPS)
+    expected = np.maximum(np.exp(-rate * steps), 0.5).mean(1)  # an epoch's mean
+    for epoch in range(1, EPOCHS + 1):
+        shown = scalars["train"]["temperature"][epoch]
+        assert shown == pytest.approx(expected[epoch - 1], rel=1e-5)
+    assert all(1 <= v <= 4 for v in scalars["validation"]["perplexity"].values())
+
+
+def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_dir):
+    scalars, model = train("vqvae", {**VQVAE, "prior_layers": 2})
+    images = zoo.data.load(data_dir=data_dir).validation.images
+    counts = np.bincount(np.asarray(model.codes(images / np.float32(255))).ravel(), minlength=8)
+    p = counts[counts > 0] / counts.sum()
+    assert scalars["validation"]["codes_used"][EPOCHS] == pytest.approx(
+        np.exp(-(p * np.log(p)).sum()), rel=1e-4
+    )
+    assert set(scalars["train"]["codes_used"]) == {1, 2}
+
+
+def test_mixture_weights_and_the_kl_of_each_dimension(train, tmp_path):
+    config = {**MLP, "latent_dim": 3, "num_components": 2, "num_prior_components": 4}
+    scalars, model = train("gmm_vae", config)
+    shown = [scalars["train"][f"prior_weights/{k:02d}"][EPOCHS] for k in range(4)]
+    np.testing.assert_allclose(shown, model.prior_weights(), rtol=1e-5)
+    assert sum(shown) == pytest.approx(1, rel=1e-5)
+    *_, last = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    kl = [scalars["validation"][f"kl_per_dim_nats/{j:02d}"][EPOCHS] for j in range(3)]
+    np.testing.assert_allclose(kl, json.loads(last)["val_kl_per_dim_nats"], rtol=1e-6)
