@@ -7,6 +7,8 @@ protocols differ.
 
 import functools
 import pathlib
+import resource
+import time
 
 from absl import flags
 
@@ -52,6 +54,11 @@ def main(argv: list[str]) -> None:
     out = pathlib.Path(_OUT.value or pathlib.Path(flags.FLAGS.workdir or ".") / "evaluation.json")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder to write to")
+    if out.is_dir():
+        raise InputError(f"--out={out} is a folder, and the record a file")
+    if _FEATURES.value == "inception" and _CLASSIFIER.value:
+        raise InputError("--classifier and --features=inception are two feature nets: name one")
+    begin = time.perf_counter()
 
     import zoo
     from zoo import data
@@ -101,6 +108,9 @@ def main(argv: list[str]) -> None:
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
         "sample_metrics": protocol,
+        "command": " ".join(["python scripts/evaluate.py", *cli.given("out", "data_dir")]),
+        "seconds": round(time.perf_counter() - begin, 1),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "figures": figures,
@@ -133,8 +143,10 @@ def side_by_side(paths: list[pathlib.Path]) -> str:
     """
     from zoo.evaluation import records
 
-    if len(paths) < 2:
-        raise InputError("--compare needs two records at least: --compare=ONE.json,OTHER.json")
+    if len(set(paths)) < max(2, len(paths)):
+        raise InputError(
+            "--compare needs two records at least, each named once: --compare=ONE.json,OTHER.json"
+        )
     return records.side_by_side({str(path): records.read_record(path) for path in paths})
 
 

@@ -22,6 +22,8 @@ def main(argv: list[str]) -> None:
     from zoo.serving import pretrained
 
     source = cli.source()
+    if _NAME.value:
+        pretrained.check_name(_NAME.value)
     if isinstance(source, pretrained.Name):
         raise InputError(f"{source} is published already")
     if isinstance(source, registry.Composed):
@@ -33,21 +35,19 @@ def main(argv: list[str]) -> None:
 
 def trained(workdir: pathlib.Path) -> str:
     """Publishes the model of a run; its name."""
-    import json
-
     import zoo
     from zoo import data
+    from zoo.evaluation.records import read_json
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
     settings = setup.read_config(workdir)
-    try:
-        summary = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{workdir} has no summary.json: the run has not ended") from None
-    if summary["epochs"] != settings["recipe"]["epochs"]:
+    if not (workdir / "summary.json").exists():
+        raise InputError(f"{workdir} has no summary.json: the run has not ended")
+    summary = read_json(workdir / "summary.json")
+    if summary.get("epochs") != settings["recipe"]["epochs"]:
         raise InputError(
-            f"{workdir}/summary.json is of {summary['epochs']} epochs, the run of "
+            f"{workdir}/summary.json is of {summary.get('epochs')} epochs, the run of "
             f"{settings['recipe']['epochs']}: let it end"
         )
     run = settings["run"]

@@ -4,6 +4,7 @@ What is drawn goes to a PNG grid (of points of the plane, a scatter plot), or as
 file.
 """
 
+import math
 import pathlib
 import sys
 
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> None:
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
     except ValueError:
         raise InputError("--labels are whole numbers, --edit is like 3:+1.5,7:-2") from None
+    if not all(map(math.isfinite, changes.values())):
+        raise InputError(f"--edit={','.join(_EDIT.value)} must be finite numbers")
 
     import numpy as np
 

@@ -32,16 +32,18 @@ def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, **config):
 
 
 def load(workdir):
-    """The model that `scripts/train.py` trained in a folder, in float32.
+    """The model that `scripts/train.py` trained in a folder, or one that comes with the package.
 
-    Its weights are those of the best checkpoint by the recipe's validation scalar, or of the last
-    one where the recipe names none.
+    It computes in float32. The weights of a run are those of the best checkpoint by the recipe's
+    validation scalar, or of the last one where the recipe names none; those of the package are
+    verified by their SHA-256.
 
     Args:
-      workdir: the folder.
+      workdir: the folder, or a name of the manifest, `zoo/pretrained/manifest.json`: `"vae"`.
 
     Raises:
-      InputError: it is not a workdir, or holds no whole checkpoint.
+      InputError: it is neither; the folder holds no whole checkpoint; or the weights' file is
+        missing, or not the one of the manifest.
     """
     from zoo.training import setup
 

@@ -1,5 +1,6 @@
 """Command lines: typed absl flags made of dataclasses, and errors that are for people."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -87,7 +88,9 @@ def define_source(*instead: str) -> None:
       *instead: flags, already made, of which one can be given for those.
     """
     where = {"module_name": sys.argv[0]}
-    names = ", ".join(pretrained.manifest())
+    names = ""
+    with contextlib.suppress(InputError):  # --help works without them
+        names = ", ".join(pretrained.manifest())
     flags.DEFINE_string("workdir", None, "Folder of a training run.", **where)
     flags.DEFINE_string(
         "pretrained", None, f"A model that comes with the package: {names}.", **where
@@ -116,12 +119,23 @@ def source():
     Raises:
       InputError: no pretrained model has this name.
     """
-    if name := flags.FLAGS.pretrained:
+    if (name := flags.FLAGS.pretrained) is not None:
         pretrained.entry(name)
         return pretrained.Name(name)
     if name := flags.FLAGS.model:
         return registry.Composed(name, values(registry.config_class(name)))
     return pathlib.Path(flags.FLAGS.workdir)
+
+
+def given(*but: str) -> list[str]:
+    """The flags of this script that were given and are not at their defaults, as they are written.
+
+    Args:
+      *but: names of flags to leave out.
+    """
+    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    own = [f for f in own if f.present and f.value != f.default and f.name not in but]
+    return [f.serialize() for f in own]
 
 
 def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], list[str]]:

@@ -204,3 +204,13 @@ def test_the_copy_radius_is_half_of_what_is_usual():
     images[:, 1, 0, 0] = levels
     assert distances.copy_radius(images) == 5
     assert distances.copy_radius(np.repeat(images, 2, axis=0)) == 0
+
+
+def test_neighbours_without_a_part_are_those_of_the_rest():
+    real, fake = normal(53, 3), normal(47, 3, seed=1) + 0.3
+    found = distances.manifold_without_parts(real, fake, 4, k=3)
+    for g in range(4):
+        kept = [x[np.arange(len(x)) * 4 // len(x) != g] for x in (real, fake)]
+        expected = distances.manifold(*kept, k=3)
+        for name, values in found.items():
+            assert values[g] == pytest.approx(getattr(expected, name).mean(), rel=1e-6), (g, name)

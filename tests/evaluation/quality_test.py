@@ -15,9 +15,24 @@ def test_errors_are_the_spread_of_independent_draws():
     for name in ("fid", "kid", *quality.MANIFOLD):
         spread = np.std([f[name]["mean"] for f in found], ddof=1)
         reported = np.mean([f[name]["standard_error"] for f in found])
-        # the neighbours of a tenth of the images are farther: somewhat less is reported; as if
-        # images were independent it would be 0.3 for precision
-        assert 0.45 < reported / spread < 1.7, (name, reported, spread)
+        # as if images were independent it would be 0.3 for precision
+        assert 0.7 < reported / spread < 1.6, (name, reported, spread)
+
+
+def few_samples_far_out(n, seed):
+    """Fakes that meet real ones in a corner only, where what holds for a part is not for all."""
+    x = normal(n, seed, 1.5)
+    x[n // 20 :] += 4
+    return x
+
+
+def test_errors_of_rare_neighbours_are_the_spread_of_independent_draws_too():
+    pairs = [(normal(600, i), few_samples_far_out(600, i + 100)) for i in range(25)]
+    found = [quality.compare(*pair) for pair in pairs]
+    for name in quality.MANIFOLD:
+        spread = np.std([f[name]["mean"] for f in found], ddof=1)
+        reported = np.mean([f[name]["standard_error"] for f in found])
+        assert 0.7 < reported / spread < 2.5, (name, reported, spread)
 
 
 def test_the_order_of_a_set_does_not_matter_but_for_chance():

@@ -21,6 +21,9 @@ RECORD = {
     "binarization": "none",
     "weights_sha256": "ef",
     "machine": {},
+    "command": "python scripts/evaluate.py",
+    "seconds": 1.0,
+    "peak_memory_gb": 1.0,
     "sample_metrics": {"feature_net": "one", "sha256": "ab", "neighbours": 5},
     "figures": {
         "samples": {
@@ -107,3 +110,13 @@ def test_what_is_no_record_is_one_line(tmp_path, text, message):
         records.read_record(path)
     path.write_text(json.dumps(RECORD))
     assert records.read_record(path) == RECORD
+
+
+@pytest.mark.parametrize(
+    "figures", [[], {"samples": {}}, {"samples": {"model": {"fid": value(1.0)}}}, {"likelihood": 3}]
+)
+def test_a_record_without_its_figures_is_none(tmp_path, figures):
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(changed("figures", to=figures)))
+    with pytest.raises(InputError, match=r"record.json is no record of evaluate.py"):
+        records.read_record(path)

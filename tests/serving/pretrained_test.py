@@ -51,6 +51,12 @@ def test_a_damaged_file_is_refused(model, damage):
         zoo.load("tiny")
 
 
+def test_a_damaged_manifest_is_one_clear_line(model):
+    (pretrained.FOLDER / "manifest.json").write_text('{"tiny": ')
+    with pytest.raises(InputError, match="manifest.json cannot be read .* install zoo anew"):
+        zoo.load("tiny")
+
+
 def test_unknown_names_and_weights_that_do_not_fit(model):
     with pytest.raises(InputError, match="no pretrained model named 'huge'; there are tiny"):
         pretrained.entry("huge")

@@ -213,6 +213,70 @@ def manifold(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> Manifol
     )
 
 
+def manifold_without_parts(
+    real: np.ndarray, fake: np.ndarray, parts: int, k: int = NEIGHBOURS
+) -> dict[str, np.ndarray]:
+    """The four numbers of `manifold` when one of the disjoint parts of both sets is left out.
+
+    Args:
+      real: features [N, D].
+      fake: features [M, D].
+      parts: how many; consecutive images make one.
+      k: the neighbour that a ball reaches to.
+
+    Returns:
+      Name -> [parts] values.
+
+    Raises:
+      InputError: as `manifold`; each set must keep more than k images.
+    """
+    real, fake = checked(real, 2 * k + 2), checked(fake, 2 * k + 2)
+    centre = real.mean(0)
+    real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
+    of_real, of_fake = (np.arange(len(x)) * parts // len(x) for x in (real, fake))
+    # a ball of no radius at all where the image itself is left out
+    real_radii = _radii_without_parts(real, of_real, parts, k)
+    fake_radii = _radii_without_parts(fake, of_fake, parts, k)
+    holding = np.zeros((parts, len(fake)), np.int64)
+    recalled = np.zeros((parts, len(real)), bool)
+    nearest = np.full((parts, len(real)), np.inf)  # among the fake images of each part
+    for i in range(0, len(fake), _CHUNK):
+        rows = slice(i, i + _CHUNK)
+        squares = squared_distances(fake[rows], real)
+        for g in range(parts):
+            holding[g, rows] = np.count_nonzero(squares <= real_radii[g], axis=1)
+            recalled[g] |= (squares <= fake_radii[g, rows, None]).any(0)
+            if (mine := of_fake[rows] == g).any():
+                nearest[g] = np.minimum(nearest[g], squares[mine].min(0))
+    found = {name: np.empty(parts) for name in ("precision", "recall", "density", "coverage")}
+    for g in range(parts):
+        kept_real, kept_fake = of_real != g, of_fake != g
+        held = holding[g, kept_fake]
+        found["precision"][g], found["density"][g] = (held > 0).mean(), held.mean() / k
+        found["recall"][g] = recalled[g, kept_real].mean()
+        others = np.delete(nearest, g, axis=0).min(0)
+        found["coverage"][g] = (others <= real_radii[g])[kept_real].mean()
+    return found
+
+
+def _radii_without_parts(features: np.ndarray, part: np.ndarray, parts: int, k: int) -> np.ndarray:
+    """As `radii` for each part that is left out, [parts, N]; -1 for the images of that part."""
+    found = np.full((parts, len(features)), -1, np.float32)
+    near = min(12 * k, len(features) - 1)  # as many of one part do not come by chance
+    for i in range(0, len(features), _CHUNK):
+        squares = squared_distances(features[i : i + _CHUNK], features)
+        rows = np.arange(len(squares))
+        squares[rows, i + rows] = np.inf  # the image itself
+        index = np.argpartition(squares, near - 1, axis=1)[:, :near]
+        closest = np.take_along_axis(squares, index, axis=1)
+        for g in range(parts):
+            left = np.where(part[index] == g, np.inf, closest)
+            radius = np.partition(left, k - 1, axis=1)[:, k - 1]
+            kept = part[i + rows] != g
+            found[g, i + rows[kept]] = radius[kept]
+    return found
+
+
 def nearest(queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each of [N, D] the index of the nearest of [M, D], and the distance to it: [N] each."""
     index, distance = [], []

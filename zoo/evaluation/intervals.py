@@ -25,3 +25,13 @@ def bootstrap_error(
         statistic(*(x[rng.integers(len(x), size=len(x))] for x in sets)) for _ in range(repeats)
     ]
     return float(np.std(values, ddof=1))
+
+
+def jackknife_error(values: np.ndarray) -> float:
+    """The standard error of a statistic, from its values without one part of the data each [G].
+
+    The delete-a-group jackknife: (G - 1)/G sum_g (v_g - mean)^2 (Efron & Tibshirani 1993, eq. 11.5,
+    with groups in place of single examples).
+    """
+    values = np.asarray(values, np.float64)
+    return float(values.std() * math.sqrt(len(values) - 1))

@@ -167,7 +167,8 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
         "num_images": len(real),
         "num_dims": model.latent_dim,
         "num_components": num_components,
-        "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C = 1",
+        "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C of "
+        f"{', '.join(map(str, probe.INVERSE_REGULARIZATION))} by a fifth of the training images",
         **{
             f"probe_of_{name}": mean_and_error(
                 probe.linear_probe(known, train.labels, unknown, real.labels)
@@ -269,6 +270,8 @@ def samples(
             into["parzen_nats"] = parzen_window(made, validation, real.images)
     return {
         "num_images": num_images,
+        "num_train": len(every),
+        "num_floor_sets": len(others) // num_images,
         "observation": features.observation(model),
         "model": own,
         "floor": floor,
@@ -372,7 +375,8 @@ def protocol(seed: int) -> dict[str, Any]:
         **quality.protocol(seed),
         "neighbour_queries": NEIGHBOUR_QUERIES,
         "cas": f"the zoo's classifier, {CAS_EPOCHS} epochs of batches of {CAS_BATCH}",
-        "parzen": f"sigma by {PARZEN_VALIDATION} validation images out of 10 from 0.1 to 1",
+        "cas_error": "of the test images, not of the one training",
+        "parzen": f"sigma by at most {PARZEN_VALIDATION} validation images out of 10 from 0.1 to 1",
         "images": "samples are rounded to 8 bits",
     }
 

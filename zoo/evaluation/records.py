@@ -36,10 +36,17 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
       InputError: it cannot be read, or is no such record.
     """
     record = read_json(path)
-    needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine"}
+    needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine", "command"}
+    needed |= {"seconds", "peak_memory_gb"}
     if not isinstance(record, dict) or (missing := needed - set(record)):
         lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""
         raise InputError(f"{path} is no record of this version of evaluate.py{lacks}")
+    figures = record["figures"]
+    parts = [*figures.values()] if isinstance(figures, dict) else [None]
+    if isinstance(figures, dict) and isinstance(own := figures.get("samples", {}), dict) and own:
+        parts += [own.get("model"), own.get("floor")]
+    if not all(isinstance(part, dict) and part for part in parts):
+        raise InputError(f"{path} is no record of evaluate.py: its figures are incomplete")
     return record
 
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,16 @@ def sha256(content: bytes) -> str:
 
 
 def manifest() -> dict[str, Any]:
-    """All entries by name."""
+    """All entries by name.
+
+    Raises:
+      InputError: the manifest cannot be read.
+    """
     path = FOLDER / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path} cannot be read ({e}): install zoo anew") from None
 
 
 def entry(name: str) -> dict[str, Any]:
@@ -112,6 +120,12 @@ def check_parts(name: str) -> None:
 
 def _sha256_of(parts: list[str]) -> str:
     return sha256("\n".join(entry(part)["sha256"] for part in parts).encode())
+
+
+def check_name(name: str) -> None:
+    """Raises InputError where a name cannot be that of files."""
+    if not re.fullmatch("[a-z0-9_]+", name):
+        raise InputError(f"--name={name}: small letters, digits and _ make a name")
 
 
 def _enter(name: str, about: dict[str, Any]) -> None:

@@ -9,10 +9,15 @@ import subprocess
 from typing import Any
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_WRITTEN = ("zoo/pretrained", "docs", "RESULTS.md")
 
 
 def versions() -> dict[str, str]:
-    """Versions of the stack, and the commit (`-dirty` if changed) where the code is a checkout."""
+    """Versions of the stack, and the commit where the code is a checkout.
+
+    It is `-dirty` where tracked files are changed, but for what scripts write there themselves:
+    weights and records, which have digests of their own.
+    """
     names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
     result = {"python": platform.python_version()}
     for name in names:
@@ -20,10 +25,13 @@ def versions() -> dict[str, str]:
             result[name] = importlib.metadata.version(name)
     if (_ROOT / ".git").exists():
         with contextlib.suppress(OSError):
-            git = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
-            done = subprocess.run(git, capture_output=True, text=True)
-            if done.returncode == 0:
-                result["commit"] = done.stdout.strip()
+            git = ["git", "-C", str(_ROOT)]
+            head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+            if head.returncode == 0:
+                written = [f":(exclude){folder}" for folder in _WRITTEN]
+                changed = [*git, "diff", "--quiet", "HEAD", "--", ".", *written]
+                dirty = subprocess.run(changed, capture_output=True).returncode != 0
+                result["commit"] = head.stdout.strip() + ("-dirty" if dirty else "")
     return result
 
 

@@ -1,0 +1,28 @@
+"""The commit of a run names the code that ran."""
+
+import subprocess
+
+from zoo.training import provenance
+
+
+def test_a_checkout_is_dirty_by_its_code_and_not_by_what_scripts_write(tmp_path, monkeypatch):
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        command = ["git", "-C", tmp_path, *who, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    assert "commit" not in provenance.versions()
+    for name in ("zoo/pretrained/manifest.json", "zoo/cli.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    git("init")
+    assert "commit" not in provenance.versions()  # there is none yet
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert len(head) == 40
+    (tmp_path / "zoo/pretrained/manifest.json").write_text("2")
+    assert provenance.versions()["commit"] == head
+    (tmp_path / "zoo/cli.py").write_text("2")
+    assert provenance.versions()["commit"] == f"{head}-dirty"
