@@ -85,6 +85,26 @@ def test_the_order_of_gans_follows_their_fid(root):
     assert "(`sngan`, 1000.0)" in other and "(`sngan`, 1000.0)" not in text
 
 
+def test_the_use_of_latents_follows_their_probes(root):
+    path = root / "zoo/pretrained/vae.json"
+    part = json.loads(path.read_text())["figures"]["representation"]
+    pixels = part["probe_of_pixels"]
+
+    def claim(mean):
+        change(
+            path,
+            lambda r: r["figures"]["representation"]["probe_of_latent_means"].update(mean=mean),
+        )
+        text = report.pages(root)[root / "RESULTS.md"]
+        return text.split("is a useful feature")[1].split("###")[0]
+
+    surely = pixels["mean"] + 4 * pixels["standard_error"]
+    assert claim(surely).count("`vae`") == 2
+    hardly = pixels["mean"] + pixels["standard_error"]
+    assert claim(hardly).count("`vae`") == 1  # more than principal components still
+    assert claim(0.1).count("`vae`") == 0
+
+
 def test_runs_of_several_seeds(root):
     good = {"val_fid": 20.0, "val_distinct": 1.0, "val_absent_classes": 0.0, "floor_fid": 3.5}
     runs = {

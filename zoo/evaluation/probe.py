@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from zoo.errors import InputError
 
 MAX_ITERATIONS = 100
-INVERSE_REGULARIZATION = (0.001, 0.01, 0.1)  # scikit-learn's C, of which the best is taken
+INVERSE_REGULARIZATION = (0.01, 0.1, 1.0, 10.0)  # scikit-learn's C, of which the best is taken
 HELD_OUT = 0.2  # of the training features, to choose by
 
 

@@ -1,5 +1,6 @@
 """What courses claim of these models, and whether the numbers say so: a section of RESULTS.md."""
 
+import math
 import statistics
 from typing import Any
 
@@ -23,6 +24,7 @@ def section(claims: dict[str, Any], records: dict[str, Any]) -> list[str]:
         *_claim_of_order(records),
         *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
+        *_claim_of_representation(records),
         *_claim_of_likelihood(records),
     ]
 
@@ -211,6 +213,36 @@ def _claim_of_latents(kl_nats: list[float]) -> list[str]:
         "least.",
         "",
         "![Traversals](docs/claims/latents.png)",
+        "",
+    ]
+
+
+def _claim_of_representation(records: dict[str, Any]) -> list[str]:
+    """By linear probes, of the table above; a difference is one from two of its errors on."""
+    found = {
+        name: record["figures"]["representation"]
+        for name, record in records.items()
+        if record["dataset"] == "fashion_mnist" and "representation" in record["figures"]
+    }
+
+    def better(part, than):
+        a, b = part["probe_of_latent_means"], part[f"probe_of_{than}"]
+        error = math.hypot(a["standard_error"], b["standard_error"])
+        return a["mean"] - b["mean"] > 2 * error
+
+    names = {
+        than: [f"`{name}`" for name, part in found.items() if better(part, than)]
+        for than in ("principal_components", "pixels")
+    }
+    holds = [len(beaten) == len(found) for beaten in names.values()]
+    said = [", ".join(beaten) if beaten else "none" for beaten in names.values()]
+    return [
+        "### “q(z|x) is a useful feature for other tasks”",
+        "",
+        "A linear classifier is given latent means, of which no model was told a class. The claim: "
+        f"it finds more classes than with as many principal components; of {len(found)} models "
+        f"with those of {said[0]}. {_verdict(holds[0])} And more than with all pixels; with those "
+        f"of {said[1]}. {_verdict(holds[1])}",
         "",
     ]
 
