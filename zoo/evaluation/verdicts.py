@@ -240,9 +240,9 @@ def _claim_of_representation(records: dict[str, Any]) -> list[str]:
         "### “q(z|x) is a useful feature for other tasks”",
         "",
         "A linear classifier is given latent means, of which no model was told a class. The claim: "
-        f"it finds more classes than with as many principal components; of {len(found)} models "
-        f"with those of {said[0]}. {_verdict(holds[0])} And more than with all pixels; with those "
-        f"of {said[1]}. {_verdict(holds[1])}",
+        f"it finds more classes than with as many principal components. Of {len(found)} models it "
+        f"does with {said[0]}. {_verdict(holds[0])} And more than with all pixels: with {said[1]}. "
+        f"{_verdict(holds[1])}",
         "",
     ]
 
