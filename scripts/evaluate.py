@@ -8,6 +8,7 @@ protocols differ.
 import functools
 import pathlib
 import resource
+import shlex
 import time
 
 from absl import flags
@@ -108,9 +109,11 @@ def main(argv: list[str]) -> None:
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
         "sample_metrics": protocol,
-        "command": " ".join(["python scripts/evaluate.py", *cli.given("out", "data_dir")]),
+        "command": " ".join(
+            ["python scripts/evaluate.py", *map(shlex.quote, cli.given("out", "data_dir"))]
+        ),
         "seconds": round(time.perf_counter() - begin, 1),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "figures": figures,

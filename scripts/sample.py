@@ -66,6 +66,11 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--out={out} must end in .png or .npz")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder to write to")
+    if _LOGDIR.value:
+        try:
+            pathlib.Path(_LOGDIR.value).mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise InputError(f"--logdir={_LOGDIR.value} is no folder to write to: {e}") from None
     try:
         labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}

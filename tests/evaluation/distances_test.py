@@ -206,8 +206,10 @@ def test_the_copy_radius_is_half_of_what_is_usual():
     assert distances.copy_radius(np.repeat(images, 2, axis=0)) == 0
 
 
-def test_neighbours_without_a_part_are_those_of_the_rest():
+@pytest.mark.parametrize("copies", [0, 40])
+def test_neighbours_without_a_part_are_those_of_the_rest(copies):
     real, fake = normal(53, 3), normal(47, 3, seed=1) + 0.3
+    fake[:copies] = fake[0]  # as a generator that has collapsed makes them
     found = distances.manifold_without_parts(real, fake, 4, k=3)
     for g in range(4):
         kept = [x[np.arange(len(x)) * 4 // len(x) != g] for x in (real, fake)]

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from zoo.errors import InputError
 from zoo.evaluation import probe
@@ -51,3 +54,32 @@ def test_what_cannot_be_probed():
         probe.linear_probe(x, np.zeros(10, int), x, y)
     with pytest.raises(InputError, match="NaN"):
         probe.linear_probe(np.full((10, 5), np.nan), y, x, y)
+
+
+def weak_signals(n, seed, noise):
+    """Three classes, each a little to one side in ten dimensions, and others of noise alone."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=n)
+    means = np.random.default_rng(7).normal(0, 0.5, (3, 10))
+    x = rng.normal(size=(n, 10 + noise))
+    x[:, :10] += means[labels]
+    return x, labels
+
+
+def test_many_dimensions_are_regularized_and_few_are_not():
+    def fixed(c, noise):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=100))
+        return model.fit(*weak_signals(600, 0, noise)).score(*weak_signals(4000, 1, noise))
+
+    def found(noise):
+        pair = weak_signals(600, 0, noise), weak_signals(4000, 1, noise)
+        return probe.linear_probe(*pair[0], *pair[1]).mean()
+
+    assert found(400) > fixed(1.0, 400) + 0.02  # which overfits
+    assert probe.linear_probe(*data(300, 0), *data(200, 1)).all()  # which C = 0.01 does not reach
+    weak = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(*data(300, 0))
+    assert weak.score(*data(200, 1)) < 1
+
+
+def test_a_handful_of_images_can_be_probed():
+    assert probe.linear_probe(*data(12, 0), *data(50, 1)).mean() > 0.5

@@ -20,7 +20,7 @@ RECORD = {
     "seed": 0,
     "binarization": "none",
     "weights_sha256": "ef",
-    "machine": {},
+    "machine": {"cpu": "one", "cores": 2},
     "command": "python scripts/evaluate.py",
     "seconds": 1.0,
     "peak_memory_gb": 1.0,
@@ -113,7 +113,8 @@ def test_what_is_no_record_is_one_line(tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
-    "figures", [[], {"samples": {}}, {"samples": {"model": {"fid": value(1.0)}}}, {"likelihood": 3}]
+    "figures",
+    [[], {}, {"samples": {}}, {"samples": {"model": {"fid": value(1.0)}}}, {"likelihood": 3}],
 )
 def test_a_record_without_its_figures_is_none(tmp_path, figures):
     path = tmp_path / "record.json"

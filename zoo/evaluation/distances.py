@@ -262,15 +262,16 @@ def manifold_without_parts(
 def _radii_without_parts(features: np.ndarray, part: np.ndarray, parts: int, k: int) -> np.ndarray:
     """As `radii` for each part that is left out, [parts, N]; -1 for the images of that part."""
     found = np.full((parts, len(features)), -1, np.float32)
-    near = min(12 * k, len(features) - 1)  # as many of one part do not come by chance
     for i in range(0, len(features), _CHUNK):
         squares = squared_distances(features[i : i + _CHUNK], features)
         rows = np.arange(len(squares))
         squares[rows, i + rows] = np.inf  # the image itself
-        index = np.argpartition(squares, near - 1, axis=1)[:, :near]
-        closest = np.take_along_axis(squares, index, axis=1)
+        closest = []  # of each part, as many as could be needed
         for g in range(parts):
-            left = np.where(part[index] == g, np.inf, closest)
+            own = squares[:, part == g]
+            closest.append(np.partition(own, k - 1, axis=1)[:, :k] if own.shape[1] > k else own)
+        for g in range(parts):
+            left = np.concatenate([c for h, c in enumerate(closest) if h != g], axis=1)
             radius = np.partition(left, k - 1, axis=1)[:, k - 1]
             kept = part[i + rows] != g
             found[g, i + rows[kept]] = radius[kept]

@@ -41,10 +41,11 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(record, dict) or (missing := needed - set(record)):
         lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""
         raise InputError(f"{path} is no record of this version of evaluate.py{lacks}")
-    figures = record["figures"]
-    parts = [*figures.values()] if isinstance(figures, dict) else [None]
-    if isinstance(figures, dict) and isinstance(own := figures.get("samples", {}), dict) and own:
-        parts += [own.get("model"), own.get("floor")]
+    parts = [record["figures"], record["machine"]]
+    if isinstance(record["figures"], dict):
+        parts += record["figures"].values()
+        if isinstance(samples := record["figures"].get("samples"), dict):
+            parts += [samples.get("model"), samples.get("floor")]
     if not all(isinstance(part, dict) and part for part in parts):
         raise InputError(f"{path} is no record of evaluate.py: its figures are incomplete")
     return record

@@ -208,8 +208,9 @@ class BayesConditional(ImageModel):
         def trace(_, results):
             hmc = results.inner_results
             accepted = tf.cast(hmc.is_accepted, tf.float32)
-            log_joint = hmc.accepted_results.target_log_prob
-            return tf.reduce_mean(accepted), results.new_step_size, tf.reduce_mean(log_joint)
+            log_p_z_y = hmc.accepted_results.target_log_prob
+            step_size = hmc.proposed_results.step_size
+            return tf.reduce_mean(accepted), step_size, tf.reduce_mean(log_p_z_y)
 
         hmc = tfp.mcmc.HamiltonianMonteCarlo(log_p, 0.1, num_leapfrog_steps=c.num_leapfrog)
         adapting = tfp.mcmc.DualAveragingStepSizeAdaptation(
@@ -223,7 +224,7 @@ class BayesConditional(ImageModel):
             trace_fn=trace,
             seed=seeds[1],
         )  # z: [num_burnin + num_steps, N, latent_dim]
-        course = dict(zip(("acceptance", "step_size", "log_joint"), course, strict=True))
+        course = dict(zip(("acceptance", "step_size", "log_p_z_y_nats"), course, strict=True))
         z, accepted = z[c.num_burnin :], course["acceptance"][c.num_burnin :]
         report = {"acceptance": tf.reduce_mean(accepted)}
         report["r_hat"] = tf.stack([self._r_hat(z, labels == k) for k in range(self.num_classes)])

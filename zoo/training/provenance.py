@@ -15,8 +15,8 @@ _WRITTEN = ("zoo/pretrained", "docs", "RESULTS.md")
 def versions() -> dict[str, str]:
     """Versions of the stack, and the commit where the code is a checkout.
 
-    It is `-dirty` where tracked files are changed, but for what scripts write there themselves:
-    weights and records, which have digests of their own.
+    It is `-dirty` where tracked files are changed, but for weights, records, notes and what is made
+    of them, on which no number depends but by digests that the records name.
     """
     names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
     result = {"python": platform.python_version()}

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import shlex
 from typing import Any
 
 import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
@@ -228,5 +229,5 @@ def command(settings: dict[str, Any]) -> str:
             value = tuple(value) if isinstance(value, list) else value
             if value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                words.append(f"--{f.name}={text}")
+                words.append(shlex.quote(f"--{f.name}={text}"))
     return " ".join([f"python scripts/{script}", f"--model={name}", *words])
