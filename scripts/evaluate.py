@@ -109,9 +109,7 @@ def main(argv: list[str]) -> None:
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
         "sample_metrics": protocol,
-        "command": " ".join(
-            ["python scripts/evaluate.py", *map(shlex.quote, cli.given("out", "data_dir"))]
-        ),
+        "command": shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")]),
         "seconds": round(time.perf_counter() - begin, 1),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
         "machine": provenance.machine(),

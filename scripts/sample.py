@@ -66,11 +66,6 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--out={out} must end in .png or .npz")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder to write to")
-    if _LOGDIR.value:
-        try:
-            pathlib.Path(_LOGDIR.value).mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise InputError(f"--logdir={_LOGDIR.value} is no folder to write to: {e}") from None
     try:
         labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
@@ -85,10 +80,15 @@ def main(argv: list[str]) -> None:
     from zoo.evaluation import drawing, pictures
 
     model = zoo.load(cli.source())
-    if _LOGDIR.value and getattr(model.config, "method", None) != "mcmc":
-        raise InputError(
-            "--logdir shows chains: it goes with --model=bayes_conditional --method=mcmc"
-        )
+    if _LOGDIR.value:
+        if getattr(model.config, "method", None) != "mcmc":
+            raise InputError(
+                "--logdir shows chains: it goes with --model=bayes_conditional --method=mcmc"
+            )
+        try:
+            pathlib.Path(_LOGDIR.value).mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise InputError(f"--logdir={_LOGDIR.value} is no folder to write to: {e}") from None
 
     def real(count: int):
         return _split("test").first(count)
