@@ -49,15 +49,16 @@ def test_bad_files_are_named(tmp_path, case, zipped):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (header() + BODY, "not a gzip file"),
-        (gzip.compress(header() + BODY)[:-20], "truncated or damaged"),
-        (None, "no such file"),
-    ],
-)
-def test_bad_gzip_files_are_named(tmp_path, content, message):
+BAD_GZIP = {
+    "not gzip": (header() + BODY, "not a gzip file"),
+    "truncated": (gzip.compress(header() + BODY)[:-20], "truncated or damaged"),
+    "missing": (None, "no such file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_GZIP)
+def test_bad_gzip_files_are_named(tmp_path, case):
+    content, message = BAD_GZIP[case]
     path = tmp_path / "bad.gz"
     if content is not None:
         path.write_bytes(content)
