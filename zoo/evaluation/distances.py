@@ -6,6 +6,7 @@ real images.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from zoo.errors import InputError
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 _CHUNK = 1000  # rows of a distance matrix at a time
+_NONE = -1  # no part of a set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,17 +122,6 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0)
 
 
-def radii(features: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Squared distance of each image to its k-th neighbour in its own set, [N]."""
-    found = []
-    for i in range(0, len(features), _CHUNK):
-        squares = squared_distances(features[i : i + _CHUNK], features)
-        # the nearest is the image itself, at 0 but for rounding
-        squares[np.arange(len(squares)), i + np.arange(len(squares))] = 0
-        found.append(np.partition(squares, k, axis=1)[:, k])
-    return np.concatenate(found)
-
-
 def copy_radius(real: np.ndarray) -> float:
     """How near two images must be to count as copies, by what is usual for real ones.
 
@@ -143,7 +134,8 @@ def copy_radius(real: np.ndarray) -> float:
     Returns:
       A Euclidean distance in grey levels (0..255).
     """
-    return float(np.sqrt(np.median(radii(_levels(real), 1))) / 2)
+    radii = _radii(_levels(real), 1, np.zeros(len(real), int), (_NONE,))
+    return float(np.sqrt(np.median(radii)) / 2)
 
 
 def distinct(images: np.ndarray, radius: float) -> float:
@@ -172,14 +164,14 @@ def _levels(images: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Manifold:
-    """Per image values whose means are the four numbers of that name.
+    """Four numbers of two sets, each [1 + parts]: of the whole sets, and without each of the parts.
 
     Attributes:
-      precision: [M], whether a fake image lies in the ball of some real one (the ball reaches to
-        that one's k-th neighbour): Kynkaanniemi et al. 2019.
-      recall: [N], whether a real image lies in the ball of some fake one.
-      density: [M], the number of real balls that hold a fake image, over k: Naeem et al. 2020.
-      coverage: [N], whether the ball of a real image holds a fake one.
+      precision: the share of fake images that lie in the ball of some real one (the ball reaches
+        to that one's k-th neighbour): Kynkaanniemi et al. 2019.
+      recall: the share of real images that lie in the ball of some fake one.
+      density: the mean number of real balls that hold a fake image, over k: Naeem et al. 2020.
+      coverage: the share of real images whose ball holds a fake one.
     """
 
     precision: np.ndarray
@@ -188,92 +180,80 @@ class Manifold:
     coverage: np.ndarray
 
 
-def manifold(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> Manifold:
+def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHBOURS) -> Manifold:
     """Precision, recall, density and coverage of features [N, D] and [M, D].
-
-    Raises:
-      InputError: as `checked`; more than k images are needed on each side.
-    """
-    real, fake = checked(real, k + 1), checked(fake, k + 1)
-    centre = real.mean(0)  # distances of float32 lose less near the origin
-    real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
-    real_radii, fake_radii = radii(real, k), radii(fake, k)
-    holding, recalled, nearest = [], np.zeros(len(real), bool), np.full(len(real), np.inf)
-    for i in range(0, len(fake), _CHUNK):
-        squares = squared_distances(fake[i : i + _CHUNK], real)  # [chunk, N]
-        holding.append((squares <= real_radii).sum(1))
-        recalled |= (squares <= fake_radii[i : i + _CHUNK, None]).any(0)
-        nearest = np.minimum(nearest, squares.min(0))
-    holding = np.concatenate(holding)
-    return Manifold(
-        precision=(holding > 0).astype(float),
-        recall=recalled.astype(float),
-        density=holding / k,
-        coverage=(nearest <= real_radii).astype(float),
-    )
-
-
-def manifold_without_parts(
-    real: np.ndarray, fake: np.ndarray, parts: int, k: int = NEIGHBOURS
-) -> dict[str, np.ndarray]:
-    """The four numbers of `manifold` when one of the disjoint parts of both sets is left out.
 
     Args:
       real: features [N, D].
       fake: features [M, D].
-      parts: how many; consecutive images make one.
+      parts: of how many disjoint parts of both sets to leave out one at a time, for the jackknife;
+        consecutive images make one.
       k: the neighbour that a ball reaches to.
 
-    Returns:
-      Name -> [parts] values.
-
     Raises:
-      InputError: as `manifold`; each set must keep more than k images.
+      InputError: as `checked`; more than k images are needed on each side, twice as many with
+        parts.
     """
-    real, fake = checked(real, 2 * k + 2), checked(fake, 2 * k + 2)
-    centre = real.mean(0)
+    least = 2 * k + 2 if parts else k + 1
+    real, fake = checked(real, least), checked(fake, least)
+    centre = real.mean(0)  # distances of float32 lose less near the origin
     real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
     of_real, of_fake = (np.arange(len(x)) * parts // len(x) for x in (real, fake))
-    # a ball of no radius at all where the image itself is left out
-    real_radii = _radii_without_parts(real, of_real, parts, k)
-    fake_radii = _radii_without_parts(fake, of_fake, parts, k)
-    holding = np.zeros((parts, len(fake)), np.int64)
-    recalled = np.zeros((parts, len(real)), bool)
-    nearest = np.full((parts, len(real)), np.inf)  # among the fake images of each part
+    left_out = (_NONE, *range(parts))
+    real_radii = _radii(real, k, of_real, left_out)
+    fake_radii = _radii(fake, k, of_fake, left_out)
+    holding = np.zeros((len(left_out), len(fake)), np.int64)
+    recalled = np.zeros((len(left_out), len(real)), bool)
+    closest = np.full((max(parts, 1), len(real)), np.inf)  # of the fake images of each part
     for i in range(0, len(fake), _CHUNK):
         rows = slice(i, i + _CHUNK)
-        squares = squared_distances(fake[rows], real)
-        for g in range(parts):
+        squares = squared_distances(fake[rows], real)  # [chunk, N]
+        for g in range(len(left_out)):
             holding[g, rows] = np.count_nonzero(squares <= real_radii[g], axis=1)
             recalled[g] |= (squares <= fake_radii[g, rows, None]).any(0)
-            if (mine := of_fake[rows] == g).any():
-                nearest[g] = np.minimum(nearest[g], squares[mine].min(0))
-    found = {name: np.empty(parts) for name in ("precision", "recall", "density", "coverage")}
-    for g in range(parts):
-        kept_real, kept_fake = of_real != g, of_fake != g
+        for p in np.unique(of_fake[rows]):
+            closest[p] = np.minimum(closest[p], squares[of_fake[rows] == p].min(0))
+    found = []
+    for g, out in enumerate(left_out):
+        kept_real, kept_fake = of_real != out, of_fake != out
         held = holding[g, kept_fake]
-        found["precision"][g], found["density"][g] = (held > 0).mean(), held.mean() / k
-        found["recall"][g] = recalled[g, kept_real].mean()
-        others = np.delete(nearest, g, axis=0).min(0)
-        found["coverage"][g] = (others <= real_radii[g])[kept_real].mean()
-    return found
+        covered = closest[np.arange(len(closest)) != out].min(0) <= real_radii[g]
+        found.append(
+            (
+                (held > 0).mean(),
+                recalled[g, kept_real].mean(),
+                held.mean() / k,
+                covered[kept_real].mean(),
+            )
+        )
+    return Manifold(*np.transpose(found))
 
 
-def _radii_without_parts(features: np.ndarray, part: np.ndarray, parts: int, k: int) -> np.ndarray:
-    """As `radii` for each part that is left out, [parts, N]; -1 for the images of that part."""
-    found = np.full((parts, len(features)), -1, np.float32)
+def _radii(features: np.ndarray, k: int, part: np.ndarray, left_out: Sequence[int]) -> np.ndarray:
+    """Squared distance of each image to its k-th neighbour in its set without a part of it.
+
+    Args:
+      features: [N, D].
+      k: which neighbour.
+      part: [N], the part that each image belongs to, in ascending order.
+      left_out: the parts to leave out, one at a time.
+
+    Returns:
+      [len(left_out), N]; -1, a ball that holds nothing, for images that are left out themselves.
+    """
+    found = np.full((len(left_out), len(features)), -1, features.dtype)
     for i in range(0, len(features), _CHUNK):
         squares = squared_distances(features[i : i + _CHUNK], features)
         rows = np.arange(len(squares))
         squares[rows, i + rows] = np.inf  # the image itself
-        closest = []  # of each part, as many as could be needed
-        for g in range(parts):
-            own = squares[:, part == g]
-            closest.append(np.partition(own, k - 1, axis=1)[:, :k] if own.shape[1] > k else own)
-        for g in range(parts):
-            left = np.concatenate([c for h, c in enumerate(closest) if h != g], axis=1)
+        closest = {}  # of each part, as many as could be needed
+        for p in np.unique(part):
+            own = squares[:, part == p]
+            closest[p] = np.partition(own, k - 1, axis=1)[:, :k] if own.shape[1] > k else own
+        for g, out in enumerate(left_out):
+            left = np.concatenate([c for p, c in closest.items() if p != out], axis=1)
             radius = np.partition(left, k - 1, axis=1)[:, k - 1]
-            kept = part[i + rows] != g
+            kept = part[i + rows] != out
             found[g, i + rows[kept]] = radius[kept]
     return found
 

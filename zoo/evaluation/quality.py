@@ -1,5 +1,6 @@
 """The sample metrics of one protocol: two sets of features -> numbers with their intervals."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ from zoo.evaluation.intervals import bootstrap_error, jackknife_error, mean_and_
 
 PARTS = 10  # disjoint parts of both sets, for KID and for errors
 BOOTSTRAPS = 20
-MANIFOLD = ("precision", "recall", "density", "coverage")
 
 
 def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]:
@@ -27,17 +27,13 @@ def compare(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, Any]
     """
     rng = np.random.default_rng(seed)  # sets may be ordered: MNIST's test images are, by writers
     real, fake = (np.asarray(x)[rng.permutation(len(x))] for x in (real, fake))
-    whole = distances.manifold(real, fake)
-    without = distances.manifold_without_parts(real, fake, PARTS)
+    found = dataclasses.asdict(distances.manifold(real, fake, PARTS))
     return {
         "fid": fid(real, fake, seed),
         "kid": mean_and_error(distances.kid(real, fake, PARTS)),
         **{
-            name: {
-                "mean": float(getattr(whole, name).mean()),
-                "standard_error": jackknife_error(without[name]),
-            }
-            for name in MANIFOLD
+            name: {"mean": float(values[0]), "standard_error": jackknife_error(values[1:])}
+            for name, values in found.items()
         },
     }
 
