@@ -16,6 +16,7 @@ import time
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 _OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
@@ -259,15 +260,13 @@ def whole_runs(folder: str) -> dict:
                 pathlib.Path(folder, f"run_{name}", "summary.json").read_text(encoding="utf-8")
             ),
         }
-    import numpy as np
-
     from zoo.evaluation import features, metrics
     from zoo.training import setup
 
-    model, judge = (setup.load(f"{folder}/run_{name}") for name in ("cgan", "classifier"))
-    asked_for = np.arange(10_000, dtype=np.int32) % 10
+    model = setup.load(f"{folder}/run_cgan")
+    asked_for = metrics.labels_in_turn(model, 10_000)
     made = features.samples(model, 10_000, 0, asked_for)
-    p = features.of_classifier(judge, "classifier").see(made)[1]
+    p = setup.feature_net(f"{folder}/run_classifier").see(made)[1]
     result["class_fidelity_of_cgan"] = metrics.class_fidelity(p, asked_for)
     result["serving"] = serving(f"{folder}/run_cgan/saved_model")
     return result
@@ -295,7 +294,7 @@ def main(argv: list[str]) -> None:
         record = {"start_up": start_up(folder)}
         if _TRAINING.value:  # before this process takes the cores and the memory itself
             record["runs"] = whole_runs(folder)
-        from zoo.training import checkpoints, provenance
+        from zoo.training import provenance
 
         peak = matmul_peak()
         record["steps"] = steps(folder)
@@ -306,7 +305,7 @@ def main(argv: list[str]) -> None:
             "versions": provenance.versions(),
             **record,
         }
-    checkpoints.write_json(out, record)
+    files.write_json(out, record)
     print(json.dumps(record, indent=2))
 
 

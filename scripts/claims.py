@@ -9,6 +9,8 @@ import pathlib
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
+from zoo.errors import InputError
 
 _OUT = flags.DEFINE_string("out", "docs/claims", "Folder of pictures and numbers.")
 _TRAINING = flags.DEFINE_bool(
@@ -172,13 +174,16 @@ def draw_sharpness(dataset, path: pathlib.Path) -> None:
 
 def main(argv: list[str]) -> None:
     """Measures and draws."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError(
+            "matplotlib draws the pictures: pip install 'generative-zoo[plots]'"
+        ) from None
     matplotlib.use("Agg")
     from zoo import data
-    from zoo.evaluation import records
     from zoo.serving import pretrained
-    from zoo.training import checkpoints, provenance
+    from zoo.training import provenance
 
     out = pathlib.Path(_OUT.value)
     dataset = data.load()
@@ -192,10 +197,10 @@ def main(argv: list[str]) -> None:
             "gradients": gradients(dataset),
         }
     else:
-        record = records.read_json(out / "claims.json")
+        record = files.read_json(out / "claims.json")
     record["weights"] = {name: pretrained.entry(name)["sha256"] for name in SHARPNESS}
     record["latents"] = latents(dataset)
-    checkpoints.write_json(out / "claims.json", record)
+    files.write_json(out / "claims.json", record)
     plot_beta(record["beta"], out / "beta.png")
     plot_gradients(record["gradients"], out / "gradients.png")
     draw_latents(record["latents"], out / "latents.png")

@@ -14,6 +14,7 @@ import time
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 _COMPARE = flags.DEFINE_list("compare", None, "Records to show side by side, instead.")
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> None:
     from zoo import data
     from zoo.data import toy
     from zoo.evaluation import metrics, modes, records
-    from zoo.training import checkpoints, provenance, setup
+    from zoo.training import provenance, setup
 
     model = zoo.load(source)
     settings = setup.read_config(source)
@@ -116,7 +117,7 @@ def main(argv: list[str]) -> None:
         "versions": provenance.versions(),
         "figures": figures,
     }
-    checkpoints.write_json(out, record)
+    files.write_json(out, record)
     print(records.table({"model": figures}))
     print(f"record: {out}")
 

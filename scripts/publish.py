@@ -10,6 +10,7 @@ import pathlib
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 cli.define_source()
@@ -37,14 +38,13 @@ def trained(workdir: pathlib.Path) -> str:
     """Publishes the model of a run; its name."""
     import zoo
     from zoo import data
-    from zoo.evaluation.records import read_json
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
     settings = setup.read_config(workdir)
     if not (workdir / "summary.json").exists():
         raise InputError(f"{workdir} has no summary.json: the run has not ended")
-    summary = read_json(workdir / "summary.json")
+    summary = files.read_json(workdir / "summary.json")
     if summary.get("epochs") != settings["recipe"]["epochs"]:
         raise InputError(
             f"{workdir}/summary.json is of {summary.get('epochs')} epochs, the run of "

@@ -11,6 +11,7 @@ import sys
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 KINDS = ("prior", "neighbours", "complete", "reconstruct", "traverse", "interpolate", "edit")
@@ -85,10 +86,8 @@ def main(argv: list[str]) -> None:
             raise InputError(
                 "--logdir shows chains: it goes with --model=bayes_conditional --method=mcmc"
             )
-        try:
-            pathlib.Path(_LOGDIR.value).mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise InputError(f"--logdir={_LOGDIR.value} is no folder to write to: {e}") from None
+        if (folder := pathlib.Path(_LOGDIR.value)).exists() and not folder.is_dir():
+            raise InputError(f"--logdir={folder} is no folder")
 
     def real(count: int):
         return _split("test").first(count)
@@ -110,7 +109,7 @@ def main(argv: list[str]) -> None:
         train_images=lambda: _split("train").images,
     )
     if out.suffix == ".npz":
-        np.savez(out, images=images)
+        files.write_atomically(out, lambda f: np.savez(f, images=images))
     else:
         pictures.save_png(out, drawing.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(images)} images in {out}")

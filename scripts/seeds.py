@@ -13,6 +13,7 @@ import sys
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 from zoo.training.recipes import RECIPES, AdversarialRecipe
 
@@ -32,6 +33,7 @@ def run(name: str, seed: int) -> dict:
 
     Of a run that diverges, that it does.
     """
+    from zoo.training import provenance
     from zoo.training.run import DIVERGED
 
     workdir = pathlib.Path(_WORKDIR.value) / f"{name}-{seed}"
@@ -50,6 +52,8 @@ def run(name: str, seed: int) -> dict:
         *_, reason = done.stderr.strip().splitlines() or ["?"]
         raise InputError(f"{name} with seed {seed} did not end: {reason}")
     *_, last = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    if files.read_json(workdir / "config.json")["versions"] != provenance.versions():
+        raise InputError(f"{workdir} was trained by another version: name another --workdir")
     found = json.loads(last)
     if found["epoch"] != _EPOCHS.value:
         raise InputError(f"{workdir} is a run of {found['epoch']} epochs: name another --workdir")
@@ -60,11 +64,14 @@ def main(argv: list[str]) -> None:
     """Trains and writes."""
     from zoo import data
     from zoo.serving import pretrained
-    from zoo.training import checkpoints, provenance
+    from zoo.training import provenance
 
     for name in _MODELS.value:
         if not isinstance(RECIPES.get(name), AdversarialRecipe):
             raise InputError(f"--models names {name}, which is no GAN of the zoo")
+    out = pathlib.Path(_OUT.value)
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder to write to")
     found = {}
     for name in _MODELS.value:
         found[name] = [run(name, seed) for seed in range(_SEEDS.value)]
@@ -78,8 +85,8 @@ def main(argv: list[str]) -> None:
         "machine": provenance.machine(),
         "runs": found,
     }
-    checkpoints.write_json(pathlib.Path(_OUT.value), record)
-    print(f"record: {_OUT.value}")
+    files.write_json(out, record)
+    print(f"record: {out}")
 
 
 if __name__ == "__main__":

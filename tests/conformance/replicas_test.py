@@ -8,6 +8,7 @@ import socket
 
 import pytest
 from small_models import SMALL, without_dropout
+from written import epochs
 
 from zoo import registry
 
@@ -130,14 +131,14 @@ def test_two_workers_are_one_device(start, run, data_dir, tmp_path):
     flags += ["--steps_per_epoch=5", f"--data_dir={data_dir}"]
     code, _, err = run("train", *flags, "--epochs=2", f"--workdir={tmp_path / 'one'}")
     assert code == 0, err
-    for epochs in (1, 2):  # the second time it goes on
+    for count in (1, 2):  # the second time it goes on
         workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
         processes = []
         for i in range(2):
             task = {"type": "worker", "index": i}
             cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
             more = (
-                f"--epochs={epochs}",
+                f"--epochs={count}",
                 "--strategy=multi_worker",
                 f"--workdir={tmp_path / 'two'}",
             )
@@ -145,11 +146,7 @@ def test_two_workers_are_one_device(start, run, data_dir, tmp_path):
         said = [p.communicate(timeout=240) for p in processes]
         assert [p.returncode for p in processes] == [0, 0], said
     assert all("continuing after step 5 of 10" in out for out, _ in said)
-    logs = [
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
-        for name in ("one", "two")
-    ]
-    for one, two in zip(*logs, strict=True):
+    for one, two in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
         for key in one:
             if key != "seconds" and "grad_norm" not in key:
                 assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-3), key

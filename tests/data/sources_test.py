@@ -142,8 +142,13 @@ def test_a_folder_of_classes(classes):
 def test_train_and_test_folders(classes, tmp_path):
     shutil.copytree(classes, tmp_path / "both" / "train")
     shutil.copytree(classes / "dog", tmp_path / "both" / "test" / "dog")
+    for part in ("train", "test"):
+        (tmp_path / "both" / part / ".hidden").mkdir()
     read = sources.load(f"folder:{tmp_path / 'both'}")
     assert len(read.test) == 10 and set(read.test.labels) == {1}
+    (tmp_path / "both" / "test" / "emu").mkdir()
+    with pytest.raises(InputError, match="emu: a class that train does not have"):
+        sources.load(f"folder:{tmp_path / 'both'}")
 
 
 def test_resize_is_stated_and_made(classes):

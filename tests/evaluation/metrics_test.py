@@ -1,11 +1,28 @@
-"""Figures of images: sharpness, nearest training images, Parzen windows, learning from samples."""
+"""Figures of images and of models: each where it is known, and what cannot be measured."""
+
+import functools
 
 import numpy as np
 import pytest
 
 import zoo
 from zoo.data import Split
-from zoo.evaluation import metrics, quality
+from zoo.evaluation import features, metrics, quality, records
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return zoo.load("classifier")
+
+
+@pytest.fixture(scope="module")
+def net(classifier):
+    return features.of_classifier(classifier, "classifier", "ab")
+
+
+@pytest.fixture(scope="module")
+def split(fashion_mnist):
+    return functools.partial(getattr, fashion_mnist)
 
 
 def test_sharpness_in_closed_form():
@@ -76,3 +93,63 @@ def test_what_a_sampler_says_is_averaged_over_batches():
     means = [of and of["mean"] for of in found["r_hat_per_class"]]
     assert means == [1.5, 3.0, None]  # no chains of the last class
     assert metrics.of_sampler([{}, {}]) == {}
+
+
+def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
+    labels = np.arange(700) % 10
+    perfect = metrics.class_fidelity(np.eye(10)[labels], labels)
+    assert perfect["class_fidelity"]["mean"] == 1
+    assert perfect["class_fidelity_per_class"][3] == {"mean": 1.0, "standard_error": 0.0}
+    blind = metrics.class_fidelity(np.eye(10)[np.zeros(700, int)], labels)
+    means = [of_class["mean"] for of_class in blind["class_fidelity_per_class"]]
+    assert means == [1.0] + [0.0] * 9
+    one = metrics.class_fidelity(np.eye(3)[[1, 1]], np.array([1, 1]))
+    assert [v and v["mean"] for v in one["class_fidelity_per_class"]] == [None, 1.0, None]
+
+
+def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net, split):
+    class Copier:
+        """Draws training images of the classes asked for, and so is its own floor."""
+
+        name, image_shape, num_classes, conditional = "copier", (28, 28, 1), 10, True
+        binary = False
+        images = {k: fashion_mnist.train.images[fashion_mnist.train.labels == k] for k in range(10)}
+
+        def sample(self, count, labels, seed):
+            rng = np.random.default_rng(seed)
+            chosen = [self.images[y][rng.integers(len(self.images[y]))] for y in labels]
+            return np.stack(chosen) / np.float32(255)
+
+    found = metrics.evaluate(Copier(), split, num_images=1000, net=net)["samples"]
+    model, floor = found["model"], found["floor"]
+    assert found["num_images"] == 1000
+    for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score"):
+        error = np.hypot(model[name]["standard_error"], floor[name]["standard_error"])
+        assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
+    assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
+    assert "fid" in records.table({"copier": {"samples": found}})
+    # a copy is at no distance from what it copies; test images are at some
+    assert model["nearest_training_distance"]["mean"] < 1e-6
+    assert floor["nearest_training_distance"]["mean"] > 1
+    assert model["samples_per_second"]["mean"] > 0
+
+
+def test_what_cannot_be_measured(net, split):
+    vae, gan = (zoo.create(name, network="mlp", hidden=(4,)) for name in ("vae", "gan"))
+    with pytest.raises(zoo.InputError, match="nothing to measure without a --classifier"):
+        metrics.evaluate(gan, split)
+    with pytest.raises(zoo.InputError, match="too few for 10 classes"):
+        metrics.evaluate(gan, split, net=net, num_images=9)
+    with pytest.raises(zoo.InputError, match="is no classifier"):
+        features.of_classifier(vae, "vae", "ab")
+    with pytest.raises(zoo.InputError, match="sees images of shape"):
+        net.see([np.zeros((2, 32, 32, 1), np.float32)])
+    with pytest.raises(zoo.InputError, match=r"numbers in \[0, 1\]"):
+        net.see([np.full((2, 28, 28, 1), 1.5, np.float32)])
+
+
+def test_accuracy_is_the_share_of_hits(classifier, fashion_mnist, split):
+    figures = metrics.evaluate(classifier, split, num_images=600)["classification"]
+    p = classifier.classify(fashion_mnist.test.images[:600]).numpy()
+    hits = p.argmax(1) == fashion_mnist.test.labels[:600]
+    assert figures["accuracy"]["mean"] == pytest.approx(hits.mean())

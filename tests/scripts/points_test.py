@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from written import epochs, events
 
 import zoo
 from zoo.data import sources, toy
@@ -50,13 +50,12 @@ def test_a_run_prints_and_records_the_modes(trained):
     said = re.search(r"modes covered: (\d+) of 8; high-quality samples: (\d\.\d\d)$", out, re.M)
     assert (int(said[1]), said[2]) == (covered, f"{good:.2f}")
     summary = json.loads((workdir / "summary.json").read_text())
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").open()]
-    for found in (summary["test"], summary["last_epoch"], lines[-1]):  # all of the last weights
+    # all of the last weights
+    for found in (summary["test"], summary["last_epoch"], epochs(workdir)[-1]):
         assert found["modes_covered"] == covered
         assert found["high_quality"] == pytest.approx(good)
-    events = EventAccumulator(str(workdir / "logs" / "train"), size_guidance={"tensors": 0})
-    events.Reload()
-    assert {"modes_covered", "high_quality", "samples"} <= set(events.Tags()["tensors"])
+    tags = events(workdir / "logs" / "train").Tags()["tensors"]
+    assert {"modes_covered", "high_quality", "samples"} <= set(tags)
 
 
 def test_the_pictures_show_samples_over_validation_points(trained, run, tmp_path):

@@ -1,6 +1,5 @@
 """The scripts on a trained model, from end to end, and its SavedModel by TensorFlow alone."""
 
-import functools
 import json
 import os
 import pathlib
@@ -10,12 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from written import events, scalars
 
 import zoo
-from zoo.evaluation import drawing, features, metrics, records, tables
+from zoo.evaluation import records, tables
 from zoo.serving import pretrained
 
 pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
@@ -87,109 +85,6 @@ def test_saved_model_cli_lists_the_signatures(workdirs):
         assert f"inputs['{name}']" in done.stdout
 
 
-SMALL = ("cvae", "bigan", "infogan")
-
-
-@pytest.fixture(scope="module")
-def models(workdirs):
-    trained = {name: zoo.load(workdirs / name) for name in MODELS}
-    return {
-        **trained,
-        **{k: zoo.create(k, network="mlp", hidden=(16,), latent_dim=3) for k in SMALL},
-        "pixelcnn": zoo.create("pixelcnn", width=4, num_layers=1, conditional=True),
-        "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
-        "bayes": zoo.create("bayes_conditional", num_candidates=100),
-    }
-
-
-def draw(model, fashion_mnist, what, **changes):
-    settings = {
-        "num": 4,
-        "steps": 5,
-        "real": fashion_mnist.test.first,
-        "train_images": lambda: fashion_mnist.train.images[:500],
-    }
-    return drawing.draw(model, what, **{**settings, **changes})[0]
-
-
-@pytest.mark.parametrize(
-    ("model", "what", "settings", "count"),
-    [
-        ("cgan", "prior", {"labels": [7, 7, 3]}, 4),
-        ("cgan", "neighbours", {}, 8),
-        ("cgan", "traverse", {"num": 2}, 10),
-        ("cgan", "interpolate", {}, 20),
-        ("cvae", "prior", {"labels": [7, 7, 3]}, 4),
-        ("cvae", "reconstruct", {}, 8),
-        ("cvae", "traverse", {"labels": [2]}, 15),
-        ("cvae", "edit", {"changes": {0: 1.5}}, 8),
-        ("vae", "prior", {"observation": "sample"}, 4),
-        ("vae", "reconstruct", {}, 8),
-        ("vae", "traverse", {}, 15),
-        ("vae", "interpolate", {"spherical": True}, 20),
-        ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
-        ("bigan", "reconstruct", {}, 8),
-        ("bigan", "interpolate", {}, 20),
-        ("bigan", "edit", {"changes": {0: 1.5}}, 8),
-        ("bigan", "prior", {"truncation": 0.5}, 4),
-        ("infogan", "traverse", {"num": 3}, 30),  # a row for each code, of at least all categories
-        ("infogan", "prior", {"truncation": 0.5}, 4),
-        ("vqvae", "prior", {}, 4),
-        ("vqvae", "reconstruct", {}, 8),
-        ("pixelcnn", "prior", {"labels": [3]}, 4),
-        ("pixelcnn", "complete", {}, 8),
-        ("pixelcnn", "complete", {"rows": 27, "labels": [1, 2]}, 8),
-        ("bayes", "prior", {"labels": [3, 1]}, 4),
-    ],
-)
-def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
-    images = draw(models[model], fashion_mnist, what, **settings)
-    assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
-    if what in ("reconstruct", "edit", "complete"):
-        np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
-    if what == "complete":
-        rows = settings.get("rows", 14)
-        np.testing.assert_allclose(images[1::2, :rows], images[::2, :rows], atol=1e-6)
-        assert np.abs(images[1::2, rows:] - images[::2, rows:]).max() > 0.1
-    if what == "neighbours":
-        known = fashion_mnist.train.images[:500] / np.float32(255)
-        for sample, neighbour in zip(images[::2], images[1::2], strict=True):
-            squares = ((known - sample) ** 2).sum((1, 2, 3))
-            np.testing.assert_array_equal(neighbour, known[squares.argmin()])
-    if "truncation" in settings:
-        own = models[model].sample(4, seed=0, truncation=0.5)
-        np.testing.assert_allclose(images, own, atol=1e-6)
-        assert np.abs(images - draw(models[model], fashion_mnist, what)).max() > 1e-3
-    if what == "prior" and model == "cgan":
-        own = models[model].sample(4, [7, 7, 3, 7], seed=0)
-        np.testing.assert_allclose(images, own, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("model", "what", "settings", "message"),
-    [
-        ("cgan", "edit", {"changes": {0: 1.0}}, "has no encoder"),
-        ("cgan", "prior", {"labels": [12]}, r"label 12 is outside 0\.\.9"),
-        ("cgan", "prior", {"labels": []}, "no label"),
-        ("cgan", "prior", {"observation": "sample"}, "only one image of a latent"),
-        ("vae", "prior", {"labels": [1]}, "takes no labels"),
-        ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
-        ("vae", "edit", {}, "say what to change"),
-        ("classifier", "prior", {}, "does not generate images"),
-        ("vae", "complete", {}, "does not draw pixel by pixel"),
-        ("pixelcnn", "complete", {"rows": 28}, "an image has 28"),
-        ("pixelcnn", "traverse", {}, "has no latents"),
-        ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),
-        ("vqvae", "traverse", {}, "no axes in its codes"),
-        ("vqvae", "edit", {"changes": {0: 1.0}}, "no axes in its codes"),
-        ("bayes", "interpolate", {}, "has no latents"),
-    ],
-)
-def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):
-    with pytest.raises(zoo.InputError, match=message):
-        draw(models[model], fashion_mnist, what, **settings)
-
-
 def test_sample_writes_a_png(run, workdirs, tmp_path):
     out = tmp_path / "x.png"
     code, _, err = run("sample", f"--workdir={workdirs / 'cgan'}", "--num=4", f"--out={out}")
@@ -218,13 +113,14 @@ def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
     flags = ("--model=bayes_conditional", "--labels=7,3", "--num=4", f"--out={tmp_path / 'x.png'}")
     code, out, err = run("sample", *flags, *chains, logs)
     assert code == 0, err
-    events = EventAccumulator(str(tmp_path / "logs"), size_guidance={"tensors": 0}).Reload()
-    course = [tf.make_ndarray(e.tensor_proto) for e in events.Tensors("chains/acceptance")]
+    shown = scalars(tmp_path / "logs")
+    course = list(shown["chains/acceptance"].values())
     assert len(course) == 20
     assert f"{np.mean(course[12:]):.3g}" in out.split("acceptance: ")[1]
-    assert {"chains/step_size", "chains/log_p_z_y_nats"} <= set(events.Tags()["tensors"])
-    code, _, err = run("sample", f"--workdir={workdirs / 'vae'}", logs)
+    assert {"chains/step_size", "chains/log_p_z_y_nats"} <= set(shown)
+    code, _, err = run("sample", f"--workdir={workdirs / 'vae'}", f"--logdir={tmp_path / 'none'}")
     assert code == 2 and "--method=mcmc" in err and "Traceback" not in err
+    assert not (tmp_path / "none").exists()
 
 
 def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
@@ -333,86 +229,18 @@ def test_a_feature_net_of_other_data_is_refused(run, workdirs):
     assert code == 2 and "learnt from other images than cgan" in err and "Traceback" not in err
 
 
-def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
-    labels = np.arange(700) % 10
-    perfect = metrics.class_fidelity(np.eye(10)[labels], labels)
-    assert perfect["class_fidelity"]["mean"] == 1
-    assert perfect["class_fidelity_per_class"][3] == {"mean": 1.0, "standard_error": 0.0}
-    blind = metrics.class_fidelity(np.eye(10)[np.zeros(700, int)], labels)
-    means = [of_class["mean"] for of_class in blind["class_fidelity_per_class"]]
-    assert means == [1.0] + [0.0] * 9
-    one = metrics.class_fidelity(np.eye(3)[[1, 1]], np.array([1, 1]))
-    assert [v and v["mean"] for v in one["class_fidelity_per_class"]] == [None, 1.0, None]
-
-
-def test_sample_metrics_of_a_model_that_copies_its_data(models, fashion_mnist):
-    class Copier:
-        """Draws training images of the classes asked for, and so is its own floor."""
-
-        name, image_shape, num_classes, conditional = "copier", (28, 28, 1), 10, True
-        binary = False
-        images = {k: fashion_mnist.train.images[fashion_mnist.train.labels == k] for k in range(10)}
-
-        def sample(self, count, labels, seed):
-            rng = np.random.default_rng(seed)
-            chosen = [self.images[y][rng.integers(len(self.images[y]))] for y in labels]
-            return np.stack(chosen) / np.float32(255)
-
-    net = features.of_classifier(models["classifier"], "tiny", "ab")
-    split = functools.partial(getattr, fashion_mnist)
-    found = metrics.evaluate(Copier(), split, num_images=1000, net=net)["samples"]
-    model, floor = found["model"], found["floor"]
-    assert found["num_images"] == 1000
-    for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score"):
-        error = np.hypot(model[name]["standard_error"], floor[name]["standard_error"])
-        assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
-    assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
-    assert "fid" in records.table({"copier": {"samples": found}})
-    # a copy is at no distance from what it copies; test images are at some
-    assert model["nearest_training_distance"]["mean"] < 1e-6
-    assert floor["nearest_training_distance"]["mean"] > 1
-    assert model["samples_per_second"]["mean"] > 0
-
-
-def test_what_cannot_be_measured(models, fashion_mnist):
-    net = features.of_classifier(models["classifier"], "tiny", "ab")
-    split = functools.partial(getattr, fashion_mnist)
-    with pytest.raises(zoo.InputError, match="nothing to measure without a --classifier"):
-        metrics.evaluate(models["cgan"], split)
-    with pytest.raises(zoo.InputError, match="too few for 10 classes"):
-        metrics.evaluate(models["cgan"], split, net=net, num_images=9)
-    with pytest.raises(zoo.InputError, match="is no classifier"):
-        features.of_classifier(models["vae"], "vae", "ab")
-    with pytest.raises(zoo.InputError, match="sees images of shape"):
-        net.see([np.zeros((2, 32, 32, 1), np.float32)])
-    with pytest.raises(zoo.InputError, match=r"numbers in \[0, 1\]"):
-        net.see([np.full((2, 28, 28, 1), 1.5, np.float32)])
-
-
-def test_accuracy_is_the_share_of_hits(models, fashion_mnist):
-    split = functools.partial(getattr, fashion_mnist)
-    figures = metrics.evaluate(models["classifier"], split, num_images=600)["classification"]
-    p = models["classifier"].classify(fashion_mnist.test.images[:600]).numpy()
-    hits = p.argmax(1) == fashion_mnist.test.labels[:600]
-    assert figures["accuracy"]["mean"] == pytest.approx(hits.mean())
-
-
 def test_tensorboard_is_given_what_it_shows(workdirs):
-    board = EventAccumulator(str(workdirs / "vae" / "logs" / "train"), {"images": 0, "tensors": 0})
-    board.Reload()
-    tags = board.Tags()
+    logs = workdirs / "vae" / "logs"
+    tags = events(logs / "train").Tags()
     assert tags["graph"]
     written = {t for kind in tags.values() if isinstance(kind, list) for t in kind}
     assert {"samples", "reconstructions", "traversals", "elbo_nats", "kl_nats"} <= written
     assert any("kernel" in t for t in written)
-    validation = EventAccumulator(str(workdirs / "vae" / "logs" / "validation"), {"tensors": 0})
-    validation.Reload()
-    assert {"elbo_nats", "kl_per_dim_nats/00"} <= set(validation.Tags()["tensors"])
-    session = EventAccumulator(str(workdirs / "vae" / "logs")).Reload()
+    assert {"elbo_nats", "kl_per_dim_nats/00"} <= set(scalars(logs / "validation"))
     assert {f"_hparams_/session_{when}_info" for when in ("start", "end")} <= set(
-        session.summary_metadata
+        events(logs).summary_metadata
     )
-    folder = workdirs / "vae" / "logs" / "train"
+    folder = logs / "train"
     codes = np.loadtxt(folder / "latents.tsv")
     names = (folder / "classes.tsv").read_text().splitlines()
     assert codes.shape == (64, 3) and len(names) == 64 and "Sneaker" in names

@@ -10,8 +10,7 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from written import epochs, scalars
 
 import zoo
 from zoo.evaluation import distances, features
@@ -58,7 +57,7 @@ def test_a_workdir_holds_what_is_promised(uninterrupted):
         "metrics.jsonl",
         "summary.json",
     }
-    lines = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").open()]
+    lines = epochs(uninterrupted)
     assert [r["epoch"] for r in lines] == [1, 2, 3] and [r["step"] for r in lines] == [10, 20, 30]
     assert {p.name for p in (uninterrupted / "samples").iterdir()} == {
         f"epoch_{i:04d}.png" for i in (1, 2, 3)
@@ -96,11 +95,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(start, run, flags, uninte
     assert whole.keys() == resumed.keys()
     for name in whole:
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
-    logs = [
-        [json.loads(line) for line in (w / "metrics.jsonl").open()]
-        for w in (uninterrupted, workdir)
-    ]
-    for a, b in zip(*logs, strict=True):
+    for a, b in zip(epochs(uninterrupted), epochs(workdir), strict=True):
         a.pop("seconds"), b.pop("seconds")
         assert a == b
 
@@ -127,12 +122,8 @@ def watched(run, tmp_path_factory):
     return workdir
 
 
-def records_of(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").open()]
-
-
 def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_path):
-    measured = {r["step"]: r["val_fid"] for r in records_of(watched) if "val_fid" in r}
+    measured = {r["step"]: r["val_fid"] for r in epochs(watched) if "val_fid" in r}
     assert list(measured) == [12, 24, 30]
     best = min(measured, key=measured.get)
     assert best == 12  # not the last, and judged before the kill below
@@ -146,7 +137,7 @@ def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_
         meta, _ = checkpoints.read(workdir / "checkpoints" / "best.npz")
         assert meta["step"] == best and meta["score"] == measured[best]
         assert json.loads((workdir / "summary.json").read_text())["exported_step"] == best
-    for a, b in zip(records_of(watched), records_of(tmp_path), strict=True):
+    for a, b in zip(epochs(watched), epochs(tmp_path), strict=True):
         a.pop("seconds"), b.pop("seconds")
         assert a == b
     a, b = (json.loads((w / "config.json").read_text()) for w in (watched, tmp_path))
@@ -161,25 +152,15 @@ def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
     images = np.round(images * 255).astype(np.uint8)
     real = fashion_mnist.validation.images[: watching.NUM_SAMPLES]
     seen = [net.see([x])[0] for x in (real, images, fashion_mnist.train.images[: len(real)])]
-    last = records_of(watched)[-1]
-    logged = min(r["val_fid"] for r in records_of(watched) if "val_fid" in r)
+    last = epochs(watched)[-1]
+    logged = min(r["val_fid"] for r in epochs(watched) if "val_fid" in r)
     assert distances.fid(seen[0], seen[1]) == pytest.approx(logged, rel=1e-4)
     assert distances.fid(seen[0], seen[2]) == pytest.approx(last["floor_fid"], rel=1e-4)
 
 
 def test_tensorboard_draws_a_quantity_beside_its_floor_and_its_equilibrium(watched):
-    def curves(name):
-        board = EventAccumulator(str(watched / "logs" / name), {"tensors": 0}).Reload()
-        tags = board.Tags()["tensors"]
-        return {
-            tag: {e.step: float(tf.make_ndarray(e.tensor_proto)) for e in board.Tensors(tag)}
-            for tag in tags
-            if board.SummaryMetadata(tag).plugin_data.plugin_name == "scalars"
-        }
-
-    train, validation, floor, equilibrium = map(
-        curves, ("train", "validation", "floor", "equilibrium")
-    )
+    runs = ("train", "validation", "floor", "equilibrium")
+    train, validation, floor, equilibrium = (scalars(watched / "logs" / run) for run in runs)
     assert set(train["value"]) == set(validation["value"]) == set(range(1, 6))
     assert equilibrium == {"value": dict.fromkeys(range(1, 6), pytest.approx(-np.log(4)))}
     assert {"spectral_norm/0_dense", "spectral_norm/1_dense"} <= set(train)
@@ -199,7 +180,7 @@ def test_a_generator_that_makes_one_image_stops_the_run_where_that_is_asked_for(
     assert "epoch 3: the generator has collapsed" in err
     assert "the checkpoint of step 10 is kept" in err
     assert checkpoints.Manager(tmp_path / "checkpoints").steps() == [10, 5]
-    assert [r["epoch"] for r in records_of(tmp_path)] == [1, 2, 3]
+    assert [r["epoch"] for r in epochs(tmp_path)] == [1, 2, 3]
 
 
 def test_several_steps_an_execution_are_the_same_steps(run, flags, uninterrupted, tmp_path):

@@ -53,7 +53,7 @@ def test_a_damaged_file_is_refused(model, damage):
 
 def test_a_damaged_manifest_is_one_clear_line(model):
     (pretrained.FOLDER / "manifest.json").write_text('{"tiny": ')
-    with pytest.raises(InputError, match="manifest.json cannot be read .* install zoo anew"):
+    with pytest.raises(InputError, match="manifest.json cannot be read: .*; install zoo anew"):
         zoo.load("tiny")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.core import files
 from zoo.errors import InputError
 from zoo.training import checkpoints
 
@@ -41,7 +42,7 @@ def test_the_last_few_and_the_best_are_kept(model, tmp_path):
 def test_an_epoch_that_is_not_run_again_has_been_judged(model, tmp_path, monkeypatch, writes):
     manager = checkpoints.Manager(tmp_path)
     manager.save(model, 1, score=0.5)
-    whole, left = checkpoints.write_atomically, [writes]
+    whole, left = files.write_atomically, [writes]
 
     def killed(path, write):
         if not left[0]:
@@ -49,7 +50,7 @@ def test_an_epoch_that_is_not_run_again_has_been_judged(model, tmp_path, monkeyp
         left[0] -= 1
         whole(path, write)
 
-    monkeypatch.setattr(checkpoints, "write_atomically", killed)
+    monkeypatch.setattr(files, "write_atomically", killed)
     with pytest.raises(KeyboardInterrupt):
         manager.save(model, 2, score=0.2)
     assert manager.steps() == [1] or manager.best_score() == 0.2

@@ -36,7 +36,7 @@ def read(path: pathlib.Path, image_size: int | None):
         raise InputError(f"{path}: no such folder")
     split = (path / "train").is_dir() and (path / "test").is_dir()
     root = path / "train" if split else path
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    names = _classes(root)
     train = _listing(root, names)
     empty = set(range(len(names))) - {label for _, label in train}
     if train and empty:
@@ -45,7 +45,7 @@ def read(path: pathlib.Path, image_size: int | None):
         raise InputError(f"{root}: no PNG or JPEG files in class folders")
     if split:
         test = _listing(path / "test", names)
-        strangers = {p.name for p in (path / "test").iterdir() if p.is_dir()} - set(names)
+        strangers = set(_classes(path / "test")) - set(names)
         if strangers:
             raise InputError(f"{path / 'test' / min(strangers)}: a class that train does not have")
         if not test:
@@ -79,6 +79,11 @@ def read(path: pathlib.Path, image_size: int | None):
             images[i] = _decode(file, mode, image_size).reshape(shape)
         result += [images, np.array([y for _, y in part], np.int32)]
     return *result, tuple(names)
+
+
+def _classes(root: pathlib.Path) -> list[str]:
+    """The names of the folders in it, but for hidden ones."""
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _listing(root: pathlib.Path, names: list[str]) -> list[tuple[pathlib.Path, int]]:

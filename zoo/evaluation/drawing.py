@@ -89,6 +89,10 @@ def draw(
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")
     if truncation is not None and what not in ("prior", "neighbours"):
         raise InputError(f"truncation is of new images: leave it out of {what}")
+    if observation is not None and what not in ("prior", "neighbours", "reconstruct"):
+        raise InputError(f"observation is of whole new images: {what} shows p(x|z)'s mean")
+    if labels is not None and what == "reconstruct":
+        raise InputError("an image is reconstructed with its own label: leave labels out")
     if what == "interpolate" and hasattr(model, "traversals"):
         raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
@@ -140,8 +144,10 @@ def draw(
     if what == "edit":
         if not changes:
             raise InputError("say what to change, as --edit=3:+1.5,7:-2")
-        images, y = known(num)
-        code = latents.edit(model.code(model.encode(images, y)), changes)
+        images, own = known(num)
+        # other labels than the images': the same style in another class
+        code, y = model.code(model.encode(images, own)), own if labels is None else labels_for(num)
+        code = latents.edit(code, changes)
         return _beside(images / np.float32(255), latents.images_of(model, code, y)), 8
     if what == "traverse":
         code, y = codes_and_labels(1)

@@ -297,9 +297,7 @@ def mode_coverage(
       seed: of the samples.
     """
     real = split(held_out).first(num_images)
-    labels = None
-    if model.conditional:
-        labels = np.arange(len(real), dtype=np.int32) % model.num_classes
+    labels = labels_in_turn(model, len(real))
     made, known = modes.sample(model, len(real), seed, labels), modes.in_levels(real.images)
     own, floor = modes.figures(made, mixture), modes.figures(known, mixture)
     if labels is not None:  # the nearest centre is the best judge that there is

@@ -1,9 +1,9 @@
 """Records of evaluations: read, compared where their protocols agree, and shown as tables."""
 
-import json
 import pathlib
 from typing import Any
 
+from zoo.core import files
 from zoo.errors import InputError
 
 # what two records must share to be compared, by the part of the figures
@@ -17,25 +17,13 @@ _SAME_FIGURES = {
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
 
-def read_json(path: pathlib.Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path} cannot be read: {e}") from None
-
-
 def read_record(path: pathlib.Path) -> dict[str, Any]:
     """What `scripts/evaluate.py` wrote.
 
     Raises:
       InputError: it cannot be read, or is no such record.
     """
-    record = read_json(path)
+    record = files.read_json(path)
     needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine", "command"}
     needed |= {"seconds", "peak_memory_gb"}
     if not isinstance(record, dict) or (missing := needed - set(record)):

@@ -3,9 +3,10 @@
 import pathlib
 from typing import Any
 
+from zoo.core.files import read_json
 from zoo.errors import InputError
 from zoo.evaluation import tables, verdicts
-from zoo.evaluation.records import differences, read_json, read_record
+from zoo.evaluation.records import differences, read_record
 
 LIKELIHOODS = (
     ("bits_per_dim", "exact, bits a dimension", 3),
@@ -83,9 +84,9 @@ def results(
         "",
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
         "beside it and those in `docs/claims`; a test fails when this page and they disagree. "
-        "Every number is of the weights in the package, as they are loaded; ± is one standard "
-        "error, of images and samples and not of trainings. Each card names the command that "
-        "measures again.",
+        "Numbers of a model are of its weights in the package, as they are loaded; ± is one "
+        "standard error, of images and samples and not of trainings. Each card names the command "
+        "that measures again, and the machine: minutes of different ones do not compare.",
         "",
     ]
     for dataset in sorted({r["dataset"] for r in records.values()}):

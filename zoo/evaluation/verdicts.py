@@ -188,11 +188,12 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
     return [
         "### “GANs are fragile”",
         "",
-        "By `python scripts/seeds.py`: runs that differ in nothing but the seed, cut short "
-        f"after {found['epochs']} epochs ({found['precision']}): FID of 1,000 samples against as "
-        f"many validation images (floor {floor:.2f}; so few images do not compare with the table "
-        "above), and of the worst one the share of samples that are no near-copy of another, "
-        "the number of absent classes and, where a class is asked for, the class fidelity. "
+        f"By `python scripts/seeds.py --precision={found['precision']}`: runs that differ in "
+        f"nothing but the seed, cut short after {found['epochs']} epochs: FID of 1,000 samples "
+        f"against as many validation images (floor {floor:.2f}; so few images do not compare with "
+        "the table above), and of the worst one the share of samples that are no near-copy of "
+        "another, the number of absent classes and, where a class is asked for, the class "
+        "fidelity. "
         "**Without a collapse** (9 of 10 samples are distinct, and no class is absent) **end "
         f"all runs of {steady} of {len(rows)} models.**",
         "",

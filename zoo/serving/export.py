@@ -9,8 +9,8 @@ import keras
 def saved_model(model, path: pathlib.Path) -> None:
     """Writes a model as a SavedModel with its declared endpoints as signatures.
 
-    `serving_default` is `sample`, or `classify` for a classifier. The folder appears at once and
-    whole; one that was there is replaced.
+    `serving_default` is `sample`, or `classify` for a classifier. The folder is whole when it
+    appears; one that was there is replaced.
 
     Args:
       model: has `endpoints()`; float32, so that any device can serve it.
@@ -24,6 +24,9 @@ def saved_model(model, path: pathlib.Path) -> None:
         archive.add_endpoint(name, function, input_signature=signature)
     temporary = path.with_name(f".{path.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    archive.write_out(str(temporary), verbose=False)
-    shutil.rmtree(path, ignore_errors=True)
-    temporary.rename(path)
+    try:
+        archive.write_out(str(temporary), verbose=False)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -8,13 +8,13 @@ model that is made of others has their names in place of a file, and a digest of
 
 import hashlib
 import io
-import json
 import pathlib
 import re
 from typing import Any
 
 import numpy as np
 
+from zoo.core import files
 from zoo.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
@@ -37,9 +37,9 @@ def manifest() -> dict[str, Any]:
     """
     path = FOLDER / "manifest.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path} cannot be read ({e}): install zoo anew") from None
+        return files.read_json(path) if path.exists() else {}
+    except InputError as e:
+        raise InputError(f"{e}; install zoo anew") from None
 
 
 def entry(name: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> 
     np.savez_compressed(buffer, **halves)
     content = buffer.getvalue()
     FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.npz").write_bytes(content)
+    files.write_atomically(FOLDER / f"{name}.npz", lambda f: f.write(content))
     known = {"file": f"{name}.npz", "sha256": sha256(content), "bytes": len(content)}
     _enter(name, {**known, **about})
 
@@ -131,5 +131,4 @@ def check_name(name: str) -> None:
 def _enter(name: str, about: dict[str, Any]) -> None:
     entries = manifest()
     entries[name] = about
-    text = json.dumps(dict(sorted(entries.items())), indent=2) + "\n"
-    (FOLDER / "manifest.json").write_text(text, encoding="utf-8")
+    files.write_json(FOLDER / "manifest.json", dict(sorted(entries.items())))

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import data
+from zoo.core import files
 from zoo.data import toy
 from zoo.evaluation import drawing, modes, pictures
 from zoo.training import checkpoints
@@ -259,7 +260,7 @@ class MetricsFile(keras.callbacks.Callback):
         # an epoch that is run again, because a kill came before its checkpoint, replaces its line
         self.records = [r for r in self.records if r["epoch"] <= epoch] + [record]
         text = "".join(json.dumps(r) + "\n" for r in self.records)
-        checkpoints.write_atomically(self.path, lambda f: f.write(text.encode()))
+        files.write_atomically(self.path, lambda f: f.write(text.encode()))
 
 
 class Console(keras.callbacks.Callback):

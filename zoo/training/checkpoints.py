@@ -6,7 +6,6 @@ archive, so each array carries a checksum, and reading it executes nothing.
 """
 
 import json
-import os
 import pathlib
 import re
 import zipfile
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.errors import InputError
 
@@ -49,32 +49,6 @@ def state(model) -> dict[str, Any]:
 
 def _is_seed(variable) -> bool:
     return variable.path.endswith("seed_generator_state")
-
-
-def write_atomically(path: pathlib.Path, write) -> None:
-    """Calls `write(file)` on a new binary file that takes the place of `path` once it is on disk.
-
-    Whatever happens in between, even a loss of power or a full disk, `path` is the old file or the
-    new one.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with open(temporary, "wb") as f:
-            write(f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes one JSON document atomically."""
-    text = json.dumps(value, indent=2) + "\n"
-    write_atomically(path, lambda f: f.write(text.encode()))
 
 
 class Manager:
@@ -116,8 +90,8 @@ class Manager:
         content = {**arrays, _META: np.array(meta)}
         # the best one first: a kill in between must not let a run go on past an epoch unjudged
         if score is not None and score < self.best_score():
-            write_atomically(self.best_path, lambda f: np.savez(f, **content))
-        write_atomically(self.path(step), lambda f: np.savez(f, **content))
+            files.write_atomically(self.best_path, lambda f: np.savez(f, **content))
+        files.write_atomically(self.path(step), lambda f: np.savez(f, **content))
         for old in self.steps()[self.keep :]:
             self.path(old).unlink()
 

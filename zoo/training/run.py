@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from zoo import data, registry
-from zoo.core import config
+from zoo.core import config, files
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline, toy
 from zoo.errors import InputError
@@ -27,6 +27,7 @@ from zoo.training.recipes import Recipe, Run
 DIVERGED = 3
 _WRITES = (
     "config.json",
+    "evaluation.json",  # by evaluate.py, of weights that go
     "metrics.jsonl",
     "summary.json",
     "checkpoints",
@@ -40,6 +41,7 @@ _MAY_CHANGE = {
     "epochs",
     "checkpoint_steps",
     "versions",
+    "earlier_versions",
     "workdir",
     "overwrite",
     "data_dir",
@@ -62,7 +64,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       n asked to stop.
 
     Raises:
-      InputError: bad data or settings; nothing has been written.
+      InputError: bad data or settings, or none of the run's checkpoints can be read; what was
+        there stays as it was.
     """
     if getattr(recipe, "prior_epochs", 0) >= recipe.epochs:
         raise InputError(
@@ -82,8 +85,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
     options = config.make(registry.config_class(model_name), model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
-    steps_per_epoch = run.steps_per_epoch or pipeline.steps_per_epoch(dataset.train, batch)
-    pipeline.steps_per_epoch(dataset.train, batch)  # too few images: an error, whatever was asked
+    steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
+    steps_per_epoch = run.steps_per_epoch or steps
     if steps_per_epoch % run.steps_per_execution or run.checkpoint_steps % run.steps_per_execution:
         raise InputError(
             f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
@@ -143,6 +146,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                     f"the workers found different checkpoints: {workdir} must be one folder, on a "
                     "file system that they share"
                 )
+            if chief and done < recipe.epochs * steps_per_epoch:
+                _goes_on(workdir / setup.CONFIG_FILE, settings)
             _fit(model, dataset, recipe, run, written, batch, steps_per_epoch, settings, done)
             if chief:
                 test = pipeline.as_seen(dataset.test, run.binarization, run.seed)
@@ -304,7 +309,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
         "test": figures,
     }
-    checkpoints.write_json(workdir / "summary.json", summary)
+    files.write_json(workdir / "summary.json", summary)
     last = summary["last_epoch"]
     floor = {k.removeprefix("floor_"): v for k, v in last.items() if k.startswith("floor_")}
     print(f"\n{'':24}{'train':>12}{'validation':>12}{'test' if figures else 'floor':>12}")
@@ -356,8 +361,18 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
                     shutil.rmtree(workdir / name)
                 else:
                     (workdir / name).unlink(missing_ok=True)
-        checkpoints.write_json(path, settings)
+        if not path.exists():
+            files.write_json(path, settings)
         yield
+
+
+def _goes_on(path: pathlib.Path, settings: dict[str, Any]) -> None:
+    """Writes the settings with which a run is trained from now on, and of before the versions."""
+    old = files.read_json(path)
+    earlier = old.get("earlier_versions", [])
+    if old["versions"] != settings["versions"]:
+        earlier = [*earlier, old["versions"]]
+    files.write_json(path, {**settings, **({"earlier_versions": earlier} if earlier else {})})
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

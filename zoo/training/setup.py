@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import shlex
 from typing import Any
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 
 from zoo import data, registry
-from zoo.core import config
+from zoo.core import config, files
 from zoo.core.arrays import digest
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
@@ -121,12 +120,9 @@ def read_config(source) -> dict[str, Any]:
     if is_pretrained(source):
         return pretrained.entry(source)["settings"]
     path = pathlib.Path(source) / CONFIG_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: {source} is no workdir of train.py") from None
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path} cannot be read: {e}") from None
+    if not path.exists():
+        raise InputError(f"{path} does not exist: {source} is no workdir of train.py")
+    return files.read_json(path)
 
 
 def load(source):

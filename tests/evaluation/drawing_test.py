@@ -1,0 +1,116 @@
+"""Pictures of every kind, of models as they are created, and what cannot be drawn."""
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.evaluation import drawing
+
+MLP = ("vae", "cvae", "cgan", "bigan", "infogan")
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {
+        **{k: zoo.create(k, network="mlp", hidden=(16,), latent_dim=3) for k in MLP},
+        "classifier": zoo.create("classifier", width=4),
+        "pixelcnn": zoo.create("pixelcnn", width=4, num_layers=1, conditional=True),
+        "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
+        "bayes": zoo.create("bayes_conditional", num_candidates=100),
+    }
+
+
+def draw(model, fashion_mnist, what, **changes):
+    settings = {
+        "num": 4,
+        "steps": 5,
+        "real": fashion_mnist.test.first,
+        "train_images": lambda: fashion_mnist.train.images[:500],
+    }
+    return drawing.draw(model, what, **{**settings, **changes})[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "settings", "count"),
+    [
+        ("cgan", "prior", {"labels": [7, 7, 3]}, 4),
+        ("cgan", "neighbours", {}, 8),
+        ("cgan", "traverse", {"num": 2}, 10),
+        ("cgan", "interpolate", {}, 20),
+        ("cvae", "prior", {"labels": [7, 7, 3]}, 4),
+        ("cvae", "reconstruct", {}, 8),
+        ("cvae", "traverse", {"labels": [2]}, 15),
+        ("cvae", "edit", {"changes": {0: 1.5}}, 8),
+        ("cvae", "edit", {"changes": {0: 0.0}, "labels": [9]}, 8),
+        ("vae", "prior", {"observation": "sample"}, 4),
+        ("vae", "reconstruct", {}, 8),
+        ("vae", "traverse", {}, 15),
+        ("vae", "interpolate", {"spherical": True}, 20),
+        ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
+        ("bigan", "reconstruct", {}, 8),
+        ("bigan", "interpolate", {}, 20),
+        ("bigan", "edit", {"changes": {0: 1.5}}, 8),
+        ("bigan", "prior", {"truncation": 0.5}, 4),
+        ("infogan", "traverse", {"num": 3}, 30),  # a row for each code, of at least all categories
+        ("infogan", "prior", {"truncation": 0.5}, 4),
+        ("vqvae", "prior", {}, 4),
+        ("vqvae", "reconstruct", {}, 8),
+        ("pixelcnn", "prior", {"labels": [3]}, 4),
+        ("pixelcnn", "complete", {}, 8),
+        ("pixelcnn", "complete", {"rows": 27, "labels": [1, 2]}, 8),
+        ("bayes", "prior", {"labels": [3, 1]}, 4),
+    ],
+)
+def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
+    images = draw(models[model], fashion_mnist, what, **settings)
+    assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
+    if what in ("reconstruct", "edit", "complete"):
+        np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
+    if what == "complete":
+        rows = settings.get("rows", 14)
+        np.testing.assert_allclose(images[1::2, :rows], images[::2, :rows], atol=1e-6)
+        assert np.abs(images[1::2, rows:] - images[::2, rows:]).max() > 0.1
+    if what == "neighbours":
+        known = fashion_mnist.train.images[:500] / np.float32(255)
+        for sample, neighbour in zip(images[::2], images[1::2], strict=True):
+            squares = ((known - sample) ** 2).sum((1, 2, 3))
+            np.testing.assert_array_equal(neighbour, known[squares.argmin()])
+    if what == "edit" and "labels" in settings:
+        real = fashion_mnist.test.first(4)
+        code = models[model].encode(real.images, real.labels).mean()
+        expected = models[model].generate(code, np.full(4, 9, np.int32))
+        np.testing.assert_allclose(images[1::2], expected, atol=1e-6)
+    if "truncation" in settings:
+        own = models[model].sample(4, seed=0, truncation=0.5)
+        np.testing.assert_allclose(images, own, atol=1e-6)
+        assert np.abs(images - draw(models[model], fashion_mnist, what)).max() > 1e-3
+    if what == "prior" and model == "cgan":
+        own = models[model].sample(4, [7, 7, 3, 7], seed=0)
+        np.testing.assert_allclose(images, own, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "settings", "message"),
+    [
+        ("cgan", "edit", {"changes": {0: 1.0}}, "has no encoder"),
+        ("cgan", "prior", {"labels": [12]}, r"label 12 is outside 0\.\.9"),
+        ("cgan", "prior", {"labels": []}, "no label"),
+        ("cgan", "prior", {"observation": "sample"}, "only one image of a latent"),
+        ("vae", "prior", {"labels": [1]}, "takes no labels"),
+        ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
+        ("vae", "edit", {}, "say what to change"),
+        ("vae", "traverse", {"observation": "sample"}, "traverse shows p\\(x\\|z\\)'s mean"),
+        ("cvae", "reconstruct", {"labels": [1]}, "leave labels out"),
+        ("classifier", "prior", {}, "does not generate images"),
+        ("vae", "complete", {}, "does not draw pixel by pixel"),
+        ("pixelcnn", "complete", {"rows": 28}, "an image has 28"),
+        ("pixelcnn", "traverse", {}, "has no latents"),
+        ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),
+        ("vqvae", "traverse", {}, "no axes in its codes"),
+        ("vqvae", "edit", {"changes": {0: 1.0}}, "no axes in its codes"),
+        ("bayes", "interpolate", {}, "has no latents"),
+    ],
+)
+def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):
+    with pytest.raises(zoo.InputError, match=message):
+        draw(models[model], fashion_mnist, what, **settings)
