@@ -151,3 +151,16 @@ def test_a_penalty_and_its_gradient_are_right_under_mixed_precision(policy):
         found[name] = (slopes.numpy(), penalty.numpy(), gradient.numpy())
     for right, mixed in zip(found["float32"], found[policy], strict=True):
         np.testing.assert_allclose(mixed, right, rtol=0.05, atol=0.05 * np.abs(right).max())
+
+
+def test_tiny_slopes_do_not_vanish_in_half_precision():
+    found = {}
+    real = tf.constant(np.random.default_rng(3).random((16, 8, 8, 1)), tf.float32)
+    for name in ("float32", "mixed_float16"):
+        keras.utils.set_random_seed(0)
+        hidden = keras.layers.Dense(32, activation="leaky_relu", dtype=name)
+        last = keras.layers.Dense(1, dtype="float32")
+        network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), hidden, last])
+        last.kernel.assign(last.kernel * 1e-6)  # float16 ends at 6e-8
+        found[name] = gan_losses.r1_penalty(lambda x, n=network: n(x)[:, 0], real)
+    np.testing.assert_allclose(found["mixed_float16"], found["float32"], rtol=0.02)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 import zoo
@@ -43,7 +44,7 @@ def test_elbo_and_the_bound_are_of_the_same_label(model, data):
     assert np.abs(other - one[:50]).max() > 0
 
 
-def test_without_weights_on_the_label_it_is_the_vae(data):
+def test_without_weights_on_the_label_it_decodes_as_the_vae(data):
     # the same networks, and zeros where the label comes in
     keras.utils.set_random_seed(1)
     plain = zoo.create("vae", network="mlp", hidden=(), latent_dim=3)
@@ -55,6 +56,35 @@ def test_without_weights_on_the_label_it_is_the_vae(data):
         np.testing.assert_allclose(
             model.generate(z, tf.fill([4], y)), plain.generate(z), rtol=1e-5, atol=1e-6
         )
+
+
+def test_every_bound_is_exact_where_the_posterior_is():
+    # a linear decoder x = W z + V y + b + s e, and q(z|x, y) its posterior
+    keras.utils.set_random_seed(3)
+    settings = {"network": "mlp", "hidden": (), "latent_dim": 1}
+    model = zoo.create("cvae", (2, 2, 1), 3, likelihood="gaussian", scale="shared", **settings)
+    kernel, b = model.decoder.get_weights()
+    w, v = kernel[:1], kernel[1:]  # [1, 4] and [3, 4]
+    s = float(tf.nn.softplus(model.raw_scale)) + 1e-2 / 255
+    variance = 1 / (1 + (w**2).sum() / s**2)
+    of_x = variance * w.T / s**2  # [4, 1]
+    features, shift, joint, no_shift, last, last_shift = map(
+        np.zeros_like, model.encoder.get_weights()
+    )
+    # one path through both hidden layers, so far above 0 that they are linear
+    features[:, :1], shift[0], joint[0, 0], last[0, 0] = of_x, 10, 1, 1
+    joint[-3:, :1] = -v @ of_x
+    last_shift[:] = -10 - (b @ of_x)[0], np.log(np.expm1(np.sqrt(variance) - 1e-4))
+    model.encoder.set_weights([features, shift, joint, no_shift, last, last_shift])
+    x = np.random.default_rng(0).random((12, 2, 2, 1)).astype(np.float32)
+    y = np.arange(12) % 3
+    covariance = w.T @ w + s**2 * np.eye(4)
+    rest = x.reshape(12, 4) - v[y] - b
+    expected = scipy.stats.multivariate_normal(cov=covariance).logpdf(rest)
+    for k in (1, 20):
+        np.testing.assert_allclose(model.log_prob(x, y, num_samples=k, seed=1), expected, atol=2e-3)
+    other = model.log_prob(x, (y + 1) % 3, num_samples=20, seed=1).numpy()
+    assert np.abs(other - expected).max() > 0.1
 
 
 def test_it_draws_uniform_labels_and_refuses_none_elsewhere(model, data):

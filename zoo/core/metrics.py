@@ -1,5 +1,7 @@
 """Sums over an epoch that are no means."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -7,19 +9,21 @@ import tensorflow as tf
 class Perplexity(keras.metrics.Metric):
     """How many of K alternatives are in use: exp(-sum_k p_k log p_k), p the mean of weights.
 
-    It is 1 where all examples take the same one, and K where all are taken equally often.
+    It is 1 where all examples take the same one, and K where all are taken equally often. Of
+    several choices it is the mean.
     """
 
-    def __init__(self, size: int, name: str):
-        """Args: size, K; name, under which it is logged."""
+    def __init__(self, shape: Sequence[int], name: str):
+        """Of weights [B, *shape], logged under a name; the last axis is that of alternatives."""
         super().__init__(name=name)
-        self.total = self.add_variable((size,), "zeros", name="total")
+        self.total = self.add_variable(tuple(shape), "zeros", name="total")
 
     def update_state(self, weights, sample_weight=None):
-        """Adds weights [B, K], each row of a sum of 1."""
+        """Adds weights [B, ..., K], each row of a sum of 1."""
         self.total.assign_add(tf.reduce_sum(weights, axis=0))
 
     def result(self):
         """The perplexity so far."""
-        p = tf.math.divide_no_nan(self.total, tf.reduce_sum(self.total))
-        return tf.exp(-tf.reduce_sum(tf.math.xlogy(p, p)))
+        total = tf.convert_to_tensor(self.total)
+        p = tf.math.divide_no_nan(total, tf.reduce_sum(total, -1, keepdims=True))
+        return tf.reduce_mean(tf.exp(-tf.reduce_sum(tf.math.xlogy(p, p), -1)))

@@ -12,7 +12,8 @@ candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i); the effective
 (sum_i w_i)^2 / sum_i w_i^2 says how many of them count. `mcmc`, for latents that are real numbers:
 Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z]) p(z), one chain an
 image; the share of accepted steps and R-hat (Gelman & Rubin 1992) say whether to trust it. Where
-p(x) has a decoder of grey levels, both show and weigh its means, as other samples do.
+p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
+then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself.
 """
 
 import dataclasses
@@ -46,7 +47,7 @@ class Config:
     )
     num_candidates: int = field(2000, "Draws of p(x), for sir and for p(y).", lower=1)
     num_burnin: int = field(150, "Steps of a chain before the first that counts (mcmc).", lower=1)
-    num_steps: int = field(50, "Steps that count; the last is the image's (mcmc).", lower=2)
+    num_steps: int = field(50, "Steps that count; the last is the image's (mcmc).", lower=4)
     num_leapfrog: int = field(5, "Leapfrog steps of one step (mcmc).", lower=1)
 
 
@@ -231,11 +232,14 @@ class BayesConditional(ImageModel):
         return model.generate(z[-1]), report, course
 
     def _r_hat(self, z, mine):
-        """The greatest R-hat of a latent dimension over the chains of one class; NaN below two."""
+        """The greatest R-hat of a latent dimension over the chains of one class; NaN without any.
+
+        Each is split in two (Gelman et al. 2013, section 11.4), so one is enough.
+        """
         chains = tf.boolean_mask(z, mine, axis=1)
         return tf.cond(
-            tf.shape(chains)[1] > 1,
-            lambda: tf.reduce_max(tfp.mcmc.potential_scale_reduction(chains)),
+            tf.shape(chains)[1] > 0,
+            lambda: tf.reduce_max(tfp.mcmc.potential_scale_reduction(chains, split_chains=True)),
             lambda: tf.constant(np.nan, tf.float32),
         )
 

@@ -25,8 +25,9 @@ import keras
 import tensorflow as tf
 
 from zoo.core import bounds, distributions
-from zoo.core.base import standard_gumbel, stateless_seed, whole_batch
+from zoo.core.base import standard_gumbel, stateless_seed
 from zoo.core.config import field
+from zoo.core.metrics import Perplexity
 from zoo.errors import InputError
 from zoo.models import vae
 
@@ -72,6 +73,12 @@ class CategoricalVAE(vae.VAE):
         """K."""
         return self.config.num_categories
 
+    def metric_of(self, name):
+        """How many categories are in use of a variable; the mean of all else."""
+        if name == "perplexity":
+            return Perplexity([self.config.num_latents, self.num_categories], name)
+        return super().metric_of(name)
+
     def build(self, input_shape=None):
         """Adds the temperature, which is saved with the weights: a run goes on where it was."""
         self.temperature = self.add_weight(
@@ -115,7 +122,7 @@ class CategoricalVAE(vae.VAE):
         kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
         perturbed = self._perturbed(q, self.next_seed())
         z = decoded = self._hard(perturbed)
-        values = {"perplexity": self._perplexity(q)}
+        values = {"perplexity": self._apart(q.mean())}  # of whose mean it is
         if training:
             values["temperature"] = temperature = self._anneal()
             y = self._relaxed(perturbed, temperature)
@@ -133,11 +140,6 @@ class CategoricalVAE(vae.VAE):
         lower = now * tf.exp(-self.config.anneal_rate)
         self.temperature.assign(tf.maximum(lower, self.config.min_temperature))
         return now
-
-    def _perplexity(self, q):
-        """How many categories a batch uses of a variable: exp of the entropy of q(z_i)'s mean."""
-        usage = self._apart(tf.reduce_mean(whole_batch(q.mean()), 0))
-        return tf.reduce_mean(tf.exp(tfd.Categorical(probs=usage).entropy()))
 
     def kl_per_dim(self, images, labels=None):
         """KL(q(z_i|x) || p(z_i)) = log K - entropy of each latent variable in nats, [N, L]."""

@@ -69,9 +69,9 @@ class GMMVAE(vae.VAE):
     def metric_of(self, name):
         """How many components are in use, by perplexity; the mean of all else."""
         if name == "components_used":
-            return Perplexity(self.num_components, name)
+            return Perplexity([self.num_components], name)
         if name == "prior_components_used":
-            return Perplexity(self.num_prior_components, name)
+            return Perplexity([self.num_prior_components], name)
         return super().metric_of(name)
 
     def build(self, input_shape=None):

@@ -90,7 +90,7 @@ class VQVAE(LatentVariableModel):
     def metric_of(self, name):
         """How many codes are in use, by perplexity; the mean of all else."""
         if name == "codes_used":
-            return Perplexity(self.config.codebook_size, name)
+            return Perplexity([self.config.codebook_size], name)
         return super().metric_of(name)
 
     @property
