@@ -1,49 +1,67 @@
 """Trains GANs for a short while with several seeds: python scripts/seeds.py (about half an hour).
 
 Does each run find its way, and how far apart do they end? It writes `docs/claims/seeds.json`, from
-which `scripts/report.py` makes a part of RESULTS.md. Runs that are interrupted go on when the same
-command is given again.
+which `scripts/report.py` makes a part of RESULTS.md; with `--dataset=ring` and `--dataset=grid`
+`ring.json` and `grid.json`, and a picture of the points that the runs of the first seed draw. Runs
+that are interrupted go on when the same command is given again.
 """
 
 import json
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from absl import flags
 
 from zoo import cli
 from zoo.core import files
+from zoo.data import toy
 from zoo.errors import InputError
 from zoo.training.recipes import RECIPES, AdversarialRecipe
 
-_MODELS = flags.DEFINE_list("models", "gan,dcgan,wgan_gp,sngan,projection_cgan", "GANs.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each, with seeds 0, 1, ...", lower_bound=1)
-_EPOCHS = flags.DEFINE_integer("epochs", 2, "Passes over the training images.", lower_bound=1)
-_PRECISION = flags.DEFINE_string("precision", "float32", "That of `scripts/train.py`.")
-_WORKDIR = flags.DEFINE_string("workdir", "runs/seeds", "Folder of the runs.")
-_OUT = flags.DEFINE_string("out", "docs/claims/seeds.json", "The record.")
-
 TRAIN = pathlib.Path(__file__).resolve().with_name("train.py")
 KEPT = ("val_fid", "val_distinct", "val_absent_classes", "val_class_fidelity", "floor_fid")
+KEPT = (*KEPT, "modes_covered", "high_quality")
+IMAGES = ("gan", "dcgan", "wgan_gp", "sngan", "projection_cgan")
+POINTS = ("gan", "wgan_gp", "sngan")
+
+_MODELS = flags.DEFINE_list(
+    "models", None, f"GANs; default: {','.join(IMAGES)}, and of points {','.join(POINTS)}."
+)
+_DATASET = flags.DEFINE_enum("dataset", "", ["", *toy.MIXTURES], "Fashion-MNIST, or points.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each, with seeds 0, 1, ...", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", None, "Default: 2 passes over the images, and of points the usual.", lower_bound=1
+)
+_PRECISION = flags.DEFINE_string("precision", "float32", "That of `scripts/train.py`.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/seeds", "Folder of the runs.")
+_OUT = flags.DEFINE_string("out", "", "The record; default docs/claims/{seeds,ring,grid}.json.")
 
 
-def run(name: str, seed: int) -> dict:
+def _workdir(name: str, seed: int) -> pathlib.Path:
+    return pathlib.Path(_WORKDIR.value) / "-".join(filter(None, (name, _DATASET.value, str(seed))))
+
+
+def run(name: str, seed: int, epochs: int | None) -> dict:
     """What a run ends with: FID of 1,000 samples, the share of distinct ones, classes it lacks.
 
-    Of a run that diverges, that it does.
+    Of points the modes covered and the share of good ones, and seconds; of a run that diverges,
+    that it does.
     """
     from zoo.training import provenance
     from zoo.training.run import DIVERGED
 
-    workdir = pathlib.Path(_WORKDIR.value) / f"{name}-{seed}"
+    workdir = _workdir(name, seed)
     flags_of_run = {
         "model": name,
-        "epochs": _EPOCHS.value,
+        "dataset": _DATASET.value,
         "seed": seed,
         "precision": _PRECISION.value,
         "workdir": workdir,
     }
+    if epochs:
+        flags_of_run["epochs"] = epochs
     command = [sys.executable, TRAIN, *(f"--{k}={v}" for k, v in flags_of_run.items())]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode == DIVERGED:
@@ -55,38 +73,57 @@ def run(name: str, seed: int) -> dict:
     if files.read_json(workdir / "config.json")["versions"] != provenance.versions():
         raise InputError(f"{workdir} was trained by another version: name another --workdir")
     found = json.loads(last)
-    if found["epoch"] != _EPOCHS.value:
+    if epochs and found["epoch"] != epochs:
         raise InputError(f"{workdir} is a run of {found['epoch']} epochs: name another --workdir")
-    return {"seed": seed, **{key: found[key] for key in KEPT if key in found}}
+    seconds = files.read_json(workdir / "summary.json")["training_seconds"]
+    kept = {key: found[key] for key in KEPT if key in found}
+    return {"seed": seed, **kept, "training_seconds": seconds}
+
+
+def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
+    """What the first seed's run of each model draws after its last epoch, in one picture."""
+    import numpy as np
+    from PIL import Image
+
+    from zoo.evaluation import pictures
+
+    last = [max((_workdir(name, 0) / "samples").glob("*.png")) for name in names]
+    pictures.save_png(path, np.concatenate([np.asarray(Image.open(p)) for p in last], 1))
 
 
 def main(argv: list[str]) -> None:
     """Trains and writes."""
     from zoo import data
     from zoo.serving import pretrained
-    from zoo.training import provenance
+    from zoo.training import provenance, setup
 
-    for name in _MODELS.value:
+    names = _MODELS.value or (POINTS if _DATASET.value else IMAGES)
+    for name in names:
         if not isinstance(RECIPES.get(name), AdversarialRecipe):
             raise InputError(f"--models names {name}, which is no GAN of the zoo")
-    out = pathlib.Path(_OUT.value)
+    out = pathlib.Path(_OUT.value or f"docs/claims/{_DATASET.value or 'seeds'}.json")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder to write to")
+    epochs = _EPOCHS.value or (None if _DATASET.value else 2)
     found = {}
-    for name in _MODELS.value:
-        found[name] = [run(name, seed) for seed in range(_SEEDS.value)]
-        print(name, *(f"{r['val_fid']:.1f}" if "val_fid" in r else "-" for r in found[name]))
+    for name in names:
+        found[name] = [run(name, seed, epochs) for seed in range(_SEEDS.value)]
+        print(name, *found[name], sep="\n", flush=True)
+    digest = data.load(_DATASET.value or None).digest
+    judge = setup.pretrained_classifier(digest)
     record = {
-        "dataset_digest": data.load().digest,
-        "classifier": pretrained.entry("classifier")["sha256"],
-        "epochs": _EPOCHS.value,
-        "precision": _PRECISION.value,
+        "dataset_digest": digest,
+        "classifier": pretrained.entry(judge)["sha256"] if judge else None,
+        "command": " ".join(["python scripts/seeds.py", *cli.given("workdir", "out")]),
+        "epochs": epochs,
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "runs": found,
     }
     files.write_json(out, record)
     print(f"record: {out}")
+    if _DATASET.value:
+        side_by_side(names, out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

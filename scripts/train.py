@@ -10,26 +10,28 @@ from absl import flags
 
 from zoo import cli, registry
 from zoo.core import config
-from zoo.training.recipes import RECIPES, Recipe, Run
+from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 _MODEL = flags.DEFINE_enum("model", None, registry.trainable(), "Which model.", required=True)
 _SKIP = ("monitor",)
-cli.define(Run)
 
 
-def define_flags(model: str | None) -> None:
-    """The flags that depend on the model: its configuration and its recipe."""
-    recipe = RECIPES.get(model, Recipe())
+def define_flags(model: str | None, dataset: str) -> None:
+    """The flags, of which many or their defaults depend on the model and the data."""
+    if model not in RECIPES:
+        cli.define(Run)
+        cli.define(Recipe, skip=_SKIP)
+        return
+    options, recipe, run = defaults(model, dataset, registry.config_class(model))
+    cli.define(Run, run)
     cli.define(type(recipe), recipe, skip=_SKIP)
-    if model in RECIPES:
-        cli.define(registry.config_class(model))
+    cli.define(type(options), options)
 
 
 def main(argv: list[str]) -> int:
     """Reads the flags and trains."""
-    default = RECIPES[_MODEL.value]
-    given = {**dataclasses.asdict(default), **cli.values(type(default))}
-    recipe = config.make(type(default), given)
+    usual = RECIPES[_MODEL.value]
+    recipe = config.make(type(usual), {**dataclasses.asdict(usual), **cli.values(type(usual))})
     settings = config.make(Run, cli.values(Run))
     model_config = cli.values(registry.config_class(_MODEL.value))
 
@@ -39,4 +41,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, cli.parser(define_flags))
+    cli.run(main, cli.parser(define_flags, "dataset"))

@@ -138,17 +138,20 @@ def given(*but: str) -> list[str]:
     return [f.serialize() for f in own]
 
 
-def parser(define_flags: Callable[[str | None], None]) -> Callable[[list[str]], list[str]]:
+def parser(define_flags: Callable[..., None], *also: str) -> Callable[[list[str]], list[str]]:
     """A flags parser that peeks at `--model` and then lets `define_flags(model)` add its flags.
 
-    Without a model, or with one that does not exist, it is `define_flags(None)`.
+    Without a model, or with one that does not exist, it is `define_flags(None)`. The values of the
+    flags that `also` names come after the model, "" where they are not given.
     """
 
     def parse(argv: list[str]) -> list[str]:
         peek = flags.FlagValues()
-        flags.DEFINE_string("model", None, "", flag_values=peek)
+        for name in ("model", *also):
+            flags.DEFINE_string(name, "", "", flag_values=peek)
         peek(argv, known_only=True)
-        define_flags(peek.model if peek.model in registry.MODELS else None)
+        model = peek.model if peek.model in registry.MODELS else None
+        define_flags(model, *(peek[name].value for name in also))
         return _parse(argv)
 
     return parse

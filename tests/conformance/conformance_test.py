@@ -1,5 +1,6 @@
 """What every registered model must do. A new model is adopted from the registry by its name."""
 
+import functools
 import json
 
 import keras
@@ -16,17 +17,36 @@ from zoo.serving import export
 from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES
 
-every_model = pytest.mark.parametrize("name", registry.trainable())
+SHAPE = (12, 12, 1)
+# the tests of a model in one process: some share what was trained
+every_model = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in registry.trainable()]
+)
 
 
-def make(name, **changes):
-    keras.utils.set_random_seed(5)
-    return zoo.create(name, **{**SMALL[name], **changes})
+def make(name, seed=5, **changes):
+    keras.utils.set_random_seed(seed)
+    return zoo.create(name, SHAPE, **{**SMALL[name], **changes})
 
 
 @pytest.fixture(scope="module")
 def data(fashion_mnist):
-    return fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
+    """The middles of 64 images, and their labels."""
+    return fashion_mnist.train.images[:64, 8:20, 8:20], fashion_mnist.train.labels[:64]
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    """By name a model that learnt a little, and its weights before; tests may train it further."""
+
+    @functools.cache
+    def trained(name):
+        model = make(name)
+        before = weights(model)
+        model.fit(*data, batch_size=32, epochs=2, verbose=0)
+        return model, before
+
+    return trained
 
 
 def weights(model):
@@ -58,7 +78,7 @@ def answers(model, data):
         result["log_prob"] = model.log_prob(images, known, num_samples=3, seed=2)
     if hasattr(model, "complete"):
         result["log_prob"] = model.log_prob(images, known)
-        result["complete"] = model.complete(images, 14, known, seed=4)
+        result["complete"] = model.complete(images, 6, known, seed=4)
     if hasattr(model, "discriminate"):
         result["discriminate"] = model.discriminate(images, labels)
     if hasattr(model, "classify"):
@@ -99,22 +119,18 @@ def test_fit_lowers_what_is_minimised(name, data):
 
 
 @every_model
-def test_every_weight_is_trained(name, data):
-    model = make(name)
-    before = weights(model)
-    model.fit(*data, batch_size=32, epochs=2, verbose=0)
+def test_every_weight_is_trained(name, trained):
+    model, before = trained(name)
     for old, new, v in zip(before, weights(model), model.trainable_variables, strict=True):
         assert knows_nothing_of(model, v) or (old != new).any(), v.path
 
 
 @every_model
-def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, tmp_path):
-    model = make(name)
-    model.fit(*data, batch_size=32, verbose=0)
-    checkpoints.Manager(tmp_path).save(model, 2)
-    keras.utils.set_random_seed(99)
-    other = zoo.create(name, **SMALL[name])
-    assert checkpoints.Manager(tmp_path).restore(other) == 2
+def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained, tmp_path):
+    model, _ = trained(name)
+    checkpoints.Manager(tmp_path).save(model, 4)
+    other = make(name, seed=99)
+    assert checkpoints.Manager(tmp_path).restore(other) == 4
     for m in (model, other):
         m.train_step(data)
         m.train_step(data)
@@ -123,9 +139,8 @@ def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, tmp_path
 
 
 @every_model
-def test_export_answers_the_same(name, data, tmp_path):
-    model = make(name)
-    model.fit(*data, batch_size=32, verbose=0)
+def test_export_answers_the_same(name, data, trained, tmp_path):
+    model, _ = trained(name)
     export.saved_model(model, tmp_path / "saved_model")
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
     call = loaded.signatures
@@ -144,15 +159,14 @@ def test_export_answers_the_same(name, data, tmp_path):
         exported["log_prob"] = call["log_prob"](
             images=images, num_samples=tf.constant(3), seed=tf.constant(2), **given
         )["log_prob"]
-        codes = model.code(
-            model.encode(images, *given.values())
-        )  # the means, or likeliest one-hots
+        # the means, or likeliest one-hots
+        codes = model.code(model.encode(images, *given.values()))
         decoded = call["decode"](latents=codes, **given)["images"]
         np.testing.assert_allclose(decoded, exported["reconstruct"], atol=1e-6)
     if "complete" in call:
         exported["log_prob"] = call["log_prob"](images=images, **given)["log_prob"]
         exported["complete"] = call["complete"](
-            images=images, num_rows=tf.constant(14), seed=tf.constant(4), **given
+            images=images, num_rows=tf.constant(6), seed=tf.constant(4), **given
         )["images"]
     if "discriminate" in call:
         exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]
@@ -222,6 +236,8 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
     for key in set(expected) - drawn:
         assert got[key].dtype == np.float32, key
         scale = np.abs(expected[key]).max()
+        if key == "discriminate":  # what large terms leave: they may cancel
+            scale = max(scale, 0.1)
         near = np.isclose(got[key], expected[key], rtol=0, atol=0.03 * scale)
         # where codes are discrete, a place whose two nearest are as near may take the other
         assert near.all() if plain.axes else near.mean() > 0.95, key

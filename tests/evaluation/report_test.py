@@ -113,7 +113,7 @@ def test_runs_of_several_seeds(root):
         "wgan_gp": [good, {"diverged": True}],
     }
     judge = json.loads((root / "zoo/pretrained/manifest.json").read_text())["classifier"]["sha256"]
-    record = {"epochs": 2, "precision": "float32", "classifier": judge, "runs": runs}
+    record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs}
     (root / SEEDS).unlink(missing_ok=True)
     assert "fragile" not in report.pages(root)[root / "RESULTS.md"]
     (root / SEEDS).write_text(json.dumps(record))
@@ -124,6 +124,22 @@ def test_runs_of_several_seeds(root):
     change(root / SEEDS, lambda r: r.update(classifier="0"))
     with pytest.raises(InputError, match="seeds.json is of another classifier"):
         report.pages(root)
+
+
+def test_runs_on_points(root):
+    for name in ("ring", "grid"):
+        (root / f"docs/claims/{name}.json").unlink(missing_ok=True)
+    assert "drop modes" not in report.pages(root)[root / "RESULTS.md"]
+    good = {"modes_covered": 8.0, "high_quality": 0.812, "training_seconds": 31.4}
+    runs = {"gan": [good, {**good, "modes_covered": 3.0}], "sngan": [good, good]}
+    runs["wgan_gp"] = [good, {"diverged": True}]
+    record = {"command": "how", "classifier": None, "runs": runs}
+    (root / "docs/claims/ring.json").write_text(json.dumps(record))
+    text = report.pages(root)[root / "RESULTS.md"]
+    assert "By `how`; all modes in every run: `sngan`.\n" in text
+    assert "| gan | 8, 3 | 0.81, 0.81 | 31, 31 |" in text
+    assert "| wgan_gp | 8, diverged | 0.81, diverged | 31, diverged |" in text
+    assert "docs/claims/ring.png" in text and "docs/claims/grid.png" not in text
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,15 @@ def test_labels_reach_every_pixel(kind):
     images = np.zeros([2, 3, 3, 1], np.float32)
     features = model.features(images, np.array([0, 1], np.int32)).numpy()
     assert (np.abs(features[0] - features[1]).max(-1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "rnn_conditional"])
+def test_rows_are_counted_where_that_is_asked_for(kind, capfd):
+    model = make(kind, (5, 3, 1))
+    labels = np.array([0, 1], np.int32) if model.conditional else None
+    silent = model.sample(2, labels, seed=1)
+    assert "row" not in capfd.readouterr().err
+    counted = model.sample(2, labels, seed=1, progress=True)
+    rows = [f"row {i} of 5" for i in range(1, 6)]
+    assert [line.strip() for line in capfd.readouterr().err.split("\r")[1:]] == rows
+    np.testing.assert_array_equal(silent, counted)

@@ -25,7 +25,7 @@ def trained(run, tmp_path_factory):
         "--dataset=ring",
         "--hidden=32",
         "--epochs=2",
-        "--steps_per_epoch=40",
+        "--steps_per_epoch=50",
         f"--workdir={workdir}",
     )
     assert code == 0, err
@@ -93,7 +93,7 @@ def test_evaluate_judges_by_the_modes(trained, run):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model=vae"], "not 1x2; resize them, or choose --network=mlp"),
+        (["--model=vae", "--network=conv"], "not 1x2; resize them, or choose --network=mlp"),
         (["--model=gan", "--binarization=static"], "the pixels of ring are coordinates"),
     ],
 )

@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 from zoo.core.files import read_json
+from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables, verdicts
 from zoo.evaluation.records import differences, read_record
@@ -37,8 +38,9 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     manifest, notes, claims = (read_json(root / file) for file in files)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    if (seeds := root / "docs/claims/seeds.json").exists():
-        claims["seeds"] = read_json(seeds)
+    for name in ("seeds", *toy.MIXTURES):
+        if (path := root / f"docs/claims/{name}.json").exists():
+            claims[name] = read_json(path)
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
     weights = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
@@ -76,8 +78,8 @@ def results(
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
-      claims: what `scripts/claims.py` wrote, and under `seeds` what `scripts/seeds.py` did,
-        if it was run.
+      claims: what `scripts/claims.py` wrote, and under `seeds`, `ring` and `grid` what
+        `scripts/seeds.py` did, if it was run.
     """
     lines = [
         "# Results",

@@ -1,9 +1,10 @@
-"""How each model is trained by default: data only. Measured on Fashion-MNIST, two CPU cores."""
+"""How each model is trained by default. Measured on Fashion-MNIST, two CPU cores."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from zoo.core.config import field
+from zoo.data import toy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,21 @@ RECIPES = {
 }
 
 
+# of points of the plane: perceptrons, and many small steps in less than a minute
+_POINTS = {
+    "network": "mlp",
+    "hidden": (128, 128, 128),
+    "batch_size": 128,
+    "epochs": 5,
+    "steps_per_epoch": 700,
+    "steps_per_execution": 50,
+}
+_POINTS_OF = {
+    "wgan_gp": {"penalty_weight": 0.1, "discriminator_steps": 2},
+    "sngan": {"discriminator_steps": 2, "beta_1": 0.0, "beta_2": 0.9},
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Settings of a run that belong to no model."""
@@ -78,7 +94,7 @@ class Run:
     dataset: str = field(
         "",
         "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), ring, grid (8 or 25 "
-        "Gaussians in the plane, with --network=mlp), or folder:PATH with a folder of PNG or JPEG "
+        "Gaussians in the plane), or folder:PATH with a folder of PNG or JPEG "
         "files for each class.",
     )
     data_dir: str = field(
@@ -127,3 +143,23 @@ class Run:
         "--eval_every).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
+
+
+def defaults(model: str, dataset: str, config_class: type) -> tuple[Any, Recipe, Run]:
+    """What holds where nothing else is asked for: configuration, recipe and run.
+
+    Args:
+      model: a name of `RECIPES`.
+      dataset: its name; points of the plane have settings of their own.
+      config_class: the model's.
+    """
+    found = (config_class(), RECIPES[model], Run())
+    if dataset not in toy.MIXTURES:
+        return found
+    points = {**_POINTS, **_POINTS_OF.get(model, {})}
+
+    def of_points(default):
+        names = points.keys() & {f.name for f in dataclasses.fields(default)}
+        return dataclasses.replace(default, **{name: points[name] for name in names})
+
+    return tuple(map(of_points, found))

@@ -19,7 +19,7 @@ from zoo.errors import InputError
 from zoo.evaluation import features
 from zoo.serving import pretrained
 from zoo.training import checkpoints
-from zoo.training.recipes import RECIPES, Recipe, Run
+from zoo.training.recipes import RECIPES, Recipe, defaults
 
 CONFIG_FILE = "config.json"
 
@@ -210,15 +210,14 @@ def command(settings: dict[str, Any]) -> str:
     Of a model that is made of trained parts, the one that evaluates it.
     """
     name = settings["model"]
-    script, composed = "train.py", name in registry.COMPOSED
-    defaults, given = [registry.config_class(name)()], [settings["config"]]
-    if composed:
-        script = "evaluate.py"
+    config_class = registry.config_class(name)
+    if name in registry.COMPOSED:
+        script, parts = "evaluate.py", [(config_class(), settings["config"])]
     else:
-        defaults += [RECIPES[name], Run()]
-        given += [settings["recipe"], settings["run"]]
+        script, given = "train.py", [settings[part] for part in ("config", "recipe", "run")]
+        parts = zip(defaults(name, settings["run"]["dataset"], config_class), given, strict=True)
     words = []
-    for default, values in zip(defaults, given, strict=True):
+    for default, values in parts:
         for f in dataclasses.fields(default):
             usual = getattr(default, f.name)
             value = values.get(f.name, usual)  # a run of before there was such a setting

@@ -1,0 +1,31 @@
+"""Default settings of models and of data."""
+
+import dataclasses
+
+from zoo import registry
+from zoo.training import setup
+from zoo.training.recipes import RECIPES, Run, defaults
+
+
+def settings(model, dataset):
+    """As `config.json` has them where nothing was asked for."""
+    parts = map(dataclasses.asdict, defaults(model, dataset, registry.config_class(model)))
+    found = dict(zip(("config", "recipe", "run"), parts, strict=True))
+    found["run"]["dataset"] = dataset
+    return {"model": model, **found}
+
+
+def test_on_images_they_are_those_of_the_classes_and_the_recipe():
+    for model, recipe in RECIPES.items():
+        config_class = registry.config_class(model)
+        assert defaults(model, "mnist", config_class) == (config_class(), recipe, Run())
+
+
+def test_what_is_usual_for_the_data_is_not_in_the_command():
+    for model in ("gan", "wgan_gp", "vae"):
+        asked = settings(model, "ring")
+        assert asked["config"]["network"] == "mlp" and asked["run"]["steps_per_epoch"] == 700
+        assert setup.command(asked) == f"python scripts/train.py --model={model} --dataset=ring"
+    moved = {**asked, "run": {**asked["run"], "dataset": "mnist"}}
+    assert "--network=mlp" in setup.command(moved)
+    assert "--steps_per_epoch=700" in setup.command(moved)
