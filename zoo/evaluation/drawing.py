@@ -58,43 +58,10 @@ def draw(
     Raises:
       InputError: the model cannot do this, or a setting is wrong.
     """
-    if not hasattr(model, "sample"):
-        raise InputError(f"{model.name} does not generate images")
+    _refuse(model, what, labels, observation, truncation)
     has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
-    if what == "complete" and not hasattr(model, "complete"):
-        raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
-    if what in ("traverse", "interpolate") and not hasattr(model, "draw_prior"):
-        raise InputError(f"{model.name} has no latents: it cannot {what}")
-    if what in ("reconstruct", "edit") and not has_codes:
-        raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
-    if labels is not None:
-        if not model.conditional:
-            raise InputError(f"{model.name} is unconditional: it takes no labels")
-        if not len(labels):
-            raise InputError("there is no label in the list of labels")
-        if bad := [y for y in labels if not 0 <= y < model.num_classes]:
-            raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
-    if what in ("traverse", "interpolate", "edit") and not model.axes:
-        raise InputError(f"{model.name} has no axes in its codes: it cannot {what}")
-    if what in ("interpolate", "edit") and model.num_categories:
-        raise InputError(
-            f"{model.name}'s latents are categories, and nothing lies between two: it cannot {what}"
-        )
-    if observation == "sample" and not has_decoder:
-        raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
-
-    if truncation is not None and not hasattr(model, "generator"):
-        raise InputError(f"{model.name} is no GAN: its latents are not truncated")
-    if truncation is not None and what not in ("prior", "neighbours"):
-        raise InputError(f"truncation is of new images: leave it out of {what}")
-    if observation is not None and what not in ("prior", "neighbours", "reconstruct"):
-        raise InputError(f"observation is of whole new images: {what} shows p(x|z)'s mean")
-    if labels is not None and what == "reconstruct":
-        raise InputError("an image is reconstructed with its own label: leave labels out")
-    if what == "interpolate" and hasattr(model, "traversals"):
-        raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
@@ -170,6 +137,43 @@ def draw(
         path_labels = np.broadcast_to(np.resize(y, len(paths))[:, None], paths.shape[:2])
     images = latents.images_of(model, paths, path_labels)
     return images.reshape(-1, *images.shape[2:]), steps
+
+
+def _refuse(model, what: str, labels, observation: str | None, truncation: float | None) -> None:
+    """Raises InputError for what the model cannot do, and for settings without a meaning."""
+    if not hasattr(model, "sample"):
+        raise InputError(f"{model.name} does not generate images")
+    if what == "complete" and not hasattr(model, "complete"):
+        raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
+    if what in ("traverse", "interpolate") and not hasattr(model, "draw_prior"):
+        raise InputError(f"{model.name} has no latents: it cannot {what}")
+    if what in ("reconstruct", "edit") and not hasattr(model, "encode"):
+        raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
+    if labels is not None:
+        if not model.conditional:
+            raise InputError(f"{model.name} is unconditional: it takes no labels")
+        if not len(labels):
+            raise InputError("there is no label in the list of labels")
+        if bad := [y for y in labels if not 0 <= y < model.num_classes]:
+            raise InputError(f"label {bad[0]} is outside 0..{model.num_classes - 1}")
+    if what in ("traverse", "interpolate", "edit") and not model.axes:
+        raise InputError(f"{model.name} has no axes in its codes: it cannot {what}")
+    if what in ("interpolate", "edit") and model.num_categories:
+        raise InputError(
+            f"{model.name}'s latents are categories, and nothing lies between two: it cannot {what}"
+        )
+    if observation == "sample" and not hasattr(model, "decode"):
+        raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
+    if truncation is not None and not hasattr(model, "generator"):
+        raise InputError(f"{model.name} is no GAN: its latents are not truncated")
+    if truncation is not None and what not in ("prior", "neighbours"):
+        raise InputError(f"truncation is of new images: leave it out of {what}")
+    if observation is not None and what not in ("prior", "neighbours", "reconstruct"):
+        raise InputError(f"observation is of whole new images: {what} shows p(x|z)'s mean")
+    if labels is not None and what == "reconstruct":
+        raise InputError("an image is reconstructed with its own label: leave labels out")
+    if what == "interpolate" and hasattr(model, "traversals"):
+        raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
 
 def picture(

@@ -38,7 +38,7 @@ class ACGAN(cgan.CGAN):
 
     def make_discriminator(self, input_shape):
         """A network from [B, *input_shape] to [B, 1 + K]: D's logit, and those of the classes."""
-        return self.image_network(input_shape, 1 + self.num_classes, hidden=(256, 256))
+        return self.image_network(input_shape, 1 + self.num_classes, hidden=self.dense)
 
     def judge(self, images, labels, training=False):
         """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1] (or uint8)."""

@@ -30,6 +30,7 @@ class DCGAN(gan.GAN):
     """
 
     Config = Config
+    dense = ()
 
     def make_generator(self, input_size, name="generator"):
         """A network from [B, input_size] to the images' inverse tanh."""
@@ -44,10 +45,6 @@ class DCGAN(gan.GAN):
             initializer=_INITIALIZER,
             name=name,
         )
-
-    def make_discriminator(self, input_shape):
-        """A network from [B, *input_shape] to logits [B, 1]; nothing dense is hidden in it."""
-        return self.image_network(input_shape, 1)
 
     def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
         """A network from [B, *input_shape] to [B, output_size]."""

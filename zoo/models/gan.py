@@ -70,6 +70,9 @@ class GAN(AdversarialModel):
 
     Config = Config
     bounded = False  # whether D's networks themselves bound its slope
+    # D's dense layers after convolutions; without any it is no match for G, which then draws no
+    # digits
+    dense = (256, 256)
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
@@ -117,8 +120,7 @@ class GAN(AdversarialModel):
 
     def make_discriminator(self, input_shape: tuple[int, int, int]):
         """A network from [B, *input_shape] to logits [B, 1]."""
-        # by the convolutions alone D is no match for G, which then draws no digits
-        return self.image_network(input_shape, 1, hidden=(256, 256))
+        return self.image_network(input_shape, 1, hidden=self.dense)
 
     def image_network(self, input_shape, output_size: int, name: str = "discriminator", hidden=()):
         """A network from [B, *input_shape] to [B, output_size]: D, or its features of images.

@@ -37,16 +37,13 @@ class SNGAN(gan.GAN):
 
     Config = Config
     bounded = True
+    dense = ()
 
     def __init__(self, config=None, **kwargs):
         config = config or self.Config()
         if config.attention and config.network == "mlp":
             raise InputError("attention is between places of an image: it needs --network=conv")
         super().__init__(config, **kwargs)
-
-    def make_discriminator(self, input_shape):
-        """A network from [B, *input_shape] to scores [B, 1]."""
-        return self.image_network(input_shape, 1)
 
     def make_generator(self, input_size, name="generator"):
         """A network from [B, input_size] to the images' inverse tanh."""

@@ -16,7 +16,6 @@ import dataclasses
 
 import keras
 
-from zoo.core import networks
 from zoo.core.config import defaults, field
 from zoo.errors import InputError
 from zoo.models import gan
@@ -60,6 +59,7 @@ class WGANGP(gan.GAN):
     """
 
     Config = Config
+    dense = ()
 
     def __init__(self, config=None, **kwargs):
         config = config or self.Config()
@@ -72,19 +72,10 @@ class WGANGP(gan.GAN):
         """Clipped weights bound D's slope."""
         return self.config.weight_clip > 0
 
-    def make_discriminator(self, input_shape):
-        """A network from [B, *input_shape] to scores [B, 1]."""
-        return self.image_network(input_shape, 1)
-
     def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
         """The critic: a network from [B, *input_shape] to [B, output_size]."""
-        c = self.config
-        if c.network == "mlp":
-            critic = super().image_network(input_shape, output_size, name, hidden)
-        else:
-            critic = networks.conv_down(
-                input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
-            )
-        for weight in critic.trainable_variables if c.weight_clip else ():
-            weight.constraint = Clip(c.weight_clip)  # after each step of the optimizer
+        critic = super().image_network(input_shape, output_size, name, hidden)
+        limit = self.config.weight_clip
+        for weight in critic.trainable_variables if limit else ():
+            weight.constraint = Clip(limit)  # after each step of the optimizer
         return critic
