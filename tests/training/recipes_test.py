@@ -29,3 +29,10 @@ def test_what_is_usual_for_the_data_is_not_in_the_command():
     moved = {**asked, "run": {**asked["run"], "dataset": "mnist"}}
     assert "--network=mlp" in setup.command(moved)
     assert "--steps_per_epoch=700" in setup.command(moved)
+
+
+def test_the_command_of_a_gan_that_kept_its_last_weights_asks_for_them():
+    last = settings("cgan", "mnist")
+    last["recipe"]["monitor"] = ""
+    words = setup.command(last).split()
+    assert words[2:] == ["--model=cgan", "--eval_every=0", "--dataset=mnist"]

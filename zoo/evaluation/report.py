@@ -260,12 +260,14 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """How a model was trained, and its weights."""
     settings, summary = about["settings"], about["summary"]
     machine, versions = summary["machine"], settings["versions"]
+    paused = summary.get("paused_seconds", 0) / 60
+    stopped = f" (without {paused:.1f} in which the process was stopped)" if paused else ""
     return [
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps of {settings['recipe']['batch_size']} images, "
-        f"{summary['training_seconds'] / 60:.1f} minutes on {machine['cores']} cores of "
-        f"{machine['cpu']}; {summary['parameters']:,} parameters. Commit "
+        f"{_minutes(summary)} minutes on {machine['cores']} cores of {machine['cpu']}{stopped}; "
+        f"{summary['parameters']:,} parameters. Commit "
         f"{_short(versions.get('commit', 'unknown'))}, TensorFlow {versions['tensorflow']}, Keras "
         f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
         f"{versions['python']}.",
@@ -361,10 +363,15 @@ def _protocol(record: dict[str, Any], machines: list[str]) -> list[str]:
     ]
 
 
+def _minutes(summary: dict[str, Any]) -> str:
+    """Of training; `paused_seconds`, a person's entry, are those in which the process stood."""
+    return f"{(summary['training_seconds'] - summary.get('paused_seconds', 0)) / 60:.1f}"
+
+
 def _run(name: str, about: dict[str, Any]) -> list[str]:
     summary = about["summary"]
     return [
         f"[{name}](zoo/pretrained/{name}.md)",
         f"{summary['parameters']:,}",
-        f"{summary['training_seconds'] / 60:.1f}" if summary["training_seconds"] else "",
+        _minutes(summary) if summary["training_seconds"] else "",
     ]

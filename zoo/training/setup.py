@@ -222,7 +222,9 @@ def command(settings: dict[str, Any]) -> str:
             usual = getattr(default, f.name)
             value = values.get(f.name, usual)  # a run of before there was such a setting
             value = tuple(value) if isinstance(value, list) else value
-            if value != usual:
+            if f.name == "monitor" and value != usual:  # a GAN's last weights; it has no flag
+                words.append("--eval_every=0")
+            elif value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
                 words.append(shlex.quote(f"--{f.name}={text}"))
     return " ".join([f"python scripts/{script}", f"--model={name}", *words])
