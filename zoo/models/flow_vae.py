@@ -130,11 +130,11 @@ class FlowVAE(vae.VAE):
         return distribution.bijector.forward(super().draw(distribution.distribution, seed))
 
     def kl_per_dim(self, images, labels=None) -> tf.Tensor:
-        """A lower bound on KL(q(z_j|x) || p(z_j)) of each latent dimension, nats [N, latent_dim].
+        """KL(q(z_j|x) || p(z_j)) of each dimension, estimated from below, nats [N, latent_dim].
 
         It is the KL of the Gaussian with mean and variance of the marginal q(z_j|x), whose own KL
         is that and the entropy that it lacks of the Gaussian's: equal where the marginal is
-        Gaussian. Mean and variance are the posterior's estimates.
+        Gaussian. Mean and variance are the posterior's estimates, by whose error it can be off.
         """
         return super().kl_per_dim(images, labels)
 
