@@ -70,7 +70,7 @@ def run_python():
             capture_output=True,
             text=True,
             env=environment,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
