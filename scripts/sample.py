@@ -123,6 +123,7 @@ def _write_course(folder: str, course) -> None:
     """Scalars for TensorBoard, a point for each step of the chains."""
     import tensorflow as tf
 
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # where it cannot be, one clear line
     with tf.summary.create_file_writer(folder).as_default():
         for name, values in course.items():
             for step, value in enumerate(values, 1):

@@ -21,8 +21,15 @@ from zoo.errors import InputError
 from zoo.training.recipes import RECIPES, AdversarialRecipe
 
 TRAIN = pathlib.Path(__file__).resolve().with_name("train.py")
-KEPT = ("val_fid", "val_distinct", "val_absent_classes", "val_class_fidelity", "floor_fid")
-KEPT = (*KEPT, "modes_covered", "high_quality")
+KEPT = (
+    "val_fid",
+    "val_distinct",
+    "val_absent_classes",
+    "val_class_fidelity",
+    "floor_fid",
+    "modes_covered",
+    "high_quality",
+)
 IMAGES = ("gan", "dcgan", "wgan_gp", "sngan", "projection_cgan")
 POINTS = ("gan", "wgan_gp", "sngan")
 

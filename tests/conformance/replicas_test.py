@@ -51,8 +51,7 @@ def compare(name, settings):
                 np.testing.assert_array_equal(a, b, err_msg=v.path)
         results.append([(v.path, np.asarray(v)) for v in weights])
     for (path, a), (_, b) in zip(*results, strict=True):
-        atol = 2e-5 if kinks or steep else 2e-6
-        np.testing.assert_allclose(b, a, rtol=2e-4, atol=atol, err_msg=path)
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5 if kinks else 2e-6, err_msg=path)
     for key in logs[0]:
         np.testing.assert_allclose(logs[0][key], logs[1][key], rtol=1e-4, err_msg=key)
 
