@@ -256,9 +256,7 @@ def whole_runs(folder: str) -> dict:
         result[name] = {
             "minutes": round((time.perf_counter() - begin) / 60, 2),
             "peak_memory_gb": round(peak, 2),  # of the largest process so far
-            "summary": json.loads(
-                pathlib.Path(folder, f"run_{name}", "summary.json").read_text(encoding="utf-8")
-            ),
+            "summary": files.read_json(pathlib.Path(folder, f"run_{name}", "summary.json")),
         }
     from zoo.evaluation import features, metrics
     from zoo.training import setup

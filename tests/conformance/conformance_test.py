@@ -24,9 +24,9 @@ every_model = pytest.mark.parametrize(
 )
 
 
-def make(name, seed=5, **changes):
+def make(name, seed=5, shape=SHAPE, **changes):
     keras.utils.set_random_seed(seed)
-    return zoo.create(name, SHAPE, **{**SMALL[name], **changes})
+    return zoo.create(name, shape, **{**SMALL[name], **changes})
 
 
 @pytest.fixture(scope="module")
@@ -223,10 +223,14 @@ def test_images_of_any_number_type_are_the_same_images(name, data):
 
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
-    plain = make(name, **without_dropout(name))  # masks are drawn in the layer's own type
+def test_mixed_precision_keeps_its_float32_islands(name, policy, fashion_mnist):
+    # whole images: of their middles bigan's scores are small rests of large terms
+    data = fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
+    # masks are drawn in the layer's own type
+    settings = {"shape": (28, 28, 1), **without_dropout(name)}
+    plain = make(name, **settings)
     with setup.precision(policy):
-        mixed = make(name, **without_dropout(name))
+        mixed = make(name, **settings)
     assert keras.config.dtype_policy().name == "float32"
     for v in mixed.weights:
         if "seed" not in v.path:
@@ -236,8 +240,6 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
     for key in set(expected) - drawn:
         assert got[key].dtype == np.float32, key
         scale = np.abs(expected[key]).max()
-        if key == "discriminate":  # what large terms leave: they may cancel
-            scale = max(scale, 0.1)
         near = np.isclose(got[key], expected[key], rtol=0, atol=0.03 * scale)
         # where codes are discrete, a place whose two nearest are as near may take the other
         assert near.all() if plain.axes else near.mean() > 0.95, key
@@ -259,7 +261,7 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, data):
         optimizers = [mixed.optimizer, getattr(mixed, "discriminator_optimizer", None)]
         for optimizer in filter(None, optimizers):
             assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    for old, v in zip(weights(make(name)), mixed.trainable_variables, strict=True):
+    for old, v in zip(weights(make(name, **settings)), mixed.trainable_variables, strict=True):
         assert knows_nothing_of(mixed, v) or (old != np.asarray(v)).any(), v.path
         assert np.isfinite(np.asarray(v)).all()
 

@@ -71,12 +71,16 @@ def draw(
         split = real(count)
         return split.images, split.labels if model.conditional else None
 
+    def encoded(images, own):
+        """Codes of images with their own labels, and the labels to decode them with."""
+        # other ones than the images': the same style in another class
+        y = own if labels is None else labels_for(len(images))
+        return model.code(model.encode(images, own)), y
+
     def codes_and_labels(count: int):
         """Codes to start from: of test images where there is an encoder, else of the prior."""
         if has_codes:
-            images, y = known(count)
-            # other labels than the images': the same style in another class
-            return model.code(model.encode(images, y)), y if labels is None else labels_for(count)
+            return encoded(*known(count))
         given = labels_for(count)
         if model.conditional and given is None:
             given = np.arange(count, dtype=np.int32) % model.num_classes
@@ -112,10 +116,9 @@ def draw(
         if not changes:
             raise InputError("say what to change, as --edit=3:+1.5,7:-2")
         images, own = known(num)
-        # other labels than the images': the same style in another class
-        code, y = model.code(model.encode(images, own)), own if labels is None else labels_for(num)
-        code = latents.edit(code, changes)
-        return _beside(images / np.float32(255), latents.images_of(model, code, y)), 8
+        code, y = encoded(images, own)
+        made = latents.images_of(model, latents.edit(code, changes), y)
+        return _beside(images / np.float32(255), made), 8
     if what == "traverse":
         code, y = codes_and_labels(1)
         if hasattr(model, "traversals"):

@@ -161,6 +161,11 @@ def _claim_of_order(records: dict[str, Any]) -> list[str]:
     ]
 
 
+def _of_each(runs: list[dict[str, Any]], key: str, digits: int) -> str:
+    """A quantity of each run, in the order of the seeds."""
+    return ", ".join("diverged" if "diverged" in r else f"{r[key]:.{digits}f}" for r in runs)
+
+
 def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
     rows, steady = [], 0
     for name, runs in found["runs"].items():
@@ -175,7 +180,7 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
         rows.append(
             [
                 name,
-                ", ".join("diverged" if r not in ended else f"{r['val_fid']:.1f}" for r in runs),
+                _of_each(runs, "val_fid", 1),
                 of("val_fid", statistics.mean, 1),
                 of("val_fid", statistics.stdev, 1) if len(ended) > 1 else "",
                 of("val_distinct", min, 3),
@@ -219,21 +224,9 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
     for name, record in found.items():
         modes, rows, whole = toy.MIXTURES[name].num_modes, [], []
         for model, runs in record["runs"].items():
-            ended = [run for run in runs if "diverged" not in run]
-            rows.append(
-                [
-                    model,
-                    *(
-                        ", ".join("diverged" if r not in ended else form(r) for r in runs)
-                        for form in (
-                            lambda r: f"{r['modes_covered']:.0f}",
-                            lambda r: f"{r['high_quality']:.2f}",
-                            lambda r: f"{r['training_seconds']:.0f}",
-                        )
-                    ),
-                ]
-            )
-            if len(ended) == len(runs) and all(r["modes_covered"] == modes for r in ended):
+            columns = (("modes_covered", 0), ("high_quality", 2), ("training_seconds", 0))
+            rows.append([model, *(_of_each(runs, *column) for column in columns)])
+            if all(run.get("modes_covered") == modes for run in runs):
                 whole.append(f"`{model}`")
         heads = ["model", f"modes covered of {modes}", "of high quality", "seconds of training"]
         lines += [
