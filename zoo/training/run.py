@@ -92,7 +92,6 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
             f"steps, or checkpoint_steps={run.checkpoint_steps}, with a remainder"
         )
-    tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(run.seed)
     with setup.precision(run.precision), strategy.scope():
         model = setup.create(
@@ -106,6 +105,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             jit_compile=jit,
             steps_per_execution=run.steps_per_execution,
         )
+    # not before: Keras leaves XLA out of what it compiles later, though all models here have it
+    tf.config.experimental.enable_op_determinism()
     if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
         raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
     if model.binary and run.binarization == "none":
@@ -135,7 +136,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
-            f"XLA: {'on' if jit else 'off'}; workdir: {workdir}",
+            f"XLA: {'on' if model.jit_compile else 'off'}; workdir: {workdir}",
             flush=True,
         )
         try:
