@@ -9,7 +9,7 @@ from zoo.errors import InputError
 # what two records must share to be compared, by the part of the figures
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
-    "samples": ("num_images",),
+    "samples": ("num_images", "num_train", "num_floor_sets"),
     "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "levels", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
@@ -54,6 +54,8 @@ def differences(
         a, b = (record["figures"].get(part) for record in (one, other))
         if a and b:
             pairs |= {f"{k} of {part}": (a.get(k), b.get(k)) for k in _SAME_FIGURES[part]}
+            if a.get("observation") and b.get("observation"):  # both have a decoder
+                pairs[f"observation of {part}"] = (a["observation"], b["observation"])
     a, b = (record["sample_metrics"] for record in (one, other))
     if a and b and "samples" in parts:
         pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}

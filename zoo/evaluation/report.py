@@ -87,7 +87,8 @@ def results(
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
         "beside it and those in `docs/claims`; a test fails when this page and they disagree. "
         "Numbers of a model are of its weights in the package, as they are loaded; ± is one "
-        "standard error, of images and samples and not of trainings. Each card names the command "
+        "standard error, of images and samples and not of trainings; an interval of 95% reaches "
+        "two of them to either side. Each card names the command "
         "that measures again, and the machine: minutes of different ones do not compare.",
         "",
     ]
@@ -99,7 +100,7 @@ def results(
     published = [f"- `{n}`: {notes[n]['published']}" for n in records if "published" in notes[n]]
     if published:
         lines += ["## Beside published figures", "", *published, ""]
-    return "\n".join([*lines, *verdicts.section(claims, records)])
+    return "\n".join([*lines, *verdicts.section(claims, records, manifest)])
 
 
 def _samples(title, manifest, records) -> list[str]:
@@ -116,13 +117,14 @@ def _samples(title, manifest, records) -> list[str]:
         found = {n: records[n]["figures"]["samples"] for n in group}
         shown = [f for f in tables.FIGURES if any(f[0] in found[n]["model"] for n in group)]
         fullest = max(group, key=lambda n: len(found[n]["floor"]))
+        observations = {found[n]["observation"] for n in group} - {None}  # one at most
         rows = [["floor", "", "", *tables.cells(found[fullest]["floor"], shown)]]
         rows += [[*_run(n, manifest[n]), *tables.cells(found[n]["model"], shown)] for n in group]
         heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown)]
         colours = records[fullest]["binarization"]
         heading = f"{title}: samples" if colours == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
-        lines += [f"## {heading}", "", *_protocol(records[fullest], machines), ""]
+        lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
         lines += [*tables.table(heads, rows), ""]
     return lines
 
@@ -139,7 +141,13 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "bounds, so that the true code length is at most theirs. Rows of one quantity and "
         "binarization compare if their pixels have a mass on the same levels (quantized_gaussian, "
         "categorical, logistic_mixture; or bernoulli); a density compares with none of them. Real "
-        "images have no likelihood of their own, which would be the floor.",
+        "images have no likelihood of their own, which would be the floor."
+        + (
+            " bayes_conditional divides by an estimate of p(y), so its bound is one but for the "
+            "error that its card names."
+            if "bayes_conditional" in records
+            else ""
+        ),
         {
             "K": lambda r: str(r["figures"]["likelihood"]["num_samples"] or ""),
             "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
@@ -240,7 +248,11 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         "",
         *tables.table(["", "model", "floor"], rows),
         "",
-        *(_protocol(record, [machine_of(record)]) if "samples" in figures else []),
+        *(
+            _protocol(record, [machine_of(record)], figures["samples"]["observation"])
+            if "samples" in figures
+            else []
+        ),
         "",
         f"Measured by `{record['command']}` in {record['seconds']:.0f} seconds, with at most "
         f"{record['peak_memory_gb']:.1f} GB of memory, on {machine_of(record)}.",
@@ -262,12 +274,21 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
     machine, versions = summary["machine"], settings["versions"]
     paused = summary.get("paused_seconds", 0) / 60
     stopped = f" (without {paused:.1f} in which the process was stopped)" if paused else ""
+    size = str(settings["recipe"]["batch_size"])
+    if (k := settings["config"].get("discriminator_steps", 1)) > 1:
+        size = f"{k} times {size}"
+    step = summary.get("exported_step", summary["steps"])
+    exported = (
+        f"; the weights are those of step {step:,}, the best by {settings['recipe']['monitor']}"
+        if step < summary["steps"]
+        else ""
+    )
     return [
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
-        f"{summary['steps']:,} steps of {settings['recipe']['batch_size']} images, "
+        f"{summary['steps']:,} steps of {size} images, "
         f"{_minutes(summary)} minutes on {machine['cores']} cores of {machine['cpu']}{stopped}; "
-        f"{summary['parameters']:,} parameters. Commit "
+        f"{summary['parameters']:,} parameters{exported}. Commit "
         f"{_short(versions.get('commit', 'unknown'))}, TensorFlow {versions['tensorflow']}, Keras "
         f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
         f"{versions['python']}.",
@@ -335,11 +356,17 @@ def machine_of(record: dict[str, Any]) -> str:
     return f"{record['machine']['cores']} cores of {record['machine']['cpu']}"
 
 
-def _protocol(record: dict[str, Any], machines: list[str]) -> list[str]:
+def _protocol(
+    record: dict[str, Any], machines: list[str], observation: str | None = None
+) -> list[str]:
     p, found, split = record["sample_metrics"], record["figures"]["samples"], record["split"]
-    how = "show their mean" if record["binarization"] == "none" else "are drawn from"
+    how = {
+        None: "",
+        "mean": "decoders p(x|z) show their mean; ",
+        "sample": "decoders p(x|z) are drawn from; ",
+    }[observation]
     return [
-        f"{found['num_images']:,} samples (seed {record['seed']}; decoders p(x|z) {how}; "
+        f"{found['num_images']:,} samples (seed {record['seed']}; {how}"
         f"{p['images']}) against as many images of the {split} split"
         + ("" if record["binarization"] == "none" else ", black and white as the samples are")
         + f". Feature net: {p['feature_net']}, SHA-256 `{p['sha256'][:16]}`; "
