@@ -52,7 +52,8 @@ def test_kernel_distance_is_unbiased_and_finds_a_difference():
     within_y = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
     across = np.mean([k(a, b) for a in x for b in y])
     expected = within_x + within_y - 2 * across
-    assert distances.kernel_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    for pair in ((x, y), (y, x), (x[::-1], y)):
+        assert distances.kernel_distance(*pair) == pytest.approx(expected, rel=1e-9)
     same = [distances.kernel_distance(normal(50, 3, i), normal(50, 3, i + 500)) for i in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
 
@@ -75,11 +76,13 @@ def softmax(logits):
 
 def test_inception_score_of_known_rows():
     rows = softmax([[1, 2] * 500 + [4], [4, 5] * 500 + [6]])
-    assert distances.inception_score(rows) == pytest.approx(1.00081, abs=1e-5)
+    for ordered in (rows, rows[::-1]):
+        assert distances.inception_score(ordered) == pytest.approx(1.00081, abs=1e-5)
     assert distances.inception_score(np.eye(7)) == pytest.approx(7)
     assert distances.inception_score(np.full((5, 7), 1 / 7)) == pytest.approx(1)
-    with pytest.raises(InputError, match="each row sums to 1"):
-        distances.inception_score(np.ones((3, 4)))
+    for bad, said in ((1.0, "each row sums to 1"), (np.nan, "NaN or infinite")):
+        with pytest.raises(InputError, match=said):
+            distances.inception_score(np.full((3, 4), bad))
 
 
 def brute_force(real, fake, k):
@@ -105,6 +108,10 @@ def test_manifold_against_brute_force(chunk, monkeypatch):
     got = distances.manifold(real, fake, k=3)
     means = [values[0] for values in dataclasses.asdict(got).values()]
     np.testing.assert_allclose(means, brute_force(real, fake, 3), rtol=1e-12)
+    turned = distances.manifold(real[::-1], fake[::-1], k=3)
+    assert [values[0] for values in dataclasses.asdict(turned).values()] == means
+    itself = distances.manifold(real, real, k=3)
+    assert itself.precision[0] == itself.recall[0] == itself.coverage[0] == 1
 
 
 def test_manifold_of_one_distribution_and_of_collapsed_ones():
@@ -130,10 +137,13 @@ def test_distances_grow_with_the_damage(what):
         other = normal(600, seed=1) + modes
         if what == "noise":
             other += normal(600, seed=2, scale=0.7 * damage)
-        else:
-            other = other[: 600 - 150 * damage]
-        found.append((distances.fid(real, other), distances.kernel_distance(real, other)))
-    assert (np.diff(np.array(found), axis=0) > 0).all()
+        else:  # as many samples, of fewer modes
+            other = normal(600, seed=1) + np.minimum(modes, 5.0 * (3 - damage))
+        m = distances.manifold(real, other)
+        near = [-m.precision[0], -m.density[0]] if what == "noise" else [-m.recall[0]]
+        distance = [distances.fid(real, other), distances.kernel_distance(real, other)]
+        found.append([*distance, -m.coverage[0], *near])
+    assert (np.diff(np.array(found), axis=0) > 0).all(), found
 
 
 def test_distances_grow_with_blur(fashion_mnist):
@@ -177,6 +187,15 @@ def test_nearest_neighbours():
 def test_bad_features_are_one_clear_line(features, message):
     with pytest.raises(InputError, match=message):
         distances.gaussian(features)
+
+
+@pytest.mark.parametrize("distance", [distances.fid, distances.kid, distances.manifold])
+def test_a_number_that_is_none_is_one_clear_line_on_either_side(distance):
+    good, bad = normal(40), normal(40, seed=1)
+    bad[3, 2] = np.nan
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(InputError, match="NaN or infinite"):
+            distance(*pair)
 
 
 def known_of(rng, count):

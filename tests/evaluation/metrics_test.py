@@ -1,7 +1,9 @@
 """Figures of images and of models: each where it is known, and what cannot be measured."""
 
+import dataclasses
 import functools
 
+import keras
 import numpy as np
 import pytest
 
@@ -63,6 +65,78 @@ def test_parzen_window_prefers_images_of_the_kind(fashion_mnist):
     bad = metrics.parzen_window(noise, validation, test[:100])
     assert good["mean"] > bad["mean"] + 100
     assert good["sigma"] < bad["sigma"]
+
+
+def test_parzen_window_has_its_width_of_the_validation_images():
+    rng = np.random.default_rng(0)
+    images = lambda scale: np.clip(128 + scale * rng.normal(size=(300, 2, 2, 1)), 0, 255)  # noqa: E731
+    made = np.full((50, 2, 2, 1), 128, np.uint8)
+    validation, real = (images(scale).astype(np.uint8) for scale in (70, 20))
+    found = metrics.parzen_window(made, validation, real)
+    # of candidates that grow by 29% each; of the real images it would be 0.1
+    assert found["sigma"] == pytest.approx(validation.std() / 255, rel=0.15)
+
+
+def test_what_the_classifier_sees_gets_worse_with_noise_and_with_dropped_classes(
+    net, fashion_mnist
+):
+    rng = np.random.default_rng(0)
+    real = fashion_mnist.test.first(1000)
+    noise = rng.normal(size=real.images.shape)
+    found = []
+    for damage in range(4):
+        p = net.see([np.clip(real.images / 255 + 0.25 * damage * noise, 0, 1)])[1]
+        score = quality.inception_score(p)["mean"]
+        found.append((score, metrics.class_fidelity(p, real.labels)["class_fidelity"]["mean"]))
+    assert (np.diff(np.array(found), axis=0) < 0).all(), found
+    p = net.see([real.images / 255])[1]
+    scores = [quality.inception_score(p[real.labels < 10 - 3 * d])["mean"] for d in range(4)]
+    assert (np.diff(scores) < 0).all(), scores
+
+
+def small(name, **settings):
+    keras.utils.set_random_seed(3)
+    return zoo.create(name, (12, 12, 1), **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("vae", {"network": "mlp", "hidden": (8,), "likelihood": "bernoulli"}),
+        ("cvae", {"network": "mlp", "hidden": (8,)}),
+        ("pixelcnn", {"width": 4, "num_layers": 1, "levels": 16}),
+        ("pixelcnn", {"width": 4, "num_layers": 1, "output": "bernoulli", "conditional": True}),
+    ],
+)
+def test_likelihood_is_what_the_model_says_of_each_image(name, settings, fashion_mnist):
+    model = small(name, **settings)
+    images = fashion_mnist.test.images[:700, 8:20, 8:20]
+    if model.binary:
+        images = np.where(images > 127, 255, 0).astype(np.uint8)
+    split = Split(images, fashion_mnist.test.labels[:700])
+    found = metrics.likelihood(model, split, 20, seed=4)
+    known = split.labels if model.conditional else None
+    assert found["num_images"] == 700 and found["given"] == (
+        "labels" if known is not None else None
+    )
+    assert found["levels"] == (2 if model.binary else settings.get("levels", 256))
+    expected = np.asarray(model.log_prob(images, known, num_samples=20, seed=9))
+    nats = found["log_prob_nats" if model.exact else "iwae_bound_nats"]
+    bits = found["bits_per_dim" if model.exact else "iwae_bound_bits_per_dim"]
+    # exact, or a bound by other draws
+    assert nats["mean"] == pytest.approx(expected.mean(), rel=1e-6 if model.exact else 2e-3)
+    error = expected.std(ddof=1) / 700**0.5
+    assert nats["standard_error"] == pytest.approx(error, rel=1e-4 if model.exact else 0.05)
+    assert bits["mean"] == pytest.approx(-nats["mean"] / (144 * np.log(2)), rel=1e-6)
+    if model.exact:
+        assert found["num_samples"] is None and "elbo_nats" not in found
+        return
+    elbo, reconstruction, kl = (
+        found[f"{of}_nats"]["mean"] for of in ("elbo", "reconstruction", "kl")
+    )
+    assert found["num_samples"] == 20
+    assert elbo == pytest.approx(reconstruction - kl, rel=1e-5)
+    assert elbo < nats["mean"]  # Jensen
 
 
 def test_a_classifier_learns_from_images_with_their_labels_and_not_from_mixed_up_ones(
@@ -143,6 +217,13 @@ def test_what_cannot_be_measured(net, split):
         metrics.evaluate(gan, split)
     with pytest.raises(zoo.InputError, match="too few for 10 classes"):
         metrics.evaluate(gan, split, net=net, num_images=9)
+    other = dataclasses.replace(net, image_shape=(12, 12, 1))
+    with pytest.raises(zoo.InputError, match="does not see images like those of gan"):
+        metrics.evaluate(gan, split, net=other)
+    cgan = zoo.create("cgan", network="mlp", hidden=(4,))
+    seven = features.of_classifier(zoo.create("classifier", (28, 28, 1), 7, width=4), "seven", "ab")
+    with pytest.raises(zoo.InputError, match="knows other classes than cgan"):
+        metrics.evaluate(cgan, split, net=seven)
     with pytest.raises(zoo.InputError, match="is no classifier"):
         features.of_classifier(vae, "vae", "ab")
     with pytest.raises(zoo.InputError, match="sees images of shape"):

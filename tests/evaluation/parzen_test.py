@@ -16,6 +16,19 @@ def test_log_likelihood_against_kernel_density():
     )
 
 
+def test_it_falls_with_noise_and_with_dropped_modes():
+    rng = np.random.default_rng(0)
+    modes = np.repeat(np.arange(4) * 2.0, 100)[:, None]
+    images, samples = rng.normal(size=(2, 400, 5)) * 0.3 + modes
+    noise = rng.normal(size=samples.shape)
+    for damaged in (
+        lambda d: samples + 0.5 * d * noise,
+        lambda d: samples - modes + np.minimum(modes, 2.0 * (3 - d)),
+    ):
+        found = [parzen.log_likelihood(images, damaged(d), 0.3).mean() for d in range(4)]
+        assert (np.diff(found) < 0).all(), found
+
+
 def test_the_width_of_least_surprise_is_chosen():
     rng = np.random.default_rng(0)
     # one sample at the origin: the likeliest width is the images' own standard deviation

@@ -38,7 +38,6 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     """
     terms = [name for name in ELBO if name in model.tracked]
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
-    output = getattr(config, "output", None)
     batch = pipeline.EXACT_BATCH if model.exact else _BATCH
     log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
     found = {name: [] for name in terms}
@@ -57,8 +56,8 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         "num_images": len(log_p),
         "num_samples": None if model.exact else num_samples,
         "p_x_given_z": getattr(config, "likelihood", None),
-        "p_x_i": output,
-        "levels": 2 if output == "bernoulli" else getattr(config, "levels", 256),
+        "p_x_i": getattr(config, "output", None),
+        "levels": 2 if model.binary else getattr(config, "levels", 256),
         "given": "labels" if model.conditional else None,
     }
     if model.exact:

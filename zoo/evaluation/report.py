@@ -238,11 +238,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         "",
         f"*Failures seen*: {notes['failures']}",
         "",
-        f"![Samples]({name}.png)" if "samples" in figures else "",
-        "",
-        f"![Samples, each with its nearest training image on its right]({name}_neighbours.png)"
-        if "samples" in figures
-        else "",
+        *(_pictures(name, figures["samples"]) if "samples" in figures else []),
         "",
         "## Figures",
         "",
@@ -266,6 +262,20 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
     ]
     pairs = zip(lines, ["", *lines], strict=False)
     return "\n".join(line for line, before in pairs if line or before)
+
+
+def _pictures(name: str, found: dict[str, Any]) -> list[str]:
+    """Samples, and beside their nearest training images, with what they are of."""
+    of = {None: "", "mean": ": means of p(x|z)", "sample": ": draws from p(x|z)"}
+    of = of[found["observation"]]
+    a_column = ", a column for each class" if "class_fidelity" in found["model"] else ""
+    return [
+        f"![Samples{of}]({name}.png)",
+        "",
+        f"*Samples{of}{a_column}. Below each has its nearest training image on its right.*",
+        "",
+        f"![Samples, each with its nearest training image on its right]({name}_neighbours.png)",
+    ]
 
 
 def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:

@@ -9,6 +9,15 @@ import subprocess
 from typing import Any
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_PACKAGES = (
+    "generative-zoo",
+    "tensorflow",
+    "keras",
+    "tensorflow-probability",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
 _WRITTEN = ("zoo/pretrained", "docs", "RESULTS.md")
 
 
@@ -18,9 +27,8 @@ def versions() -> dict[str, str]:
     It is `-dirty` where tracked files are changed, but for weights, records, notes and what is made
     of them, on which no number depends but by digests that the records name.
     """
-    names = ("generative-zoo", "tensorflow", "keras", "tensorflow-probability", "numpy")
     result = {"python": platform.python_version()}
-    for name in names:
+    for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             result[name] = importlib.metadata.version(name)
     if (_ROOT / ".git").exists():
