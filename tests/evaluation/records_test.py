@@ -19,6 +19,7 @@ RECORD = {
     "split": "test",
     "seed": 0,
     "binarization": "none",
+    "config": {"latent_dim": 3},
     "weights_sha256": "ef",
     "machine": {"cpu": "one", "cores": 2},
     "command": "python scripts/evaluate.py",
@@ -28,7 +29,8 @@ RECORD = {
     "figures": {
         "samples": {
             "num_images": 100,
-            "observation": None,
+            "num_train": 900,
+            "observation": "mean",
             "model": {"fid": value(10.0), "fid_per_class": [1.0]},
             "floor": {"fid": value(0.3)},
         },
@@ -60,6 +62,12 @@ def changed(*path, to):
         (["binarization"], "static", "binarization: none or static"),
         (["sample_metrics", "sha256"], "cd", "sha256: ab or cd"),
         (["figures", "samples", "num_images"], 50, "num_images of samples: 100 or 50"),
+        (["figures", "samples", "num_train"], 50, "num_train of samples: 900 or 50"),
+        (
+            ["figures", "samples", "observation"],
+            "sample",
+            "observation of samples: mean or sample",
+        ),
         (["figures", "likelihood", "num_samples"], 1, "num_samples of likelihood: 5 or 1"),
         (["figures", "likelihood", "given"], "labels", "given of likelihood: None or labels"),
         (
@@ -80,6 +88,7 @@ def test_records_of_one_protocol_stand_side_by_side():
     other = changed("figures", "samples", "model", "fid", to=value(20.0, 0.5))
     del other["figures"]["likelihood"]
     other["sample_metrics"]["feature_net"] = "the same weights, from another folder"
+    other["figures"]["samples"]["observation"] = None  # a model without a decoder
     assert records.differences(RECORD, RECORD) == records.differences(RECORD, other) == ""
     lines = records.side_by_side({"a": RECORD, "b": other}).splitlines()
     assert lines[0].split() == ["a", "b", "floor"]

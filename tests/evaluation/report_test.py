@@ -112,6 +112,44 @@ def test_the_use_of_latents_follows_their_probes(root):
     assert claim(0.1).count("`vae`") == 0
 
 
+def weak_gradients_that_stay(claims):
+    for run in claims["gradients"]["waiting"]:
+        run["saturating"][-1] = run["saturating"][0]
+
+
+def strong_gradients_that_fall(claims):
+    for run in claims["gradients"]["waiting"]:
+        run["non_saturating"][-1] = run["non_saturating"][0] / 20
+
+
+@pytest.mark.parametrize(
+    ("claim", "path", "do"),
+    [
+        ("loss starves", CLAIMS, weak_gradients_that_stay),
+        ("loss starves", CLAIMS, strong_gradients_that_fall),
+        ("dimension does something", CLAIMS, lambda c: c["latents"]["kl_nats"].append(0.09)),
+        (
+            "better than a VAE's",
+            "zoo/pretrained/pixelcnn.json",
+            lambda r: r["figures"]["likelihood"]["bits_per_dim"].update(mean=3.5),
+        ),
+        (
+            "better than a VAE's",
+            "zoo/pretrained/gmm_vae.json",
+            lambda r: r["figures"]["likelihood"]["iwae_bound_bits_per_dim"].update(mean=2.8),
+        ),
+    ],
+)
+def test_a_claim_falls_with_its_numbers(root, claim, path, do):
+    def verdict():
+        text = report.pages(root)[root / "RESULTS.md"]
+        return text.split(claim)[1].split("###")[0].split("**It ")[1].split("**")[0]
+
+    assert verdict() == "holds here."
+    change(root / path, do)
+    assert verdict() == "does not hold here."
+
+
 def test_runs_of_several_seeds(root):
     good = {"val_fid": 20.0, "val_distinct": 1.0, "val_absent_classes": 0.0, "floor_fid": 3.5}
     runs = {
@@ -153,6 +191,7 @@ def test_runs_on_points(root):
     ("path", "do", "message"),
     [
         (RECORD, lambda r: r.update(weights_sha256="0"), "is of other weights: evaluate cgan"),
+        (RECORD, lambda r: r["config"].update(width=7), "is of another width: evaluate cgan"),
         (RECORD, lambda r: r["sample_metrics"].update(sha256="0"), "is of another classifier"),
         (RECORD, lambda r: r.pop("figures"), "it lacks figures"),
         (CLAIMS, lambda c: c["weights"].update(vae="0"), "is of other weights of vae"),

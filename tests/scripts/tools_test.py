@@ -196,6 +196,23 @@ def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path)
     record = records.read_record(out)
     assert record["weights_sha256"] == pretrained.entry("cgan")["sha256"]
     assert record["sample_metrics"]["sha256"] == pretrained.entry("classifier")["sha256"]
+    assert set(record["sample_metrics"]) == {
+        "feature_net",
+        "sha256",
+        "resize",
+        "covariance",
+        "fid_error",
+        "kid",
+        "errors_of_neighbours",
+        "neighbours",
+        "neighbour_queries",
+        "cas",
+        "cas_error",
+        "parzen",
+        "images",
+        "seed",
+    }
+    assert {"python", "tensorflow", "keras", "scikit-learn"} <= set(record["versions"])
     found = record["figures"]["samples"]
     assert found["num_images"] == 600
     for key in {key for key, _, _ in tables.FIGURES} - {"acceptance"}:  # of chains

@@ -9,6 +9,7 @@ import pytest
 
 import zoo
 from zoo import InputError, registry
+from zoo.evaluation import records
 from zoo.serving import pretrained
 from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES, Run
@@ -103,6 +104,22 @@ def test_a_model_made_of_others_follows_them_or_is_refused(tmp_path, monkeypatch
             assert drawn.shape == (4, 28, 28, 1)
     with pytest.raises(InputError, match="both was made of another classifier or vae"):
         zoo.load("both")
+
+
+def test_every_registered_model_is_published_with_all_that_belongs_to_it():
+    entries = pretrained.manifest()
+    assert {e["settings"]["model"] for e in entries.values()} == set(registry.list_models())
+    assert sum(e.get("bytes", 0) for e in entries.values()) <= 60e6
+    for name, about in entries.items():
+        settings = about["settings"]
+        fields = dataclasses.fields(registry.config_class(settings["model"]))
+        assert set(settings["config"]) == {f.name for f in fields}, name
+        assert about["command"] == setup.command(settings), name
+        record = records.read_record(pretrained.FOLDER / f"{name}.json")
+        files = [f"{name}.md"]
+        if "samples" in record["figures"]:
+            files += [f"{name}.png", f"{name}_neighbours.png"]
+        assert all((pretrained.FOLDER / file).is_file() for file in files), name
 
 
 @pytest.mark.parametrize("name", list(pretrained.manifest()))

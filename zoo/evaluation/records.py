@@ -24,7 +24,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
       InputError: it cannot be read, or is no such record.
     """
     record = files.read_json(path)
-    needed = {*_SAME, "weights_sha256", "sample_metrics", "figures", "machine", "command"}
+    needed = {*_SAME, "config", "weights_sha256", "sample_metrics", "figures", "machine", "command"}
     needed |= {"seconds", "peak_memory_gb"}
     if not isinstance(record, dict) or (missing := needed - set(record)):
         lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""

@@ -48,6 +48,11 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
             raise InputError(f"{folder}/notes.json says nothing of {name}")
         if record["weights_sha256"] != manifest[name]["sha256"]:
             raise InputError(f"{folder}/{name}.json is of other weights: evaluate {name} again")
+        config = manifest[name]["settings"]["config"]
+        if other := [key for key, value in record["config"].items() if config.get(key) != value]:
+            raise InputError(
+                f"{folder}/{name}.json is of another {other[0]}: evaluate {name} again"
+            )
         net = record["sample_metrics"]
         if net and net["sha256"] not in weights:
             raise InputError(
