@@ -98,7 +98,8 @@ def plot_beta(found: dict, path: pathlib.Path) -> None:
         [row[name]["mean"] for row in rows]
         for name in ("kl_nats", "reconstruction_nats", "elbo_nats")
     )
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.08)
     left.plot(beta, kl, "o-", color="C1", label="KL(q(z|x) ‖ p(z))")
     left.set(xscale="log", xlabel="β", ylabel="KL, nats")
     other = left.twinx()
@@ -109,7 +110,8 @@ def plot_beta(found: dict, path: pathlib.Path) -> None:
     left.legend(handles=handles, fontsize=8, loc="lower left")
     right.plot(kl, reconstruction, "o-", color="C2")
     for b, x, y in zip(beta, kl, reconstruction, strict=True):
-        right.annotate(f"β = {b:g}", (x, y), (4, -10), textcoords="offset points", fontsize=8)
+        right.annotate(f"β = {b:g}", (x, y), (7, -11), textcoords="offset points", fontsize=8)
+    right.margins(x=0.2, y=0.1)
     right.set(
         xlabel="KL, nats", ylabel="reconstruction, nats", title="one is bought with the other"
     )
@@ -122,24 +124,28 @@ def plot_gradients(found: dict, path: pathlib.Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
-    colours = {"saturating": "C3", "non_saturating": "C0", "d_fake": "black"}
+    colours = {"saturating": "C3", "non_saturating": "C0"}
+
+    def draw(axes, values, *style, **more):
+        axes.plot(range(1, len(values) + 1), values, *style, **more)
+
     for name in ("saturating", "non_saturating"):
         for run in found["waiting"]:
-            axes[0].plot(run[name], color=colours[name], alpha=0.5, linewidth=1)
+            draw(axes[0], run[name], color=colours[name], alpha=0.5, linewidth=1)
         for run in found[name]:
-            axes[1].plot(run["g_grad_norm"], color=colours[name], alpha=0.5, linewidth=1)
-            axes[2].plot(run["d_fake"], color=colours[name], alpha=0.5, linewidth=1)
-        axes[0].plot([], color=colours[name], label=name.replace("_", "-"))
+            draw(axes[1], run["g_grad_norm"], color=colours[name], alpha=0.5, linewidth=1)
+            draw(axes[2], run["d_fake"], color=colours[name], alpha=0.5, linewidth=1)
+        for a in axes:
+            a.plot([], color=colours[name], label=name.replace("_", "-"))
     median = np.median([run["d_fake"] for run in found["waiting"]], axis=0)
-    axes[0].plot(median, "--", color="black", linewidth=1, label="D(G(z)), median")
-    axes[0].set(
-        yscale="log", title="the same D and G; only D learns", ylabel="norm of G's gradient"
-    )
-    axes[1].set(yscale="log", title="both learn")
-    axes[2].set(yscale="log", title="both learn", ylabel="D(G(z))")
-    axes[0].legend(fontsize=8)
+    draw(axes[0], median, "--", color="black", linewidth=1, label="D(G(z)), median")
+    norm = "norm of G's gradient"
+    axes[0].set(title="the same D and G; only D learns", ylabel=norm)
+    axes[1].set(title="both learn", ylabel=norm)
+    axes[2].set(title="both learn", ylabel="D(G(z))")
     for a in axes:
-        a.set_xlabel("step")
+        a.set(xlabel="step", yscale="log")
+        a.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 

@@ -95,7 +95,9 @@ def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
     from zoo.evaluation import pictures
 
     last = [max((_workdir(name, 0) / "samples").glob("*.png")) for name in names]
-    pictures.save_png(path, np.concatenate([np.asarray(Image.open(p)) for p in last], 1))
+    plots = np.stack([np.asarray(Image.open(p)) for p in last])
+    framed = np.pad(plots, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=pictures.REAL[0])
+    pictures.save_png(path, pictures.grid(framed, columns=len(names)))
 
 
 def main(argv: list[str]) -> None:
