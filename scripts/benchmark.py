@@ -1,4 +1,4 @@
-"""Measures start-up, steps, a whole run and serving: python scripts/benchmark.py --out=FILE.
+"""Measures start-up, steps, drawing, whole runs and serving: scripts/benchmark.py --out=FILE.
 
 Every figure comes as median and spread, with the machine, the versions and the float32 peak that
 was measured in the same run. Nothing else should run on the machine meanwhile.
@@ -7,6 +7,7 @@ was measured in the same run. Nothing else should run on the machine meanwhile.
 import json
 import pathlib
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -234,6 +235,45 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     }
 
 
+def drawing() -> dict:
+    """64 images of the packaged pixelcnn in one call, against the loop that computes all anew.
+
+    That loop passes over the whole images for each pixel; it is timed for one row of pixels, of
+    which all cost the same, and multiplied by the number of rows.
+    """
+    import tensorflow as tf
+
+    import zoo
+
+    model = zoo.load("pixelcnn")
+    height, width, _ = model.image_shape
+
+    @tf.function
+    def row_anew(images, i, seed):
+        for j in tf.range(width):
+            features = model.features(images)[:, i, j]
+            value = model.p_channel(features, tf.zeros([64, 0])).sample(seed=[seed, j])
+            here = tf.one_hot(i, height)[:, None] * tf.one_hot(j, width)[None]
+            images = tf.where(here[..., None] > 0, value[:, None, None, None], images)
+        return images
+
+    kept, anew = [], []
+    for i in range(1 + _REPEATS.value):
+        begin = time.perf_counter()
+        images = model.sample(64, seed=i)
+        images.numpy()
+        middle = time.perf_counter()
+        row_anew(images, tf.constant(height // 2), tf.constant(i)).numpy()
+        kept.append(middle - begin)
+        anew.append(height * (time.perf_counter() - middle))
+    kept, anew = kept[1:], anew[1:]  # the first ones compile
+    return {
+        "keeping_what_is_known": spread(kept),
+        "computing_all_anew": spread(anew),
+        "times_faster": round(statistics.median(anew) / statistics.median(kept), 1),
+    }
+
+
 SERVE = """
 import sys, tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
@@ -295,10 +335,12 @@ def main(argv: list[str]) -> None:
         from zoo.training import provenance
 
         peak = matmul_peak()
+        record["drawing"] = drawing()
         record["steps"] = steps(folder)
         relate(record, peak)
         record["matmul_peak_gflops"] = round(peak, 1)
         record = {
+            "command": shlex.join(["python", "scripts/benchmark.py", *cli.given("out")]),
             "machine": provenance.machine(),
             "versions": provenance.versions(),
             **record,

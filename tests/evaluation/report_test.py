@@ -187,6 +187,30 @@ def test_runs_on_points(root):
     assert "docs/claims/ring.png" in text and "docs/claims/grid.png" not in text
 
 
+def test_what_a_step_costs(root):
+    path = root / "docs/claims/benchmark.json"
+    path.unlink(missing_ok=True)
+    assert "a step costs" not in report.pages(root)[root / "RESULTS.md"]
+    times = {"median_s": 0.01, "min_s": 0.009, "max_s": 0.02}
+    step = {"in_fit_with_callbacks": {**times, "median_s": 0.0105}, "bare_tf_function": times}
+    record = {
+        "command": "how",
+        "machine": {"cpu": "one", "cores": 2},
+        "matmul_peak_gflops": 99.6,
+        "steps": {"cgan": {**step, "fit_over_bare_of_medians": 1.05}},
+        "drawing": {
+            "keeping_what_is_known": {"median_s": 2.0},
+            "computing_all_anew": {"median_s": 100.0},
+            "times_faster": 50.0,
+        },
+    }
+    path.write_text(json.dumps(record))
+    text = report.pages(root)[root / "RESULTS.md"]
+    assert "By `how` on 2 cores of one (100 GFLOP/s" in text
+    assert "| cgan | 10.5 (9.0 to 20.0) | 10.0 (9.0 to 20.0) | 1.05 |" in text
+    assert "in 2.0 seconds" in text and "**50 times as long**" in text
+
+
 @pytest.mark.parametrize(
     ("path", "do", "message"),
     [

@@ -38,7 +38,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     manifest, notes, claims = (read_json(root / file) for file in files)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    for name in ("seeds", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path)
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
@@ -83,8 +83,8 @@ def results(
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
-      claims: what `scripts/claims.py` wrote, and under `seeds`, `ring` and `grid` what
-        `scripts/seeds.py` did, if it was run.
+      claims: what `scripts/claims.py` wrote, and, if they were run, under `seeds`, `ring` and
+        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did.
     """
     lines = [
         "# Results",
@@ -102,6 +102,8 @@ def results(
         title = TITLES.get(dataset, dataset)
         for part in (_samples, _likelihoods, _representations, _accuracies):
             lines += part(title, manifest, here)
+    if "benchmark" in claims:
+        lines += _speed(claims["benchmark"])
     published = [f"- `{n}`: {notes[n]['published']}" for n in records if "published" in notes[n]]
     if published:
         lines += ["## Beside published figures", "", *published, ""]
@@ -189,6 +191,43 @@ def _representations(title, manifest, records) -> list[str]:
 
 def _accuracies(title, manifest, records) -> list[str]:
     return _part(title, manifest, records, "classification", "classification", ACCURACY)
+
+
+def _speed(found: dict[str, Any]) -> list[str]:
+    """What a step costs beyond its bare computation, and what drawing with a memory saves."""
+    steps, drawing = found["steps"], found["drawing"]
+
+    def milliseconds(part):
+        low, middle, high = (1000 * part[f"{of}_s"] for of in ("min", "median", "max"))
+        return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+    rows = [
+        [
+            name,
+            milliseconds(step["in_fit_with_callbacks"]),
+            milliseconds(step["bare_tf_function"]),
+            f"{step['fit_over_bare_of_medians']:.2f}",
+        ]
+        for name, step in steps.items()
+    ]
+    kept, anew = (
+        drawing[key]["median_s"] for key in ("keeping_what_is_known", "computing_all_anew")
+    )
+    return [
+        "## What a step costs, and drawing pixel by pixel",
+        "",
+        f"By `{found['command']}` on {machine_of(found)} ({found['matmul_peak_gflops']:.0f} "
+        "GFLOP/s in a float32 matrix product). A step inside `fit`, with a run's callbacks, beside "
+        "one by hand of the same networks, losses and optimizers (without an average of G): "
+        "milliseconds, as median, least and greatest.",
+        "",
+        *tables.table(["model", "in fit", "by hand", "ratio of medians"], rows),
+        "",
+        f"`pixelcnn` draws 64 images in {kept:.1f} seconds. The loop that passes over the whole "
+        f"images for each pixel would take {anew:.0f} (timed for one row), "
+        f"**{drawing['times_faster']:.0f} times as long**.",
+        "",
+    ]
 
 
 def _part(title, manifest, records, part, heading, shown, text="", more=None) -> list[str]:
