@@ -6,6 +6,7 @@ import hashlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import zoo
 from zoo import InputError, registry
@@ -143,3 +144,16 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
         given = labels[:200] if model.conditional else None
         bits = model.bits_per_dim(model.log_prob(images[:200], given, seed=0))
         assert np.mean(bits) < 3.7
+
+
+@pytest.mark.parametrize("name", ["pixelcnn", "pixelrnn"])
+def test_drawing_meets_the_logits_that_the_likelihood_has(name, fashion_mnist):
+    model = zoo.load(name)
+    images = tf.constant(fashion_mnist.test.images[:3] / np.float32(255))
+    kept, met = model.walk(images, tf.constant(28), None, tf.constant([0, 0]))
+    np.testing.assert_allclose(kept, images, atol=1e-6)
+    nothing = tf.zeros([*images.shape[:3], 0])
+    found, expected = (
+        model.p_channel(features, nothing).logits for features in (met, model.features(images))
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
