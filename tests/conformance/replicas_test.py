@@ -69,7 +69,8 @@ CONV = {"network": "conv", "width": 4, "latent_dim": 3}
 CASES = [
     *((name, SMALL[name]) for name in registry.trainable()),
     ("wgan_gp", {**CONV, "discriminator_steps": 2}),
-    *((name, CONV) for name in ("gan", "bigan", "cgan", "acgan")),
+    *((name, CONV) for name in ("gan", "infogan", "bigan", "cgan", "acgan")),
+    ("gan", {**SMALL["gan"], "augment": "diffaugment"}),
     *(("gan", {**SMALL["gan"], "penalty": penalty}) for penalty in ("r1", "dragan")),
 ]
 TOGETHER = 5  # in a process: it takes longer to start than to train one of them
