@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import SMALL, without_dropout
+from small_models import SMALL, VARIANTS, small, without_dropout
 
 import zoo
 from zoo import registry
@@ -18,15 +18,23 @@ from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES
 
 SHAPE = (12, 12, 1)
+
+
 # the tests of a model in one process: some share what was trained
-every_model = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in registry.trainable()]
-)
+def of_each(names):
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names]
+    )
+
+
+every_model = of_each(registry.trainable())
+every_variant = of_each([*registry.trainable(), *VARIANTS])
 
 
 def make(name, seed=5, shape=SHAPE, **changes):
     keras.utils.set_random_seed(seed)
-    return zoo.create(name, shape, **{**SMALL[name], **changes})
+    name, settings = small(name)
+    return zoo.create(name, shape, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def test_no_model_is_left_out():
     assert {*SMALL, *registry.COMPOSED} == set(registry.list_models())
 
 
-@every_model
+@every_variant
 def test_config_round_trip(name):
     model = make(name)
     again = type(model).from_config(json.loads(json.dumps(model.get_config())))
@@ -118,14 +126,14 @@ def test_fit_lowers_what_is_minimised(name, data):
     assert set(history) == set(model.tracked)
 
 
-@every_model
+@every_variant
 def test_every_weight_is_trained(name, trained):
     model, before = trained(name)
     for old, new, v in zip(before, weights(model), model.trainable_variables, strict=True):
         assert knows_nothing_of(model, v) or (old != new).any(), v.path
 
 
-@every_model
+@every_variant
 def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained, tmp_path):
     model, _ = trained(name)
     checkpoints.Manager(tmp_path).save(model, 4)
@@ -138,7 +146,7 @@ def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained,
     assert digest(a) == digest(b)
 
 
-@every_model
+@every_variant
 def test_export_answers_the_same(name, data, trained, tmp_path):
     model, _ = trained(name)
     export.saved_model(model, tmp_path / "saved_model")

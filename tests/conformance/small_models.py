@@ -52,6 +52,29 @@ SMALL = {
 }
 
 
+# what else a setting makes of a model: name -> the model, and settings beside its small ones
+VARIANTS = {
+    "vae of black and white": ("vae", {"likelihood": "bernoulli"}),
+    "iwae doubly reparameterized": ("iwae", {"gradient": "doubly_reparameterized"}),
+    "gmm_vae with VampPrior": ("gmm_vae", {"prior": "vamp"}),
+    "categorical_vae straight through": ("categorical_vae", {"straight_through": True}),
+    "vqvae of black and white": ("vqvae", {"likelihood": "bernoulli"}),
+    "pixelcnn of logistics": ("pixelcnn", {"output": "logistic_mixture", "num_components": 2}),
+    "pixelcnn of black and white": ("pixelcnn", {"output": "bernoulli"}),
+    "pixelcnn given labels": ("pixelcnn", {"conditional": True}),
+    "gan of convolutions": ("gan", {"network": "conv", "width": 4, "ema_decay": 0.9}),
+    "gan punished and augmented": ("gan", {"penalty": "r1", "augment": "diffaugment"}),
+    "wgan_gp clipped": ("wgan_gp", {"penalty": "none", "weight_clip": 0.01}),
+    "infogan of convolutions": ("infogan", {"network": "conv", "width": 4}),
+}
+
+
+def small(name):
+    """The registered name and the settings of a model of SMALL or of VARIANTS."""
+    model, more = VARIANTS.get(name, (name, {}))
+    return model, {**SMALL[model], **more}
+
+
 def without_dropout(name):
     """The setting that turns a model's dropout off, where it has one."""
     names = {f.name for f in dataclasses.fields(registry.config_class(name))}
