@@ -25,6 +25,8 @@ BETAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 BETA_EPOCHS = 5
 GRADIENT_STEPS, GRADIENT_RUNS = 150, 5
 SHARPNESS = ("vae", "gan", "cgan")  # the pretrained models whose samples are compared
+BOUNDS = ("vae", "iwae", "gmm_vae", "flow_vae")  # pretrained, of the same networks; vae first
+BOUND_IMAGES, BOUND_SAMPLES = 2000, 100
 TRAVERSED = 10  # latent dimensions that are shown
 
 
@@ -64,6 +66,22 @@ def gradients(dataset) -> dict:
             model = _new("gan", dataset, seed=seed, loss=name)
             found[name].append(claims.training_curves(model, images, size))
     return found
+
+
+def bounds(dataset) -> dict:
+    """K-sample bounds of VAEs, and their differences from the plain one's, image by image."""
+    import zoo
+    from zoo.evaluation import metrics
+    from zoo.evaluation.intervals import mean_and_error
+
+    images, rows, plain = dataset.test.first(BOUND_IMAGES), [], None
+    for name in BOUNDS:
+        nats, _ = metrics.log_likelihoods(zoo.load(name), images, BOUND_SAMPLES, _SEED.value)
+        plain = nats if plain is None else plain
+        figures = {"bound_nats": nats, "above_vae_nats": nats - plain}
+        rows.append({"name": name, **{k: mean_and_error(v) for k, v in figures.items()}})
+        print(rows[-1], flush=True)
+    return {"num_images": BOUND_IMAGES, "num_samples": BOUND_SAMPLES, "rows": rows}
 
 
 def latents(dataset) -> dict:
@@ -204,7 +222,9 @@ def main(argv: list[str]) -> None:
         }
     else:
         record = files.read_json(out / "claims.json")
-    record["weights"] = {name: pretrained.entry(name)["sha256"] for name in SHARPNESS}
+    names = sorted({*SHARPNESS, *BOUNDS})
+    record["weights"] = {name: pretrained.entry(name)["sha256"] for name in names}
+    record["bounds"] = bounds(dataset)
     record["latents"] = latents(dataset)
     files.write_json(out / "claims.json", record)
     plot_beta(record["beta"], out / "beta.png")

@@ -24,20 +24,23 @@ PARZEN_VALIDATION = 1000  # validation images that choose sigma
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
-def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
-    """Log p(x) of every image, or log p(x|y) where the model is conditional, in nats.
-
-    Exact where the model has it; else the ELBO with its two terms and the K-sample bound.
+def log_likelihoods(
+    model, split: Split, num_samples: int, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Log p(x), or log p(x|y) where the model is conditional, of each image in nats, [N].
 
     Args:
-      model: has `log_prob`, which `exact` says not to be a bound or to be one, `bits_per_dim`, and,
-        where it was trained by a bound, `losses` with `elbo_nats` and its terms.
+      model: has `log_prob`, which `exact` says not to be a bound or to be one, and, where it was
+        trained by a bound, `losses` with `elbo_nats` and its terms.
       split: the images.
-      num_samples: K.
+      num_samples: K of a bound.
       seed: of the latents.
+
+    Returns:
+      The log-likelihoods or K-sample bounds; and the ELBO and its terms by name, where the model
+      has them.
     """
     terms = [name for name in ELBO if name in model.tracked]
-    config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     batch = pipeline.EXACT_BATCH if model.exact else _BATCH
     log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
     found = {name: [] for name in terms}
@@ -51,7 +54,16 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
                 values.append(losses[name].numpy())
         known = labels if model.conditional else None
         log_p.append(log_prob(images, known, tf.constant([seed, i + 1])).numpy())
-    log_p = np.concatenate(log_p)
+    return np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
+
+
+def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
+    """The figures of `log_likelihoods`: means in nats and bits per dimension, with their errors.
+
+    Exact where the model has it; else the ELBO with its two terms and the K-sample bound.
+    """
+    log_p, found = log_likelihoods(model, split, num_samples, seed)
+    config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     result = {
         "num_images": len(log_p),
         "num_samples": None if model.exact else num_samples,
@@ -68,8 +80,7 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         }
     result["iwae_bound_nats"] = mean_and_error(log_p)
     result["iwae_bound_bits_per_dim"] = mean_and_error(model.bits_per_dim(log_p))
-    if terms:
-        found = {name: np.concatenate(values) for name, values in found.items()}
+    if found:
         result.update((name, mean_and_error(values)) for name, values in found.items())
         result["elbo_bits_per_dim"] = mean_and_error(model.bits_per_dim(found["elbo_nats"]))
     return result
