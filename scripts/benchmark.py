@@ -18,7 +18,6 @@ from absl import flags
 
 from zoo import cli
 from zoo.core import files
-from zoo.errors import InputError
 
 _OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Of each process that is timed.", lower_bound=1)
@@ -325,9 +324,7 @@ def serving(saved_model: str) -> dict:
 
 def main(argv: list[str]) -> None:
     """Measures all and writes the record."""
-    out = pathlib.Path(_OUT.value)
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder to write to")
+    out = cli.output_file(_OUT.value)
     with tempfile.TemporaryDirectory() as folder:
         record = {"start_up": start_up(folder)}
         if _TRAINING.value:  # before this process takes the cores and the memory itself

@@ -53,11 +53,8 @@ def main(argv: list[str]) -> None:
         print(side_by_side([pathlib.Path(path) for path in _COMPARE.value]))
         return
     source = cli.source()
-    out = pathlib.Path(_OUT.value or pathlib.Path(flags.FLAGS.workdir or ".") / "evaluation.json")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder to write to")
-    if out.is_dir():
-        raise InputError(f"--out={out} is a folder, and the record a file")
+    workdir = pathlib.Path(flags.FLAGS.workdir or ".")
+    out = cli.output_file(_OUT.value or workdir / "evaluation.json")
     if _FEATURES.value == "inception" and _CLASSIFIER.value:
         raise InputError("--classifier and --features=inception are two feature nets: name one")
     begin = time.perf_counter()

@@ -62,11 +62,9 @@ _LOGDIR = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     """Reads the flags, draws and writes."""
-    out = pathlib.Path(_OUT.value)
+    out = cli.output_file(_OUT.value)
     if out.suffix not in (".png", ".npz"):
         raise InputError(f"--out={out} must end in .png or .npz")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder to write to")
     try:
         labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}

@@ -110,9 +110,7 @@ def main(argv: list[str]) -> None:
     for name in names:
         if not isinstance(RECIPES.get(name), AdversarialRecipe):
             raise InputError(f"--models names {name}, which is no GAN of the zoo")
-    out = pathlib.Path(_OUT.value or f"docs/claims/{_DATASET.value or 'seeds'}.json")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder to write to")
+    out = cli.output_file(_OUT.value or f"docs/claims/{_DATASET.value or 'seeds'}.json")
     epochs = _EPOCHS.value or (None if _DATASET.value else 2)
     found = {}
     for name in names:

@@ -127,6 +127,20 @@ def source():
     return pathlib.Path(flags.FLAGS.workdir)
 
 
+def output_file(path: str | pathlib.Path) -> pathlib.Path:
+    """The file that a script is to write.
+
+    Raises:
+      InputError: its folder is not there, or it is a folder itself.
+    """
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder to write to")
+    if path.is_dir():
+        raise InputError(f"--out={path} is a folder, and a file is to be written")
+    return path
+
+
 def given(*but: str) -> list[str]:
     """The flags of this script that were given and are not at their defaults, as they are written.
 
