@@ -6,7 +6,6 @@ which `scripts/report.py` makes a part of RESULTS.md; with `--dataset=ring` and 
 that are interrupted go on when the same command is given again.
 """
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -76,15 +75,16 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     if done.returncode:
         *_, reason = done.stderr.strip().splitlines() or ["?"]
         raise InputError(f"{name} with seed {seed} did not end: {reason}")
-    *_, last = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     if files.read_json(workdir / "config.json")["versions"] != provenance.versions():
         raise InputError(f"{workdir} was trained by another version: name another --workdir")
-    found = json.loads(last)
-    if epochs and found["epoch"] != epochs:
-        raise InputError(f"{workdir} is a run of {found['epoch']} epochs: name another --workdir")
-    seconds = files.read_json(workdir / "summary.json")["training_seconds"]
-    kept = {key: found[key] for key in KEPT if key in found}
-    return {"seed": seed, **kept, "training_seconds": seconds}
+    summary = files.read_json(workdir / "summary.json")
+    if epochs and summary["epochs"] != epochs:
+        raise InputError(
+            f"{workdir} is a run of {summary['epochs']} epochs: name another --workdir"
+        )
+    last = summary["last_epoch"]
+    kept = {key: last[key] for key in KEPT if key in last}
+    return {"seed": seed, **kept, "training_seconds": summary["training_seconds"]}
 
 
 def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:

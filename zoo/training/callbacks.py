@@ -241,8 +241,12 @@ class MetricsFile(keras.callbacks.Callback):
         """Keeps the lines that are already there for earlier epochs."""
         super().__init__()
         self.path, self.steps_per_epoch = path, steps_per_epoch
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.records = [json.loads(line) for line in lines]
+        self.records = self.read(path) if path.exists() else []
+
+    @staticmethod
+    def read(path: pathlib.Path) -> list[dict[str, Any]]:
+        """The records in a file, one an epoch."""
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock."""

@@ -290,8 +290,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
 
     model = setup.load(workdir)
     export.saved_model(model, workdir / "saved_model")
-    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
+    records = callbacks.MetricsFile.read(workdir / "metrics.jsonl")
     figures = {}
     if not isinstance(model, AdversarialModel):
         batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
@@ -311,7 +310,16 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         "test": figures,
     }
     files.write_json(workdir / "summary.json", summary)
-    last = summary["last_epoch"]
+    _show(summary, mixture)
+    print(
+        f"{workdir}/saved_model is ready, with the weights of step {summary['exported_step']}; "
+        f"tensorboard --logdir {workdir}/logs shows the run"
+    )
+
+
+def _show(summary: dict[str, Any], mixture: toy.Mixture | None) -> None:
+    """Prints the last epoch's figures, and those of the test images or of points of the plane."""
+    last, figures = summary["last_epoch"], summary["test"]
     floor = {k.removeprefix("floor_"): v for k, v in last.items() if k.startswith("floor_")}
     print(f"\n{'':24}{'train':>12}{'validation':>12}{'test' if figures else 'floor':>12}")
     for name in dict.fromkeys(k.removeprefix("val_") for k in last if not k.startswith("floor_")):
@@ -324,10 +332,6 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         covered, good = (figures[name] for name in modes.SCALARS)
         of = f"{covered:.0f} of {mixture.num_modes}"
         print(f"modes covered: {of}; high-quality samples: {good:.2f}")
-    print(
-        f"{workdir}/saved_model is ready, with the weights of step {summary['exported_step']}; "
-        f"tensorboard --logdir {workdir}/logs shows the run"
-    )
 
 
 @contextlib.contextmanager
