@@ -1,4 +1,4 @@
-"""Measures start-up, steps, drawing, whole runs and serving: scripts/benchmark.py --out=FILE.
+"""Measures start-up, steps, drawing, whole runs and serving: python scripts/benchmark.py.
 
 Every figure comes as median and spread, with the machine, the versions and the float32 peak that
 was measured in the same run. Nothing else should run on the machine meanwhile.
@@ -20,7 +20,9 @@ from zoo import cli
 from zoo.core import files
 
 _OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Of each process that is timed.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 5, "Of each process and each drawing that is timed.", lower_bound=1
+)
 _STEPS = flags.DEFINE_integer("steps", 60, "Training steps that are timed.", lower_bound=10)
 _GANS = flags.DEFINE_list("gans", [], "Further GANs whose steps are timed.")
 _TRAINING = flags.DEFINE_bool(
@@ -250,6 +252,8 @@ def drawing() -> dict:
     @tf.function
     def row_anew(images, i, seed):
         for j in tf.range(width):
+            # as the model's own loop, for the reason that is given there
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             features = model.features(images)[:, i, j]
             value = model.p_channel(features, tf.zeros([64, 0])).sample(seed=[seed, j])
             here = tf.one_hot(i, height)[:, None] * tf.one_hot(j, width)[None]

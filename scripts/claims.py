@@ -16,8 +16,8 @@ _OUT = flags.DEFINE_string("out", "docs/claims", "Folder of pictures and numbers
 _TRAINING = flags.DEFINE_bool(
     "training",
     True,
-    "Also train what the first two claims need; else their numbers stay, and what is drawn of "
-    "pretrained models is new.",
+    "Also train what the first two claims need; else their numbers stay, and what is measured and "
+    "drawn of pretrained models is new.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything.", lower_bound=0, upper_bound=2**31 - 1)
 
@@ -73,6 +73,7 @@ def bounds(dataset) -> dict:
     import zoo
     from zoo.evaluation import metrics
     from zoo.evaluation.intervals import mean_and_error
+    from zoo.training import provenance
 
     images, rows, plain = dataset.test.first(BOUND_IMAGES), [], None
     for name in BOUNDS:
@@ -81,7 +82,13 @@ def bounds(dataset) -> dict:
         figures = {"bound_nats": nats, "above_vae_nats": nats - plain}
         rows.append({"name": name, **{k: mean_and_error(v) for k, v in figures.items()}})
         print(rows[-1], flush=True)
-    return {"num_images": BOUND_IMAGES, "num_samples": BOUND_SAMPLES, "rows": rows}
+    return {
+        "seed": _SEED.value,
+        "versions": provenance.versions(),
+        "num_images": BOUND_IMAGES,
+        "num_samples": BOUND_SAMPLES,
+        "rows": rows,
+    }
 
 
 def latents(dataset) -> dict:
@@ -137,15 +144,15 @@ def plot_beta(found: dict, path: pathlib.Path) -> None:
 
 
 def plot_gradients(found: dict, path: pathlib.Path) -> None:
-    """Norms of both gradients over the steps: G waiting on the left, training on the right."""
+    """Norms of both gradients and D(G(z)) over the steps: with G waiting, and with G learning."""
     import numpy as np
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
     colours = {"saturating": "C3", "non_saturating": "C0"}
 
-    def draw(axes, values, *style, **more):
-        axes.plot(range(1, len(values) + 1), values, *style, **more)
+    def draw(panel, values, *style, **more):
+        panel.plot(range(1, len(values) + 1), values, *style, **more)
 
     for name in ("saturating", "non_saturating"):
         for run in found["waiting"]:
@@ -158,7 +165,7 @@ def plot_gradients(found: dict, path: pathlib.Path) -> None:
     median = np.median([run["d_fake"] for run in found["waiting"]], axis=0)
     draw(axes[0], median, "--", color="black", linewidth=1, label="D(G(z)), median")
     norm = "norm of G's gradient"
-    axes[0].set(title="the same D and G; only D learns", ylabel=norm)
+    axes[0].set(title="the same D and G; only D learns", ylabel=f"{norm}; D(G(z))")
     axes[1].set(title="both learn", ylabel=norm)
     axes[2].set(title="both learn", ylabel="D(G(z))")
     for a in axes:

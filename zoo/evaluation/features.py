@@ -141,10 +141,12 @@ def batches(images: np.ndarray) -> Iterable[np.ndarray]:
 def observation(model) -> str | None:
     """What a decoder shows in evaluation, `mean` or `sample` (None: there is no decoder).
 
+    The decoder is the model's own, or that of the p(x) which a model is made of.
+
     Its mean, but a draw where pixels are black or white, because means would be grey, and where
     images are points of the plane, because how far they scatter is what is looked at.
     """
-    if not hasattr(model, "decode"):
+    if not hasattr(getattr(model, "unconditional", model), "decode"):
         return None
     return "sample" if model.binary or model.image_shape == toy.IMAGE_SHAPE else "mean"
 
@@ -162,8 +164,7 @@ def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
-    shown = observation(model)
-    options = {"observation": shown} if shown else {}
+    options = {"observation": observation(model)} if hasattr(model, "decode") else {}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]

@@ -9,7 +9,7 @@ from zoo.errors import InputError
 # what two records must share to be compared, by the part of the figures
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
-    "samples": ("num_images", "num_train", "num_floor_sets"),
+    "samples": ("num_images", "num_train"),
     "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "levels", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),

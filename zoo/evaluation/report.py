@@ -41,6 +41,8 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     for name in ("seeds", "benchmark", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path)
+    if "benchmark" in claims and "drawing" not in claims["benchmark"]:
+        raise InputError("docs/claims/benchmark.json is of another version: run it again")
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
     weights = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
@@ -114,9 +116,12 @@ def _samples(title, manifest, records) -> list[str]:
     """A table, with its protocol and floor, for each set of records that were measured alike."""
     groups = []
     for name in (n for n, r in records.items() if "samples" in r["figures"]):
-        alike = [g for g in groups if not differences(records[g[0]], records[name], ("samples",))]
-        if alike:
-            alike[0].append(name)
+
+        def alike(group, name=name):
+            return not any(differences(records[n], records[name], ("samples",)) for n in group)
+
+        if group := next(filter(alike, groups), None):
+            group.append(name)
         else:
             groups.append([name])
     lines = []
@@ -150,8 +155,8 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "categorical, logistic_mixture; or bernoulli); a density compares with none of them. Real "
         "images have no likelihood of their own, which would be the floor."
         + (
-            " bayes_conditional divides by an estimate of p(y), so its bound is one but for the "
-            "error that its card names."
+            " bayes_conditional divides by an estimate of p(y): its figure is a lower bound only "
+            "up to that estimate's error, which its card names."
             if "bayes_conditional" in records
             else ""
         ),
@@ -217,14 +222,16 @@ def _speed(found: dict[str, Any]) -> list[str]:
         "## What a step costs, and drawing pixel by pixel",
         "",
         f"By `{found['command']}` on {machine_of(found)} ({found['matmul_peak_gflops']:.0f} "
-        "GFLOP/s in a float32 matrix product). A step inside `fit`, with a run's callbacks, beside "
-        "one by hand of the same networks, losses and optimizers (without an average of G): "
-        "milliseconds, as median, least and greatest.",
+        "GFLOP/s in a float32 matrix product). A step inside `fit`, with those of a run's "
+        "callbacks that act at steps, beside one by hand of the same networks, losses and "
+        "optimizers (without an average of G): milliseconds, as median, least and greatest. The "
+        "`vae` is one of dense layers for black and white pixels, in batches of 128; of the GANs "
+        "each step of D has 64.",
         "",
         *tables.table(["model", "in fit", "by hand", "ratio of medians"], rows),
         "",
         f"`pixelcnn` draws 64 images in {kept:.1f} seconds. The loop that passes over the whole "
-        f"images for each pixel would take {anew:.0f} (timed for one row), "
+        f"images for each pixel would take {anew:.0f} seconds (timed for one row), "
         f"**{drawing['times_faster']:.0f} times as long**.",
         "",
     ]
@@ -316,7 +323,8 @@ def _pictures(name: str, found: dict[str, Any]) -> list[str]:
     return [
         f"![Samples{of}]({name}.png)",
         "",
-        f"*Samples{of}{a_column}. Below each has its nearest training image on its right.*",
+        f"*Samples{of}{a_column}. In the picture below, each sample has its nearest training "
+        "image on its right.*",
         "",
         f"![Samples, each with its nearest training image on its right]({name}_neighbours.png)",
     ]
@@ -331,12 +339,12 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
     size = str(settings["recipe"]["batch_size"])
     if (k := settings["config"].get("discriminator_steps", 1)) > 1:
         size = f"{k} times {size}"
-    step = summary.get("exported_step", summary["steps"])
-    exported = (
-        f"; the weights are those of step {step:,}, the best by {settings['recipe']['monitor']}"
-        if step < summary["steps"]
-        else ""
-    )
+    # runs of before it was written down kept the best epoch too
+    step, monitor = summary.get("exported_step"), settings["recipe"]["monitor"]
+    exported = ""
+    if monitor and step != summary["steps"]:
+        which = "those of step {step:,}, the best" if step else "the best"
+        exported = f"; the weights are {which.format(step=step)} by {monitor}"
     return [
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "

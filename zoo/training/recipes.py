@@ -119,7 +119,9 @@ class Run:
         "that on every machine of the cluster in TF_CONFIG, with one workdir that all share.",
     )
     jit_compile: Literal["auto", "on", "off"] = field(
-        "auto", "XLA; auto: on a GPU only, where no strategy is used."
+        "auto",
+        "XLA. auto: off, as on CPUs it gains nothing, and on GPUs it was not tried: a classifier "
+        "does not compile there, and a resumed run may end in other bits.",
     )
     steps_per_execution: int = field(
         1,

@@ -79,8 +79,6 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         raise InputError(
             f"--jit_compile=on and --steps_per_execution do not go with --strategy={run.strategy}"
         )
-    auto = "GPU" in devices[0] and run.strategy == "none"
-    jit = {"auto": auto, "on": True, "off": False}[run.jit_compile]
 
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
     options = config.make(registry.config_class(model_name), model_config)
@@ -102,10 +100,13 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             seed=run.seed,
             recipe=recipe,
             num_steps=recipe.epochs * steps_per_epoch,
-            jit_compile=jit,
+            jit_compile=run.jit_compile == "on",
             steps_per_execution=run.steps_per_execution,
         )
-    # not before: Keras leaves XLA out of what it compiles later, though all models here have it
+    if run.jit_compile == "on" and not model.jit_compile:
+        raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
+    # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
+    # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()
     if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
         raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
