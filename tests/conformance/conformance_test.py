@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import SMALL, VARIANTS, small, without_dropout
+from small_models import SMALL, VARIANTS, small
 
 import zoo
 from zoo import registry
@@ -234,8 +234,7 @@ def test_images_of_any_number_type_are_the_same_images(name, data):
 def test_mixed_precision_keeps_its_float32_islands(name, policy, fashion_mnist):
     # whole images: of their middles bigan's scores are small rests of large terms
     data = fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
-    # masks are drawn in the layer's own type
-    settings = {"shape": (28, 28, 1), **without_dropout(name)}
+    settings = {"shape": (28, 28, 1)}
     plain = make(name, **settings)
     with setup.precision(policy):
         mixed = make(name, **settings)
@@ -280,7 +279,7 @@ def test_sgd_step_is_the_same_under_loss_scaling(name, data):
     steps = []
     for policy in ("float32", "mixed_float16"):
         with setup.precision(policy):
-            model = make(name, **without_dropout(name))
+            model = make(name)
             players = [keras.optimizers.SGD(0.1) for _ in range(2)]
             if policy == "mixed_float16":  # a small scale, so that no first step is skipped
                 players = [keras.optimizers.LossScaleOptimizer(p, 16.0) for p in players]

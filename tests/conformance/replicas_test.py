@@ -7,7 +7,7 @@ import json
 import socket
 
 import pytest
-from small_models import SMALL, small, without_dropout
+from small_models import SMALL, small
 from written import epochs
 
 from zoo import registry
@@ -71,6 +71,7 @@ CASES = [
     ("wgan_gp", {**CONV, "discriminator_steps": 2}),
     *((name, CONV) for name in ("bigan", "cgan", "acgan")),
     *map(small, ("gan of convolutions", "infogan of convolutions", "gan punished and augmented")),
+    *map(small, ("wgan_gp clipped", "sngan with attention")),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
 ]
 TOGETHER = 5  # in a process: it takes longer to start than to train one of them
@@ -79,7 +80,45 @@ TOGETHER = 5  # in a process: it takes longer to start than to train one of them
 @pytest.mark.parametrize("first", range(0, len(CASES), TOGETHER))
 def test_two_replicas_are_one_device(run_python, first):
     cases = CASES[first : first + TOGETHER]
-    run_python(CODE, json.dumps([(name, {**s, **without_dropout(name)}) for name, s in cases]))
+    run_python(CODE, json.dumps(cases))
+
+
+OVERFLOW = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import zoo
+from zoo.training import setup
+
+images, labels = np.zeros((8, 12, 12, 1), np.uint8), np.zeros(8, np.int32)
+for which in (None, 0, 1):
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with setup.precision("mixed_float16"), mirrored.scope():
+        model = zoo.create("classifier", (12, 12, 1), width=2)
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), 16.0))
+    losses = model.losses
+
+    def overflowing(*arguments, losses=losses, which=which, **more):
+        values = losses(*arguments, **more)
+        here = tf.distribute.get_replica_context().replica_id_in_sync_group
+        factor = tf.where(tf.equal(here, -1 if which is None else which), np.inf, 1.0)
+        return {**values, "loss": values["loss"] * factor}
+
+    model.losses = overflowing
+    before = [np.asarray(v) for v in model.trainable_variables]
+    model.fit(images, labels, batch_size=8, epochs=1, verbose=0)
+    moved = False
+    for old, v in zip(before, model.trainable_variables):
+        for copy in mirrored.experimental_local_results(v.value):
+            assert np.isfinite(copy).all(), (which, v.path)
+            moved |= bool((np.asarray(copy) != old).any())
+    assert moved == (which is None), which
+    assert float(model.optimizer.dynamic_scale) == (16.0 if which is None else 8.0), which
+"""
+
+
+def test_an_overflow_on_any_replica_leaves_the_step_out(run_python):
+    run_python(OVERFLOW)
 
 
 WHOLE_RUN = """

@@ -1,9 +1,5 @@
 """A small configuration of every registered model, for the tests of this folder."""
 
-import dataclasses
-
-from zoo import registry
-
 SMALL = {
     "classifier": {"width": 4},
     "vae": {"network": "mlp", "hidden": (16,), "latent_dim": 3},
@@ -65,6 +61,9 @@ VARIANTS = {
     "gan of convolutions": ("gan", {"network": "conv", "width": 4, "ema_decay": 0.9}),
     "gan punished and augmented": ("gan", {"penalty": "r1", "augment": "diffaugment"}),
     "wgan_gp clipped": ("wgan_gp", {"penalty": "none", "weight_clip": 0.01}),
+    "wgan_gp of convolutions": ("wgan_gp", {"network": "conv", "width": 4}),
+    "bigan of convolutions": ("bigan", {"network": "conv", "width": 4}),
+    "sngan with attention": ("sngan", {"attention": True}),
     "infogan of convolutions": ("infogan", {"network": "conv", "width": 4}),
 }
 
@@ -73,9 +72,3 @@ def small(name):
     """The registered name and the settings of a model of SMALL or of VARIANTS."""
     model, more = VARIANTS.get(name, (name, {}))
     return model, {**SMALL[model], **more}
-
-
-def without_dropout(name):
-    """The setting that turns a model's dropout off, where it has one."""
-    names = {f.name for f in dataclasses.fields(registry.config_class(name))}
-    return {"dropout": 0.0} if "dropout" in names else {}

@@ -40,6 +40,18 @@ def test_each_image_has_its_own_light_contrast_move_and_cut():
     assert (seen != augmentation.diff_augment(flat, tf.constant([0, 2])).numpy()).any()
 
 
+def test_moves_are_of_an_eighth_of_a_side_and_cuts_of_half_of_it():
+    u = tf.constant((np.arange(2000) + 0.5) / 2000, tf.float32)
+    for side, most in ((28, 4), (32, 4), (12, 2)):
+        moves = augmentation._whole(u, side, augmentation.SHIFT).numpy()
+        values, counts = np.unique(moves, return_counts=True)
+        np.testing.assert_array_equal(values, np.arange(-most, most + 1))
+        np.testing.assert_allclose(counts, 2000 / (2 * most + 1), atol=1.01)  # equally often
+        cut = side - augmentation._outside(u, side).numpy().sum(1)
+        # half of the side where it lies inside, and at least half of that at the edges
+        assert cut.max() == side / 2 and cut.min() == side / 4
+
+
 def test_saturation_leaves_grey_images_and_the_mean_of_channels():
     colour = np.random.default_rng(1).random((200, 8, 8, 3)).astype(np.float32)
     seen = augmentation.diff_augment(tf.constant(colour), tf.constant([0, 1])).numpy()

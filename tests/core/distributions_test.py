@@ -66,6 +66,21 @@ def test_tails_keep_their_logarithm_and_their_gradient(x, loc, scale):
     assert float(slopes[1]) == pytest.approx(signed**2 / scale.numpy() ** 3, rel=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("x", "loc", "scale"), [(0.1, 0.9, 4e-4), (0.9, 0.1, 4e-5), (1.0, 0.0, 4e-5)]
+)
+def test_tails_of_logistics_keep_their_logarithm_and_their_gradient(x, loc, scale):
+    variables = loc, scale = tf.Variable(loc), tf.Variable(scale)
+    with tf.GradientTape() as tape:
+        log_p = QuantizedLogistic(loc, scale).log_prob(tf.constant(x))
+    # as above, with a density that falls as exp(-distance / scale)
+    signed = np.sign(x - loc.numpy()) * (abs(x - loc.numpy()) - 1 / 510)
+    assert float(log_p) == pytest.approx(-abs(signed) / scale.numpy(), rel=1e-3)
+    slopes = tape.gradient(log_p, variables)
+    assert float(slopes[0]) == pytest.approx(np.sign(signed) / scale.numpy(), rel=1e-2)
+    assert float(slopes[1]) == pytest.approx(abs(signed) / scale.numpy() ** 2, rel=1e-2)
+
+
 def test_wide_gaussian_tends_to_density_times_bin():
     inside = slice(1, 255)
     density = scipy.stats.norm(0.5, 0.3).logpdf(LEVELS) - np.log(255)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.core import gan_losses
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
@@ -13,6 +14,21 @@ SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 def batch(fashion_mnist):
     train = fashion_mnist.train.first(12)
     return tf.constant(train.images / np.float32(255)), tf.constant(train.labels)
+
+
+def test_every_game_has_the_class_term_beside_it(batch):
+    x, y = batch
+    for loss, game in gan_losses.GAMES.items():
+        penalty = "r1" if loss == "wasserstein" else "none"
+        model = zoo.create("acgan", class_weight=0.7, loss=loss, penalty=penalty, **SMALL)
+        z = model.draw_prior(12, seed=0)
+        real, fake = (model.judge(images, y) for images in (x, model.generate(z, y)))
+        values = model.d_losses(x, y, z, training=False)
+        expected = -game.value(real[0], fake[0]) - 0.7 * (real[1] + fake[1])
+        np.testing.assert_allclose(values["d_loss"], expected, rtol=1e-4, err_msg=loss)
+        g_loss = model.g_losses(x, y, z, training=False)["g_loss"]
+        expected = game.generator_loss(fake[0]) - 0.7 * fake[1]
+        np.testing.assert_allclose(g_loss, expected, rtol=1e-4, err_msg=loss)
 
 
 def test_losses_are_those_of_the_formulas(batch):

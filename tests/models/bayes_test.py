@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
+from zoo.core.base import stateless_seed
 from zoo.models.bayes_classifier import BayesClassifier
 from zoo.models.bayes_classifier import Config as ClassifierConfig
 from zoo.models.bayes_conditional import BayesConditional, Config
@@ -166,16 +167,16 @@ def test_resampling_weighs_what_it_shows_and_p_of_y_is_of_what_is_drawn():
 
 
 class Line:
-    """z ~ N(0, 1), and an image of four pixels that is z itself."""
+    """z ~ N(0.5, 0.7^2), and an image of four pixels that is z itself."""
 
     name, image_shape, conditional, binary, exact, axes = "line", SHAPE, False, False, False, True
     num_categories, latent_dim = 0, 1
 
     def p_z(self):
-        return tfp.distributions.MultivariateNormalDiag(tf.zeros(1), tf.ones(1))
+        return tfp.distributions.MultivariateNormalDiag([0.5], [0.7])
 
     def draw_prior(self, num_samples, seed):
-        return tf.random.stateless_normal([num_samples, 1], seed)
+        return 0.5 + 0.7 * tf.random.stateless_normal([num_samples, 1], seed)
 
     def generate(self, z):
         return tf.tile(z[:, None, None], [1, 2, 2, 1])
@@ -187,7 +188,7 @@ class Line:
 def test_chains_converge_to_the_conditional():
     classifier = LinearClassifier()
     model = BayesConditional(
-        Config(method="mcmc", num_burnin=100, num_steps=300),
+        Config(method="mcmc", num_burnin=100, num_steps=600, temperature=0.5),
         p_y_given_x=classifier,
         p_x=Line(),
     )
@@ -196,14 +197,14 @@ def test_chains_converge_to_the_conditional():
     z = model.sample(count, labels, seed=1).numpy()[:, 0, 0, 0]
     grid = np.linspace(-6, 6, 4001)
     logits = grid[:, None] * classifier.kernel.sum(0)
-    density = tf.nn.softmax(logits).numpy() * scipy.stats.norm.pdf(grid)[:, None]
+    density = tf.nn.softmax(logits / 0.5).numpy() * scipy.stats.norm.pdf(grid, 0.5, 0.7)[:, None]
     for y in range(3):
         cdf = np.cumsum(density[:, y]) / density[:, y].sum()
         found = scipy.stats.kstest(z[labels == y], lambda v, c=cdf: np.interp(v, grid, c))
         assert found.pvalue > 1e-3
     assert 0.5 < model.report["acceptance"] < 0.99
     course = model.course["acceptance"]
-    assert course.shape == (400,)
+    assert course.shape == (700,)
     assert course[100:].mean() == pytest.approx(model.report["acceptance"], rel=1e-5)
     steps = model.course["step_size"]
     assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
@@ -234,6 +235,38 @@ def test_the_classifier_is_that_of_enumeration():
     expected = likelihood / likelihood.sum(1, keepdims=True)
     np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
     assert expected.max(1).min() > 0.34
+
+
+def test_the_classifier_of_a_bound_has_the_same_noise_for_every_label():
+    p_x_given_y = zoo.create("cvae", SHAPE, 3, network="mlp", hidden=(4,), latent_dim=2)
+    model = BayesClassifier(ClassifierConfig(bound_samples=3), p_x_given_y=p_x_given_y, seed=7)
+    columns = [
+        p_x_given_y.log_prob(IMAGES, np.full(16, y, np.int32), 3, stateless_seed(7))
+        for y in range(3)
+    ]
+    np.testing.assert_allclose(model(IMAGES), np.stack(columns, 1), rtol=1e-5)
+    other = p_x_given_y.log_prob(IMAGES, np.zeros(16, np.int32), 3, stateless_seed(8))
+    assert np.abs(other - columns[0]).max() > 1e-3
+    expected = tf.nn.softmax(np.stack(columns, 1))
+    np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
+
+
+def test_black_and_white_images_are_drawn_and_not_shown_as_means():
+    p_x = zoo.create("vae", SHAPE, network="mlp", hidden=(4,), likelihood="bernoulli")
+    model = BayesConditional(Config(num_candidates=50), p_y_given_x=LinearClassifier(), p_x=p_x)
+    assert set(np.unique(model.sample(30, np.arange(30) % 3, seed=0))) == {0.0, 1.0}
+
+
+def test_parts_of_different_data_are_refused():
+    with pytest.raises(zoo.InputError, match="gmm_vae learnt from different images"):
+        zoo.create("bayes_conditional", p_y_given_x="classifier_mnist", p_x="gmm_vae")
+
+
+def test_both_parts_see_the_image_on_its_levels():
+    p_x = zoo.create("pixelcnn", SHAPE, 3, **CNN, levels=2)
+    model = BayesConditional(Config(), p_y_given_x=LinearClassifier(), p_x=p_x, p_y=np.ones(3) / 3)
+    grey, y = np.clip(IMAGES, 0.2, 0.8), np.ones(16, np.int32)
+    np.testing.assert_allclose(model.log_prob(grey, y), model.log_prob(IMAGES, y), rtol=1e-5)
 
 
 def test_parts_that_do_not_fit_are_refused(world):

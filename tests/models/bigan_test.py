@@ -14,16 +14,25 @@ def images(fashion_mnist):
     return tf.constant(fashion_mnist.train.images[:12] / np.float32(255))
 
 
-def test_losses_are_those_of_pairs(images):
-    model = zoo.create("bigan", ema_decay=0.0, **SMALL)
+@pytest.mark.parametrize("loss", ["non_saturating", "saturating", "hinge"])
+def test_losses_are_those_of_pairs(loss, images):
+    model = zoo.create("bigan", ema_decay=0.0, loss=loss, **SMALL)
     z = model.draw_prior(12, seed=0)
     codes, fake = model.encoder(2 * images - 1), model.generate(z)
     joint = [model.discriminator([2 * x - 1, c]) for x, c in ((images, codes), (fake, z))]
-    d = [1 / (1 + np.exp(-v.numpy()[:, 0].astype(np.float64))) for v in joint]
+    real, made = (v.numpy()[:, 0].astype(np.float64) for v in joint)
+    d = [1 / (1 + np.exp(-v)) for v in (real, made)]
+    value = np.log(d[0]) + np.log(1 - d[1])
+    # G has D take (G(z), z) for real, and E has D take (x, E(x)) for made
+    value, expected = {
+        "non_saturating": (value, -np.log(d[1]) - np.log(1 - d[0])),
+        "saturating": (value, np.log(1 - d[1]) + np.log(d[0])),
+        "hinge": (np.minimum(0, real - 1) + np.minimum(0, -made - 1), real - made),
+    }[loss]
     values = model.d_losses(images, None, z, training=False)
-    np.testing.assert_allclose(values["value"], np.log(d[0]) + np.log(1 - d[1]), rtol=1e-4)
+    np.testing.assert_allclose(values["value"], value, rtol=1e-4)
     g_loss = model.g_losses(images, None, z, training=False)["g_loss"]
-    np.testing.assert_allclose(g_loss, -np.log(d[1]) - np.log(1 - d[0]), rtol=1e-4)
+    np.testing.assert_allclose(g_loss, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("still", ["optimizer", "discriminator_optimizer"])

@@ -268,6 +268,32 @@ def test_augmentation_is_for_both_players_in_training_only(data):
     np.testing.assert_array_equal(seen[0], x)
 
 
+@pytest.mark.parametrize("name", ["acgan", "infogan", "bigan", "cgan", "projection_cgan"])
+def test_every_gan_augments_real_and_made_images_for_both_players(name, data):
+    small = {"network": "mlp", "hidden": (8,), "latent_dim": 4, "augment": "diffaugment"}
+    model = zoo.create(name, **small)
+    x, y = tf.constant(data[0] / np.float32(255)), tf.constant(data[1])
+    z, seen = model.draw_prior(24, seed=0), []
+    judge = "judge" if hasattr(model, "judge") else "discriminate"
+    original = getattr(model, judge)
+
+    def watch(images, *rest, **more):
+        seen.append(np.asarray(images))
+        return original(images, *rest, **more)
+
+    setattr(model, judge, watch)
+    made = model.play(z, y if model.conditional else None, training=True).numpy()
+    for losses in (model.d_losses, model.g_losses):
+        seen.clear()
+        losses(x, y, z, training=True)
+        # bigan's E plays with real images in G's step too
+        both = losses == model.d_losses or name == "bigan"
+        plain = (x.numpy(), made) if both else (made,)
+        assert len(seen) == len(plain)
+        for shown, images in zip(seen, plain, strict=True):
+            assert (np.abs(shown - images).max((1, 2, 3)) > 0).all()
+
+
 def test_truncated_latents_are_within_the_bound_and_else_normal():
     model = zoo.create("gan", hidden=(4,), latent_dim=500)
     z = model.draw_prior(200, 0, truncation=0.8).numpy()

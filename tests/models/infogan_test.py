@@ -55,8 +55,9 @@ def test_bound_is_tight_where_q_is_the_posterior():
     assert bound == pytest.approx(expected, abs=0.03)
 
 
-def test_both_players_ascend_the_bound():
-    settings = {"info_weight": 0.5, "continuous_weight": 0.2, "ema_decay": 0.0}
+@pytest.mark.parametrize("loss", ["non_saturating", "saturating", "hinge", "least_squares"])
+def test_both_players_ascend_the_bound(loss):
+    settings = {"info_weight": 0.5, "continuous_weight": 0.2, "ema_decay": 0.0, "loss": loss}
     model = zoo.create("infogan", **settings, **SMALL)
     z, x = model.draw_prior(12, seed=0), tf.zeros([12, 28, 28, 1])
     values = model.d_losses(x, None, z, training=False)
@@ -66,7 +67,13 @@ def test_both_players_ascend_the_bound():
     np.testing.assert_allclose(values["d_loss"], -values["value"] - mi, rtol=1e-5)
     logits = model.discriminate(model.generate(z))
     g_loss = model.g_losses(x, None, z, training=False)["g_loss"]
-    np.testing.assert_allclose(g_loss, tf.nn.softplus(-logits) - mi, rtol=1e-5)
+    expected = {
+        "non_saturating": tf.nn.softplus(-logits),
+        "saturating": -tf.nn.softplus(logits),
+        "hinge": -logits,
+        "least_squares": (logits - 1) ** 2 / 2,
+    }[loss]
+    np.testing.assert_allclose(g_loss, expected - mi, rtol=1e-5, atol=1e-6)
 
 
 def test_traversals_change_one_code_each():

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.core import gan_losses
-from zoo.core.layers import SpectralNormalization
+from zoo.core.layers import SelfAttention, SpectralNormalization
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
@@ -35,6 +35,14 @@ def test_each_layer_of_d_is_normalized_and_none_of_g():
     layers = [v for v in model.discriminator.layers if isinstance(v, SpectralNormalization)]
     assert len(with_kernels) == len(layers) == 6
     assert not any(isinstance(v, SpectralNormalization) for v in model.generator.layers)
+
+
+def test_attention_of_d_is_normalized_and_that_of_g_is_not():
+    model = zoo.create("sngan", width=8, latent_dim=3, attention=True)
+    for network, normalized in ((model.discriminator, True), (model.generator, False)):
+        [attention] = [v for v in network.layers if isinstance(v, SelfAttention)]
+        for part in (attention.q, attention.k, attention.h, attention.v):
+            assert isinstance(part, SpectralNormalization) == normalized
 
 
 def test_hinge_value_at_a_mute_d(fashion_mnist):

@@ -92,6 +92,30 @@ def test_sample_writes_a_png(run, workdirs, tmp_path):
     assert Image.open(out).size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
 
 
+@pytest.mark.parametrize(
+    ("flags", "drawn"),
+    [
+        (
+            ("--pretrained=pixelcnn", "--what=complete", "--rows=10"),
+            lambda m, x: np.stack([x, m.complete(x, 10, seed=3)], 1).reshape(-1, 28, 28, 1),
+        ),
+        (
+            ("--pretrained=sngan", "--truncation=0.5"),
+            lambda m, x: m.sample(4, seed=3, truncation=0.5),
+        ),
+    ],
+)
+def test_sample_draws_what_the_model_does_by_these_flags(
+    run, flags, drawn, fashion_mnist, tmp_path
+):
+    out = tmp_path / "x.npz"
+    code, _, err = run("sample", *flags, "--seed=3", "--num=4", f"--out={out}")
+    assert code == 0, err
+    images = fashion_mnist.test.images[:4] / np.float32(255)
+    expected = drawn(zoo.load(flags[0].split("=")[1]), images)
+    np.testing.assert_allclose(np.load(out)["images"], expected, atol=1e-6)
+
+
 def test_sample_of_composed_parts(run, tmp_path):
     out = tmp_path / "x.npz"
     code, said, err = run(

@@ -65,4 +65,7 @@ def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir):
     assert sum(shown) == pytest.approx(1, rel=1e-5)
     kl = [board["validation"][f"kl_per_dim_nats/{j:02d}"][EPOCHS] for j in range(3)]
     images = zoo.data.load(data_dir=data_dir).validation.images
+    shown = [board["validation"][f"posterior_weights/{k:02d}"][EPOCHS] for k in range(2)]
+    pi = model.encode(images).mixture_distribution.probs_parameter()
+    np.testing.assert_allclose(shown, np.asarray(pi).mean(0), rtol=1e-4)
     np.testing.assert_allclose(kl, model.kl_per_dim(images).numpy().mean(0), rtol=1e-3)

@@ -6,6 +6,7 @@ import pytest
 from written import epochs
 
 from zoo.core import files
+from zoo.models import gan
 from zoo.training import recipes, run
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
@@ -15,11 +16,11 @@ CONFIG = {"hidden": (8,), "latent_dim": 2}
 def train(data_dir, tmp_path):
     """Trains in `tmp_path` for that many epochs of two steps."""
 
-    def train(count, **more):
+    def train(count, config=CONFIG, **more):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(steps_per_epoch=2, **settings, **more)
-        assert run.train("gan", CONFIG, recipe, settings) == 0
+        assert run.train("gan", config, recipe, settings) == 0
 
     return train
 
@@ -43,6 +44,20 @@ def test_settings_are_of_what_was_trained_and_versions_of_all_that_took_part(
     train(4)
     assert files.read_json(path)["earlier_versions"] == now["earlier_versions"]
     assert len(epochs(tmp_path)) == 4
+
+
+def test_each_step_of_d_has_a_whole_batch(train, monkeypatch):
+    sizes = []
+    original = gan.GAN.d_losses
+
+    def watch(self, images, *rest, training):
+        if training:
+            sizes.append(images.shape[0])
+        return original(self, images, *rest, training=training)
+
+    monkeypatch.setattr(gan.GAN, "d_losses", watch)
+    train(1, {**CONFIG, "discriminator_steps": 3})
+    assert set(sizes) == {32} and len(sizes) % 3 == 0
 
 
 def test_to_start_afresh_takes_the_old_evaluation_along(train, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from zoo import InputError
+from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.training import checkpoints, recipes, run
 
@@ -40,6 +41,8 @@ def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(data_
     )
     prior = len(zoo.create("vqvae", **CONFIG).prior.trainable_variables)
     assert len(second) == prior and second < first
+    # the best epoch is one of the last stage, whatever the others' score was
+    assert files.read_json(workdir / "summary.json")["exported_step"] == 3 * STEPS
     manager = checkpoints.Manager(workdir / "checkpoints")
     for step in (2 * STEPS, 3 * STEPS):  # as if killed in the first stage
         manager.path(step).unlink()

@@ -73,6 +73,18 @@ def whole_batch(values: tf.Tensor) -> tf.Tensor:
     return replica.all_gather(values, axis=0)
 
 
+def infinite_on_all_or_none(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Gradients of this replica, all infinite where those of any replica are not finite.
+
+    Keras 3.15 asks the first replica alone whether a step overflowed and is to be left out.
+    """
+    gradients = [tf.convert_to_tensor(g) for g in gradients]
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+    replica = tf.distribute.get_replica_context()
+    overflown = replica.all_reduce("SUM", tf.cast(~finite, tf.float32)) > 0
+    return [tf.where(overflown, tf.constant(np.inf, g.dtype), g) for g in gradients]
+
+
 def in_unit_range(images: tf.Tensor) -> tf.Tensor:
     """Images as float32 in [0, 1]; uint8 levels k become k/255."""
     images = tf.convert_to_tensor(images)
@@ -259,6 +271,8 @@ class ImageModel(keras.Model):
             # apply() sums the gradients of all replicas
             loss = optimizer.scale_loss(tf.reduce_mean(values[name]) / replicas)
         gradients = tape.gradient(loss, variables)
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = infinite_on_all_or_none(gradients)
         scale = optimizer.scale_loss(tf.constant(1.0)) / replicas
         optimizer.apply(gradients, variables)
         return values, tf.linalg.global_norm(gradients) / scale

@@ -4,13 +4,28 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.core.base import whole_batch
+from zoo.core.base import standard_uniform, whole_batch
 
 
 def gate(raw: tf.Tensor) -> tf.Tensor:
     """Tanh(a) * sigmoid(b) of raw = [a, b]: [..., 2 F] -> [..., F]."""
     a, b = tf.split(raw, 2, axis=-1)
     return tf.tanh(a) * tf.sigmoid(b)
+
+
+class Dropout(layers.Dropout):
+    """Keras' dropout, but several devices see the masks that a single one would have drawn.
+
+    (Keras draws the same mask on each.)
+    """
+
+    def call(self, inputs, training=False):
+        """[B, ...] -> [B, ...]; in training a share `rate` of it is 0."""
+        if not training or not self.rate:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        kept = standard_uniform(tf.shape(inputs), seed) >= self.rate
+        return tf.where(kept, inputs / (1 - self.rate), 0)
 
 
 class GatedCausalBlock(layers.Layer):

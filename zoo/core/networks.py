@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from zoo.core.layers import ConditionalBatchNormalization, SelfAttention, SpectralNormalization
+from zoo.core.layers import (
+    ConditionalBatchNormalization,
+    Dropout,
+    SelfAttention,
+    SpectralNormalization,
+)
 from zoo.errors import InputError
 
 
@@ -99,7 +104,7 @@ def conv_down(
             stages.append(layers.BatchNormalization(synchronized=True))
         stages.append(layers.LeakyReLU(0.2))
         if dropout:
-            stages.append(layers.Dropout(dropout))
+            stages.append(Dropout(dropout))
         if attention and i == 0:
             stages.append(SelfAttention(spectral))
     dense = []

@@ -136,8 +136,15 @@ def _samples(title, manifest, records) -> list[str]:
         colours = records[fullest]["binarization"]
         heading = f"{title}: samples" if colours == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
+        judged = []
+        if own := [n for n in group if "p_y_given_x" in manifest[n]["settings"]["config"]]:
+            judged = [
+                f"The classifier that judges here is a part of {', '.join(own)}, whose fidelity, "
+                "CAS, FID and score are thus no independent judgement.",
+                "",
+            ]
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
-        lines += [*tables.table(heads, rows), ""]
+        lines += [*judged, *tables.table(heads, rows), ""]
     return lines
 
 

@@ -25,7 +25,7 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
         *_claim_of_order(records, manifest),
         *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_modes({name: claims[name] for name in toy.MIXTURES if name in claims}),
-        *_claim_of_flexibility(claims["bounds"]),
+        *_claim_of_flexibility(claims["bounds"], manifest),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
         *_claim_of_representation(records, manifest),
         *_claim_of_likelihood(records),
@@ -252,7 +252,7 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _claim_of_flexibility(found: dict[str, Any]) -> list[str]:
+def _claim_of_flexibility(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """By bounds of the same images, so that what images differ in cancels."""
     rows = {row["name"]: row for row in found["rows"]}
     above = [rows[name]["above_vae_nats"] for name in ("gmm_vae", "flow_vae")]
@@ -269,8 +269,16 @@ def _claim_of_flexibility(found: dict[str, Any]) -> list[str]:
         "`iwae`, which is the vae trained by another bound.",
         "",
         *tables.table(
-            ["model", "bound", "above the vae's"],
-            [[name, *tables.cells(row, shown)] for name, row in rows.items()],
+            ["model", "parameters", "epochs", "bound", "above the vae's"],
+            [
+                [
+                    name,
+                    f"{manifest[name]['summary']['parameters']:,}",
+                    str(manifest[name]["settings"]["recipe"]["epochs"]),
+                    *tables.cells(row, shown),
+                ]
+                for name, row in rows.items()
+            ],
         ),
         "",
     ]

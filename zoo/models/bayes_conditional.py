@@ -9,7 +9,8 @@ by a temperature (Guo et al. 2017, section 4.2), which makes another p(y|x) of i
 
 Images of a class are drawn in one of two ways. `sir`, sampling-importance-resampling (Rubin 1988):
 candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i); the effective sample size
-(sum_i w_i)^2 / sum_i w_i^2 says how many of them count. `mcmc`, for latents that are real numbers:
+(sum_i w_i)^2 / sum_i w_i^2 says how many of them count. One set of candidates serves a call, so an
+image comes again where many are asked for. `mcmc`, for latents that are real numbers:
 Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z]) p(z), one chain an
 image; the share of accepted steps and R-hat (Gelman & Rubin 1992) say whether to trust it. Where
 p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
@@ -126,6 +127,8 @@ class BayesConditional(ImageModel):
     def log_joint(self, images, labels, num_samples=1, seed=None) -> tf.Tensor:
         """Log p(x, y) = log p(y|x) + log p(x), nats an image [N]; see `log_prob`."""
         images = in_unit_range(images)
+        if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
+            images = self.unconditional.on_levels(images)
         labels = tf.argmax(self.one_hot(labels), -1, tf.int32)  # checked
         log_p_x = self.unconditional.log_prob(images, num_samples=num_samples, seed=seed)
         return self.p_y_given_x(images).log_prob(labels) + log_p_x

@@ -15,6 +15,7 @@ from keras import layers
 
 from zoo.core.base import LikelihoodModel, in_unit_range
 from zoo.core.config import field
+from zoo.core.layers import Dropout
 from zoo.errors import InputError
 
 
@@ -44,7 +45,7 @@ class Classifier(LikelihoodModel):
                 layers.MaxPooling2D(),
                 layers.Conv2D(2 * width, 3, padding="same", activation="relu"),
                 layers.MaxPooling2D(),
-                layers.Dropout(dropout),
+                Dropout(dropout),
                 layers.Flatten(),
                 layers.Dense(8 * width, activation="relu"),
             ],
@@ -53,7 +54,7 @@ class Classifier(LikelihoodModel):
         self.head = keras.Sequential(
             [
                 keras.Input((8 * width,)),
-                layers.Dropout(dropout),
+                Dropout(dropout),
                 layers.Dense(self.num_classes, dtype="float32"),
             ],
             name="head",

@@ -8,7 +8,8 @@ instead, which has the same fixed point and strong gradients early on (section 3
 equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and leaky ReLU in D for maxout.
 
 Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
-punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).
+punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`); `bigan` has
+no penalty, and not every game.
 """
 
 import dataclasses
@@ -180,7 +181,10 @@ class GAN(AdversarialModel):
         }
 
     def penalised(self, values, real, fake, labels) -> dict[str, tf.Tensor]:
-        """D's `values` with the penalty on its slope, in images scaled as its network sees them."""
+        """D's `values` with the penalty on its slope, in images scaled as its network sees them.
+
+        Where images are augmented, it is the slope in the augmented ones.
+        """
         c, shape = self.config, tf.shape(real)
         if c.penalty == "none":
             return values

@@ -111,6 +111,10 @@ class GMMVAE(vae.VAE):
         """How much each component of a learned prior weighs, [K] with a sum of 1."""
         return tf.exp(parts(self.p_z())[0])
 
+    def posterior_weights(self, images) -> tf.Tensor:
+        """The weights pi(x) of q(z|x)'s components, [N, K], of images [N, H, W, C]."""
+        return tf.exp(parts(self.encode(images))[0])
+
     @property
     def pseudo_inputs(self) -> tf.Tensor:
         """The learned images u_k of the VampPrior, [K, H, W, C] in [0, 1]."""

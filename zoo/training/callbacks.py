@@ -54,7 +54,8 @@ class StopWhenDiverged(keras.callbacks.Callback):
 class KLPerDimension(keras.callbacks.Callback):
     """Adds `val_kl_per_dim_nats`, a list, to an epoch's logs: collapsed dimensions are near 0.
 
-    And `prior_weights` of a model whose prior is a mixture.
+    And `prior_weights` of a model whose prior is a mixture, `val_posterior_weights` (averaged over
+    the images) of one whose posterior is.
     """
 
     def __init__(self, split: data.Split):
@@ -68,6 +69,9 @@ class KLPerDimension(keras.callbacks.Callback):
         parts = [np.array_split(a, math.ceil(len(a) / 500)) for a in known]
         kl = np.concatenate([self.model.kl_per_dim(*p) for p in zip(*parts, strict=True)]).mean(0)
         logs["val_kl_per_dim_nats"] = [float(v) for v in kl]
+        if getattr(self.model, "num_components", 1) > 1:
+            pi = np.concatenate([self.model.posterior_weights(x) for x in parts[0]]).mean(0)
+            logs["val_posterior_weights"] = [float(v) for v in pi]
         if getattr(self.model, "num_prior_components", 1) > 1:
             logs["prior_weights"] = [float(v) for v in self.model.prior_weights()]
 
@@ -285,7 +289,8 @@ class Checkpoint(keras.callbacks.Callback):
         first_step: int,
         steps_per_epoch: int,
         every: int,
-        monitor,
+        monitor: str,
+        judged_from: int = 0,
     ):
         """A checkpoint callback.
 
@@ -296,10 +301,12 @@ class Checkpoint(keras.callbacks.Callback):
           every: steps between two checkpoints inside an epoch; 0 for none.
           monitor: name of the logged scalar of which the best checkpoint has least, or "". An
             epoch in which it was not measured is not judged.
+          judged_from: the first epoch, from 0, that can be the best one.
         """
         super().__init__()
         self.manager, self.step, self.every = manager, first_step, every
         self.steps_per_epoch, self.monitor = steps_per_epoch, monitor
+        self.judged_from = judged_from
         self.restored_means = None
         self.signal_number = None
 
@@ -331,8 +338,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """All that an epoch writes is written: this is where a run may go on."""
-        score = float(logs[self.monitor]) if self.monitor in logs else None
-        self.manager.save(self.model, self.step, score)
+        judged = self.monitor in logs and epoch >= self.judged_from
+        self.manager.save(self.model, self.step, float(logs[self.monitor]) if judged else None)
         self.leave_if_asked()
 
     def leave_if_asked(self):

@@ -59,7 +59,7 @@ RECIPES = {
     "categorical_vae": Recipe(epochs=15, monitor="val_loss"),
     "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
     "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
-    "vqvae": TwoStageRecipe(epochs=15, monitor="val_bits_per_dim"),
+    "vqvae": TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
     "dcgan": AdversarialRecipe(),
     "wgan_gp": dataclasses.replace(_BOUNDED, beta_1=0.0, beta_2=0.9, epochs=28),

@@ -196,8 +196,15 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     validation_batches = pipeline.evaluation_batches(
         validation, recipe.batch_size, tf.distribute.get_strategy().num_replicas_in_sync
     )
+    prior_epochs = getattr(recipe, "prior_epochs", 0)
+    alone = recipe.epochs - prior_epochs  # the first epoch of the prior, if it learns on alone
     checkpoint = callbacks.Checkpoint(
-        manager, done, steps_per_epoch, run.checkpoint_steps, recipe.monitor
+        manager,
+        done,
+        steps_per_epoch,
+        run.checkpoint_steps,
+        recipe.monitor,
+        judged_from=alone if prior_epochs else 0,  # what is exported has both stages behind it
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
@@ -224,7 +231,6 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
         # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
         rest = -done % steps_per_epoch
         whole = -(-done // steps_per_epoch)
-        alone = recipe.epochs - getattr(recipe, "prior_epochs", 0)  # the first epoch of the prior
         for first, last, steps in (
             (done // steps_per_epoch, done // steps_per_epoch + 1, rest),
             (whole, alone, steps_per_epoch),

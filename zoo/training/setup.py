@@ -59,7 +59,9 @@ def create(
     settings = cls.Config(**dataclasses.asdict(settings))
     if name in registry.COMPOSED:
         of = pretrained.Name if published else str
-        parts = {part: load(of(getattr(settings, part))) for part in cls.parts}
+        sources = [of(getattr(settings, part)) for part in cls.parts]
+        _of_the_same_data(sources)
+        parts = dict(zip(cls.parts, map(load, sources), strict=True))
         return cls(settings, seed=seed, name=name, **parts)
     recipe = recipe or RECIPES[name]
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
@@ -89,10 +91,16 @@ def _settings_of(composed: registry.Composed) -> dict[str, Any]:
     name = composed.model
     settings = config.make(registry.config_class(name), composed.config)
     parts = [getattr(settings, part) for part in registry.model_class(name).parts]
+    known = _of_the_same_data(parts)
+    return {**known[-1], "model": name, "config": dataclasses.asdict(settings)}
+
+
+def _of_the_same_data(parts) -> list[dict[str, Any]]:
+    """The settings of trained parts; InputError where they learnt from different images."""
     known = [read_config(part) for part in parts]
     if len({k["dataset_digest"] for k in known}) > 1:
-        raise InputError(f"{' and '.join(parts)} learnt from different images")
-    return {**known[-1], "model": name, "config": dataclasses.asdict(settings)}
+        raise InputError(f"{' and '.join(map(str, parts))} learnt from different images")
+    return known
 
 
 def is_pretrained(source) -> bool:

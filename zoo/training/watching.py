@@ -78,7 +78,8 @@ class Samples(keras.callbacks.Callback):
       classifier takes for each class, and of how many classes there are (nearly) none.
 
     `floor_...` is the same of as many real images: FID of training images, the rest of validation
-    images. FID and fidelity are what `evaluate.py --split=validation --num_images=1000` says.
+    images. FID and fidelity are what `evaluate.py --split=validation --num_images=1000` says
+    of a float32 model (half precision draws a little differently, and is evaluated in float32).
     """
 
     def __init__(
@@ -253,8 +254,11 @@ class Alarms(keras.callbacks.Callback):
 
     def _collapsed(self, logs) -> tuple[bool | None, str]:
         """Whether it looks so, None where nobody looked; and what is seen."""
-        if "modes_covered" in logs:  # points on a raster are often alike
-            return logs["modes_covered"] == 1, "all samples that are good lie in one mode"
+        if "modes_covered" in logs:  # points on a raster are often alike: beside real ones
+            if logs["modes_covered"] == 1:
+                return True, "all samples that are good lie in one mode"
+            few = logs["val_distinct"] <= COLLAPSED * logs["floor_distinct"]
+            return few, f"nearly all points are alike ({logs['val_distinct']:.1%} of them distinct)"
         if "val_distinct" not in logs:
             return None, ""
         images = 2 * self.model.num_classes if self.model.conditional else 1
