@@ -208,6 +208,13 @@ def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
         assert abs(model[name]["mean"] - floor[name]["mean"]) < 5 * error, name
     assert len(model["fid_per_class"]) == len(floor["fid_per_class"]) == 10
     assert "fid" in records.table({"copier": {"samples": found}})
+    # a net that does not classify, as Inception's features, leaves out what needs classes
+    blind = dataclasses.replace(net, probabilities=None)
+    by_features = metrics.evaluate(Copier(few["train"]), few.get, num_images=1000, net=blind)[
+        "samples"
+    ]["model"]
+    assert by_features["fid"] == model["fid"] and by_features["kid"] == model["kid"]
+    assert not {"inception_score", "class_fidelity"} & set(by_features)
     # a copy is at no distance from what it copies; test images are at some
     assert model["nearest_training_distance"]["mean"] < 1e-6
     assert floor["nearest_training_distance"]["mean"] > 1
