@@ -123,11 +123,11 @@ def strong_gradients_that_fall(claims):
 
 
 def of_no_use(name):
-    def change(claims):
+    def do(claims):
         [row] = [row for row in claims["bounds"]["rows"] if row["name"] == name]
         row["above_vae_nats"].update(mean=0.5, standard_error=0.3)
 
-    return change
+    return do
 
 
 @pytest.mark.parametrize(

@@ -116,12 +116,10 @@ def _samples(title, manifest, records) -> list[str]:
     """A table, with its protocol and floor, for each set of records that were measured alike."""
     groups = []
     for name in (n for n, r in records.items() if "samples" in r["figures"]):
-
-        def alike(group, name=name):
-            return not any(differences(records[n], records[name], ("samples",)) for n in group)
-
-        if group := next(filter(alike, groups), None):
-            group.append(name)
+        for group in groups:
+            if not any(differences(records[n], records[name], ("samples",)) for n in group):
+                group.append(name)
+                break
         else:
             groups.append([name])
     lines = []
@@ -324,8 +322,9 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
 
 def _pictures(name: str, found: dict[str, Any]) -> list[str]:
     """Samples, and beside their nearest training images, with what they are of."""
-    of = {None: "", "mean": ": means of p(x|z)", "sample": ": draws from p(x|z)"}
-    of = of[found["observation"]]
+    of = {None: "", "mean": ": means of p(x|z)", "sample": ": draws from p(x|z)"}[
+        found["observation"]
+    ]
     a_column = ", a column for each class" if "class_fidelity" in found["model"] else ""
     return [
         f"![Samples{of}]({name}.png)",
@@ -350,8 +349,8 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
     step, monitor = summary.get("exported_step"), settings["recipe"]["monitor"]
     exported = ""
     if monitor and step != summary["steps"]:
-        which = "those of step {step:,}, the best" if step else "the best"
-        exported = f"; the weights are {which.format(step=step)} by {monitor}"
+        which = f"those of step {step:,}, the best" if step else "the best"
+        exported = f"; the weights are {which} by {monitor}"
     return [
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "

@@ -120,10 +120,10 @@ def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
         "### “Samples of a VAE are blurrier than those of a GAN”",
         "",
         "Sharpness is the variance of the Laplacian, averaged over images; noise counts as "
-        "sharpness too, so only a value near that of real images is good. A VAE "
-        "shows the mean of p(x|z). The claim: the VAE's samples are less sharp than test images "
-        f"and than both GANs' samples. {_verdict(blurry)} And its FID is the worst of the three. "
-        f"{_verdict(far)} From top to bottom: test images, `vae`, `gan`, `cgan`.",
+        "sharpness too, so only a value near that of real images is good. A VAE shows the mean of "
+        "p(x|z). The claim: the VAE's samples are less sharp than test images and than both GANs' "
+        f"samples. {_verdict(blurry)} And its FID is the worst of the three. {_verdict(far)} From "
+        "top to bottom: test images, `vae`, `gan`, `cgan`.",
         "",
         *tables.table(
             ["", *(head for _, head, _ in shown)],

@@ -60,7 +60,8 @@ def create(
     if name in registry.COMPOSED:
         of = pretrained.Name if published else str
         sources = [of(getattr(settings, part)) for part in cls.parts]
-        _of_the_same_data(sources)
+        if len({read_config(source)["dataset_digest"] for source in sources}) > 1:
+            raise InputError(f"{' and '.join(map(str, sources))} learnt from different images")
         parts = dict(zip(cls.parts, map(load, sources), strict=True))
         return cls(settings, seed=seed, name=name, **parts)
     recipe = recipe or RECIPES[name]
@@ -86,21 +87,13 @@ def _settings_of(composed: registry.Composed) -> dict[str, Any]:
     """Settings as those of a workdir; data and classes are those of the parts.
 
     Raises:
-      InputError: a setting is wrong, or the parts are of different data.
+      InputError: a setting is wrong.
     """
     name = composed.model
     settings = config.make(registry.config_class(name), composed.config)
-    parts = [getattr(settings, part) for part in registry.model_class(name).parts]
-    known = _of_the_same_data(parts)
-    return {**known[-1], "model": name, "config": dataclasses.asdict(settings)}
-
-
-def _of_the_same_data(parts) -> list[dict[str, Any]]:
-    """The settings of trained parts; InputError where they learnt from different images."""
-    known = [read_config(part) for part in parts]
-    if len({k["dataset_digest"] for k in known}) > 1:
-        raise InputError(f"{' and '.join(map(str, parts))} learnt from different images")
-    return known
+    *_, part = registry.model_class(name).parts  # all are of the same data, as `create` checks
+    known = read_config(getattr(settings, part))
+    return {**known, "model": name, "config": dataclasses.asdict(settings)}
 
 
 def is_pretrained(source) -> bool:
