@@ -51,6 +51,10 @@ def trained(workdir: pathlib.Path) -> str:
             f"{settings['recipe']['epochs']}: let it end"
         )
     run = settings["run"]
+    if run.get("init_from") and not setup.is_pretrained(run["init_from"]):
+        raise InputError(
+            f"{workdir} began with the weights of {run['init_from']}: publish it first"
+        )
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
     if run["dataset"] == data.name_of("", ""):
         run["dataset"] = ""  # the default

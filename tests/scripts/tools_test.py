@@ -253,7 +253,7 @@ def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path)
     assert model["class_fidelity"]["mean"] > 0.8 and model["cas"]["mean"] > 0.5
 
 
-def test_a_run_that_has_not_ended_is_not_published(run, workdirs, tmp_path):
+def test_a_run_that_nobody_could_repeat_is_not_published(run, workdirs, tmp_path):
     shutil.copytree(workdirs / "vae", tmp_path / "vae")
     settings = json.loads((tmp_path / "vae" / "config.json").read_text())
     settings["recipe"]["epochs"] = 2  # it goes on to two, and its summary is still of one
@@ -261,6 +261,11 @@ def test_a_run_that_has_not_ended_is_not_published(run, workdirs, tmp_path):
     before = (pretrained.FOLDER / "manifest.json").read_bytes()
     code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
     assert code == 2 and "summary.json is of 1 epochs, the run of 2: let it end" in err
+    settings["recipe"]["epochs"] = 1
+    settings["run"]["init_from"] = "runs/other"  # which others do not have
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
+    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+    assert code == 2 and "began with the weights of runs/other: publish it first" in err
     assert (pretrained.FOLDER / "manifest.json").read_bytes() == before
 
 

@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from written import epochs
 
+from zoo import InputError
 from zoo.core import files
+from zoo.core.arrays import digest
 from zoo.models import gan
-from zoo.training import recipes, run
+from zoo.training import checkpoints, recipes, run, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 
@@ -66,3 +69,52 @@ def test_to_start_afresh_takes_the_old_evaluation_along(train, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     train(1, overwrite=True)
     assert not (tmp_path / "evaluation.json").exists() and (tmp_path / "notes.txt").exists()
+
+
+VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
+
+
+@pytest.fixture
+def weights(data_dir, monkeypatch):
+    """Trains a VAE for so many epochs of two steps: `weights(workdir, name)`, as exported."""
+    monkeypatch.setattr(run, "finish", lambda *_: None)  # nobody looks at the export
+
+    def weights(workdir, name, epochs=1, learning_rate=1e-3, config=VAE, **more):
+        recipe = dataclasses.replace(
+            recipes.RECIPES["vae"], epochs=epochs, batch_size=32, learning_rate=learning_rate
+        )
+        where = {"data_dir": str(data_dir), "workdir": str(workdir)}
+        settings = recipes.Run(steps_per_epoch=2, **where, **more)
+        assert run.train(name, config, recipe, settings) == 0
+        return checkpoints.weights_of(setup.load(workdir))
+
+    return weights
+
+
+def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
+    start = weights(tmp_path / "vae", "vae")
+    source = {"init_from": str(tmp_path / "vae")}
+    # steps too small to be seen: what is exported is what it started from
+    still = weights(tmp_path / "still", "iwae", learning_rate=1e-9, seed=1, **source)
+    for name, weight in start.items():
+        np.testing.assert_allclose(still[name], weight, atol=1e-7)
+    settings = files.read_json(tmp_path / "still" / "config.json")
+    assert settings["initial_weights_sha256"] == digest(start)
+
+    # a run that goes on has weights of its own
+    at_once = weights(tmp_path / "at_once", "iwae", epochs=2, **source)
+    for so_far in (1, 2):
+        resumed = weights(tmp_path / "resumed", "iwae", epochs=so_far, **source)
+    for name, weight in at_once.items():
+        np.testing.assert_array_equal(resumed[name], weight)
+
+
+def test_weights_of_other_networks_are_refused_and_nothing_is_written(weights, tmp_path):
+    weights(tmp_path / "vae", "vae")
+    for source, config, reason in (
+        ("vae", {**VAE, "hidden": (9,)}, "--init_from: .*vae is of another model: .* has shape"),
+        ("none", VAE, "none is no workdir of train.py"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            weights(tmp_path / "new", "vae", config=config, init_from=str(tmp_path / source))
+        assert not (tmp_path / "new").exists()

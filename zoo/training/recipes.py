@@ -108,6 +108,11 @@ class Run:
         "none", "Black or white pixels: drawn once for all, or anew at each step."
     )
     workdir: str = field("", "Where everything is written; default runs/<model>-<dataset>.")
+    init_from: str = field(
+        "",
+        "Start from the weights of this pretrained model or workdir, whose networks are of the "
+        "same shapes.",
+    )
     steps_per_epoch: int = field(0, "Steps an epoch; 0: a pass over the data.", lower=0)
     seed: int = field(0, "Of weights, noise and order of the data.", lower=0, upper=2**31 - 1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = field(

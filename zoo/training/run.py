@@ -126,6 +126,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "run": dataclasses.asdict(run),
         "versions": provenance.versions(),
     }
+    if run.init_from:
+        settings["initial_weights_sha256"] = setup.start_from(run.init_from, model)
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
     with contextlib.ExitStack() as stack:
         if chief := strategies.is_chief(strategy):

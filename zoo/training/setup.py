@@ -151,6 +151,24 @@ def load(source):
     return model
 
 
+def start_from(source: str, model) -> str:
+    """Gives a new model the weights of a trained one, maybe of another name; their SHA-256.
+
+    Args:
+      source: a workdir or the name of a pretrained model.
+      model: of networks of the same shapes, made in the same order.
+
+    Raises:
+      InputError: the source cannot be loaded, or its networks are of other shapes.
+    """
+    trained = load(source)
+    try:
+        checkpoints.assign_weights(source, model, checkpoints.weights_of(trained))
+    except checkpoints.Damaged as e:
+        raise InputError(f"--init_from: {e}; give this model the settings of that one") from None
+    return weights_sha256(source, trained)
+
+
 def weights_sha256(source, model) -> str:
     """Of the file of the weights, where they come with the package, else of the weights."""
     if is_pretrained(source):
