@@ -71,7 +71,7 @@ CASES = [
     ("wgan_gp", {**CONV, "discriminator_steps": 2}),
     *((name, CONV) for name in ("bigan", "cgan", "acgan")),
     *map(small, ("gan of convolutions", "infogan of convolutions", "gan punished and augmented")),
-    *map(small, ("wgan_gp clipped", "sngan with attention")),
+    *map(small, ("wgan_gp clipped", "sngan with attention", "bigan punished")),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
 ]
 TOGETHER = 5  # in a process: it takes longer to start than to train one of them

@@ -63,6 +63,7 @@ VARIANTS = {
     "wgan_gp clipped": ("wgan_gp", {"penalty": "none", "weight_clip": 0.01}),
     "wgan_gp of convolutions": ("wgan_gp", {"network": "conv", "width": 4}),
     "bigan of convolutions": ("bigan", {"network": "conv", "width": 4}),
+    "bigan punished": ("bigan", {"loss": "wasserstein", "penalty": "gradient"}),
     "sngan with attention": ("sngan", {"attention": True}),
     "infogan of convolutions": ("infogan", {"network": "conv", "width": 4}),
 }

@@ -47,6 +47,13 @@ def test_equilibrium_is_the_best_that_d_can_do_where_real_and_made_are_alike(nam
     assert float(tf.reduce_max(game.value(t, t))) == pytest.approx(game.equilibrium, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", list(GAMES))
+def test_real_and_made_change_places_by_mirroring(name):
+    game = GAMES[name]
+    swapped = game.value(2 * game.undecided - FAKE, 2 * game.undecided - REAL)
+    np.testing.assert_allclose(swapped, game.value(REAL, FAKE), rtol=1e-6)
+
+
 def test_equilibrium_value_of_the_minimax_game_is_minus_log_4():
     zero = tf.zeros(3)
     np.testing.assert_allclose(gan_losses.value(zero, zero), -np.log(4), rtol=1e-6)

@@ -1,10 +1,15 @@
 """The bidirectional GAN: its pairs, its two halves, and whose weights they move."""
 
+import dataclasses
+from unittest import mock
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.core import gan_losses
+from zoo.models import gan
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
@@ -14,9 +19,9 @@ def images(fashion_mnist):
     return tf.constant(fashion_mnist.train.images[:12] / np.float32(255))
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "saturating", "hinge"])
+@pytest.mark.parametrize("loss", list(gan_losses.GAMES))
 def test_losses_are_those_of_pairs(loss, images):
-    model = zoo.create("bigan", ema_decay=0.0, loss=loss, **SMALL)
+    model = zoo.create("bigan", ema_decay=0.0, loss=loss, penalty="r1", **SMALL)
     z = model.draw_prior(12, seed=0)
     codes, fake = model.encoder(2 * images - 1), model.generate(z)
     joint = [model.discriminator([2 * x - 1, c]) for x, c in ((images, codes), (fake, z))]
@@ -27,12 +32,42 @@ def test_losses_are_those_of_pairs(loss, images):
     value, expected = {
         "non_saturating": (value, -np.log(d[1]) - np.log(1 - d[0])),
         "saturating": (value, np.log(1 - d[1]) + np.log(d[0])),
+        "wasserstein": (real - made, real - made),
         "hinge": (np.minimum(0, real - 1) + np.minimum(0, -made - 1), real - made),
+        "least_squares": (-((real - 1) ** 2) / 2 - made**2 / 2, (made - 1) ** 2 / 2 + real**2 / 2),
     }[loss]
     values = model.d_losses(images, None, z, training=False)
-    np.testing.assert_allclose(values["value"], value, rtol=1e-4)
+    np.testing.assert_allclose(values["value"], value, rtol=1e-4, atol=1e-6)
     g_loss = model.g_losses(images, None, z, training=False)["g_loss"]
     np.testing.assert_allclose(g_loss, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_slopes_that_cost_are_those_in_image_and_code(images):
+    model = zoo.create("bigan", penalty="r1", penalty_weight=3.0, **SMALL)
+    z = model.draw_prior(12, seed=0)
+    pixels, codes = 2 * images - 1, model.encoder(2 * images - 1)
+    made, share = 2 * model.play(z, None, training=True) - 1, tf.linspace(0.1, 0.9, 12)
+    places = {  # of D, as its network sees them
+        "r1": (pixels, codes),
+        "gradient": tuple(
+            tf.reshape(share, [-1] + [1] * (a.shape.rank - 1)) * (a - b) + b
+            for a, b in ((pixels, made), (codes, z))
+        ),
+    }
+    for penalty, of in {"r1": lambda s: s**2 / 2, "gradient": lambda s: (s - 1) ** 2}.items():
+        with tf.GradientTape() as tape:
+            tape.watch(places[penalty])
+            scores = model.discriminator(list(places[penalty]))
+        parts = [tf.reshape(g, [12, -1]) for g in tape.gradient(scores, places[penalty])]
+        assert all(np.linalg.norm(g, axis=1).min() > 1e-3 for g in parts)
+        expected = of(np.linalg.norm(np.concatenate(parts, 1), axis=1))
+        model.config = dataclasses.replace(model.config, penalty=penalty)
+        with mock.patch.object(gan, "standard_uniform", lambda *_: share):
+            values = model.d_losses(images, None, z, training=True)
+        np.testing.assert_allclose(values["penalty"], expected, rtol=1e-3)
+        np.testing.assert_allclose(
+            values["d_loss"], -values["value"] + 3 * values["penalty"], rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("still", ["optimizer", "discriminator_optimizer"])

@@ -25,12 +25,15 @@ class Game(NamedTuple):
       generator_loss: G descends it: raw outputs of made images [B] -> [B].
       equilibrium: `value` where G makes what is real and D is at its best.
       probabilistic: whether D = sigmoid(raw output) is the probability that an image is real.
+      undecided: the raw output u at which D does not know. Real and made change places by
+        mirroring there: value(r, f) = value(2u - f, 2u - r).
     """
 
     value: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     generator_loss: Callable[[tf.Tensor], tf.Tensor]
     equilibrium: float
     probabilistic: bool = False
+    undecided: float = 0.0
 
 
 def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
@@ -90,15 +93,14 @@ GAMES = {
     "saturating": Game(value, saturating, -math.log(4), probabilistic=True),
     "wasserstein": Game(wasserstein_value, wasserstein, 0.0),
     "hinge": Game(hinge_value, wasserstein, -2.0),
-    "least_squares": Game(least_squares_value, least_squares, -1 / 4),
+    "least_squares": Game(least_squares_value, least_squares, -1 / 4, undecided=1 / 2),
 }
 
 
 def slopes(d: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
     """|grad D(x)| of each image [B, H, W, C], by all its pixels: [B]."""
-    gradient = _gradient(d, images)
     # at 0 the root has no slope; 1e-12 is far below what a penalty tells from 0
-    return tf.sqrt(tf.reduce_sum(gradient**2, axis=[1, 2, 3]) + 1e-12)
+    return tf.sqrt(_squared_slopes(d, images) + 1e-12)
 
 
 def gradient_penalty(
@@ -114,12 +116,12 @@ def gradient_penalty(
 
     Args:
       d: images -> raw outputs [B]; an image's must not depend on the others' (no batch norm).
-      real: images [B, H, W, C].
+      real: images [B, H, W, C], or whatever else D sees [B, ...].
       fake: as many.
       share: of `real` in u = share * real + (1 - share) * fake, uniform in [0, 1], [B].
       target: the slope that is not punished.
     """
-    share = share[:, None, None, None]
+    share = tf.reshape(share, [-1] + [1] * (real.shape.rank - 1))
     return (slopes(d, share * real + (1 - share) * fake) / target - 1) ** 2
 
 
@@ -142,15 +144,16 @@ def dragan_penalty(
 
 def r1_penalty(d: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
     """1/2 |grad D(x)|^2 of real images, [B]  (Mescheder et al. 2018, eq. 9)."""
-    return tf.reduce_sum(_gradient(d, real) ** 2, axis=[1, 2, 3]) / 2
+    return _squared_slopes(d, real) / 2
 
 
 # In float16 a small slope would vanish on its way down; a power of two costs no precision.
 _SCALE = 256.0
 
 
-def _gradient(d: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+def _squared_slopes(d: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         outputs = d(images) * _SCALE
-    return tf.cast(tape.gradient(outputs, images), tf.float32) / _SCALE
+    gradient = tf.cast(tape.gradient(outputs, images), tf.float32) / _SCALE
+    return tf.reduce_sum(gradient**2, axis=range(1, images.shape.rank))

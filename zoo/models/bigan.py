@@ -5,11 +5,14 @@
 D sees pairs of an image and a code, and tells images with their codes from codes with their images.
 Where it no longer can, E inverts G (theorem 2), so that a GAN's latents too can be had of an image,
 moved along and edited. G and E descend together, each by its half: G minimises -log D(G(z), z), and
-E, without saturating either, -log(1 - D(x, E(x))). Deviations: networks of the zoo's GANs, and a
-moving average of G draws. Reconstructions keep what D looks at, and not each pixel.
+E, without saturating either, -log(1 - D(x, E(x))). In another game E's loss is G's with real and
+made exchanged, and a penalty is on D's slope by image and code together. Deviations: networks of
+the zoo's GANs, and a moving average of G draws. Reconstructions keep what D looks at, and not each
+pixel.
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 import tensorflow as tf
@@ -28,10 +31,10 @@ tfd = tfp.distributions
 class Config(gan.Config):
     """Architecture and objective of the bidirectional GAN."""
 
-    loss: Literal["non_saturating", "saturating", "hinge"] = field(
-        "non_saturating", "The game, which must be the same when made and real change places."
+    penalty: Literal["none", "gradient", "r1"] = field(
+        "none",
+        "Pulls D's slope to 1 between real and made pairs (gradient), or to 0 at real ones (r1).",
     )
-    penalty: Literal["none"] = field("none", "None: D's slope is one in images and codes.")
 
 
 class BiGAN(gan.GAN):
@@ -101,24 +104,39 @@ class BiGAN(gan.GAN):
         return self.judge(images, self.codes(images, training), training)
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -V."""
-        real_logits, fake_logits = self.of_pairs(images, latents, training)
-        return self.d_values(real_logits, fake_logits)
+        """D minimises -V, and its penalty."""
+        real, fake = self.pairs(images, latents, training)
+        values = self.d_values(self.judge(*real, training), self.judge(*fake, training))
+        return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
-        """G minimises -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss, the sign turned."""
-        real_logits, fake_logits = self.of_pairs(images, latents, training)
+        """G minimises -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss of D's opposite."""
+        real, fake = (self.judge(*p, training) for p in self.pairs(images, latents, training))
         loss = self.game.generator_loss
-        return {"g_loss": loss(fake_logits) + loss(-real_logits)}
+        return {"g_loss": loss(fake) + loss(2 * self.game.undecided - real)}
 
-    def of_pairs(self, images, latents, training) -> tuple[tf.Tensor, tf.Tensor]:
-        """D's logits [B] of (x, E(x)) and of (G(z), z)."""
+    def pairs(self, images, latents, training):
+        """(x, E(x)) and (G(z), z), with images [B, H, W, C] as D sees them."""
         fake = self.play(latents, None, training)
         codes = self.codes(images, training, by=self.encoder)
-        return (
-            self.judge(self.seen(images, training), codes, training),
-            self.judge(self.seen(fake, training), latents, training),
-        )
+        return (self.seen(images, training), codes), (self.seen(fake, training), latents)
+
+    def penalised(self, values, real, fake, labels):
+        """D's `values` with the penalty on its slope in pairs, by pixels and codes together."""
+        if self.config.penalty == "none":
+            return values
+
+        pixels = math.prod(self.image_shape)
+
+        def joined(images, codes):
+            return tf.concat([tf.reshape(2 * images - 1, [-1, pixels]), codes], axis=-1)
+
+        def d(pairs):
+            images, codes = tf.split(pairs, [-1, self.latent_dim], axis=-1)
+            images = tf.reshape(images, [-1, *self.image_shape])
+            return self.discriminator([images, codes], training=True)[:, 0]
+
+        return self.paid(values, d, joined(*real), joined(*fake))
 
     def endpoints(self) -> dict[str, Endpoint]:
         """`encode` and `reconstruct` beside those of a GAN."""

@@ -8,8 +8,7 @@ instead, which has the same fixed point and strong gradients early on (section 3
 equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and leaky ReLU in D for maxout.
 
 Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
-punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`); `bigan` has
-no penalty, and not every game.
+punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).
 """
 
 import dataclasses
@@ -185,14 +184,17 @@ class GAN(AdversarialModel):
 
         Where images are augmented, it is the slope in the augmented ones.
         """
-        c, shape = self.config, tf.shape(real)
-        if c.penalty == "none":
+        if self.config.penalty == "none":
             return values
 
         def d(scaled):
             return self.discriminate((scaled + 1) / 2, labels, training=True)
 
-        real, fake = 2 * real - 1, 2 * fake - 1
+        return self.paid(values, d, 2 * real - 1, 2 * fake - 1)
+
+    def paid(self, values, d, real, fake) -> dict[str, tf.Tensor]:
+        """D's `values` with the penalty on the slope of `d`, at real and made inputs [B, ...]."""
+        c, shape = self.config, tf.shape(real)
         if c.penalty == "r1":
             penalty = gan_losses.r1_penalty(d, real)
         else:
