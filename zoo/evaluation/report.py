@@ -134,8 +134,9 @@ def _samples(title, manifest, records) -> list[str]:
         colours = records[fullest]["binarization"]
         heading = f"{title}: samples" if colours == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
-        judged = []
-        if own := [n for n in group if "p_y_given_x" in manifest[n]["settings"]["config"]]:
+        judged, judge = [], records[fullest]["sample_metrics"]["sha256"]
+        parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}
+        if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
             judged = [
                 f"The classifier that judges here is a part of {', '.join(own)}, whose fidelity, "
                 "CAS, FID and score are thus no independent judgement.",

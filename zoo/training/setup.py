@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import shlex
 from typing import Any
@@ -22,6 +23,7 @@ from zoo.training import checkpoints
 from zoo.training.recipes import RECIPES, Recipe, defaults
 
 CONFIG_FILE = "config.json"
+_PARTS = ("config", "recipe", "run")
 
 
 @contextlib.contextmanager
@@ -113,6 +115,8 @@ def is_pretrained(source) -> bool:
 def read_config(source) -> dict[str, Any]:
     """The settings of a workdir or of a pretrained model.
 
+    A run of before there was such a setting had what is now its default.
+
     Raises:
       InputError: the folder or its `config.json` is missing or not readable.
     """
@@ -123,7 +127,13 @@ def read_config(source) -> dict[str, Any]:
     path = pathlib.Path(source) / CONFIG_FILE
     if not path.exists():
         raise InputError(f"{path} does not exist: {source} is no workdir of train.py")
-    return files.read_json(path)
+    settings = files.read_json(path)
+    if isinstance(settings, dict) and {"model", *_PARTS} <= settings.keys():
+        name, dataset = settings["model"], settings["run"].get("dataset", "")
+        usual = map(dataclasses.asdict, defaults(name, dataset, registry.config_class(name)))
+        for part, values in zip(_PARTS, json.loads(json.dumps(list(usual))), strict=True):
+            settings[part] = {**values, **settings[part]}
+    return settings
 
 
 def load(source):
@@ -233,7 +243,7 @@ def command(settings: dict[str, Any]) -> str:
     if name in registry.COMPOSED:
         script, parts = "evaluate.py", [(config_class(), settings["config"])]
     else:
-        script, given = "train.py", [settings[part] for part in ("config", "recipe", "run")]
+        script, given = "train.py", [settings[part] for part in _PARTS]
         parts = zip(defaults(name, settings["run"]["dataset"], config_class), given, strict=True)
     words = []
     for default, values in parts:
