@@ -1,4 +1,4 @@
-"""Measures what courses claim of these models: python scripts/claims.py (about ten minutes).
+"""Measures what courses claim of these models: python scripts/claims.py (a quarter of an hour).
 
 It writes `docs/claims/` (pictures, and the numbers as claims.json), from which and from the records
 `scripts/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`.
@@ -27,6 +27,9 @@ GRADIENT_STEPS, GRADIENT_RUNS = 150, 5
 SHARPNESS = ("vae", "gan", "cgan")  # the pretrained models whose samples are compared
 BOUNDS = ("vae", "iwae", "gmm_vae", "flow_vae")  # pretrained, of the same networks
 BOUND_IMAGES, BOUND_SAMPLES = 2000, 100
+TRUNCATED = ("wgan_gp", "sngan", "projection_cgan")  # pretrained
+TRUNCATIONS = (None, 2.0, 1.5, 1.0, 0.7)
+KEPT = ("fid", "precision", "recall", "class_fidelity")
 TRAVERSED = 10  # latent dimensions that are shown
 
 
@@ -95,6 +98,33 @@ def bounds(dataset) -> dict:
         "num_samples": BOUND_SAMPLES,
         "rows": rows,
     }
+
+
+def truncation(dataset) -> dict:
+    """What samples gain and lose as latents are drawn nearer to 0, by the protocol of the records.
+
+    FID, precision, recall and, where a class is asked for, class fidelity.
+    """
+    import zoo
+    from zoo.evaluation import features, metrics, quality
+    from zoo.training import setup
+
+    net, num = setup.feature_net(setup.pretrained_classifier(dataset.digest)), len(dataset.test)
+    of_real, _ = net.see(features.batches(dataset.test.images))
+    rows = []
+    for name in TRUNCATED:
+        model = zoo.load(name)
+        labels = metrics.labels_in_turn(model, num)
+        for bound in TRUNCATIONS:
+            made = features.samples(model, num, _SEED.value, labels, truncation=bound)
+            of_fake, p_fake = net.see(map(features.in_bytes, made))
+            found = quality.compare(of_real, of_fake, _SEED.value)
+            if labels is not None:
+                found.update(metrics.class_fidelity(p_fake, labels))
+            kept = {key: found[key] for key in KEPT if key in found}
+            rows.append({"name": name, "truncation": bound, **kept})
+            print(rows[-1], flush=True)
+    return {"num_images": num, "rows": rows}
 
 
 def latents(dataset) -> dict:
@@ -180,6 +210,23 @@ def plot_gradients(found: dict, path: pathlib.Path) -> None:
     figure.savefig(path, dpi=100)
 
 
+def plot_truncation(found: dict, path: pathlib.Path) -> None:
+    """Precision against recall of each model, a point for each truncation."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
+    for name in TRUNCATED:
+        rows = [row for row in found["rows"] if row["name"] == name]
+        recall, precision = ([row[k]["mean"] for row in rows] for k in ("recall", "precision"))
+        axes.plot(recall, precision, "o-", label=name)
+        for x, y, row in zip(recall, precision, rows, strict=True):
+            said = "all" if row["truncation"] is None else f"{row['truncation']:g}"
+            axes.annotate(said, (x, y), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="recall", ylabel="precision", title="latents within a distance of 0")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
 def draw_latents(found: dict, path: pathlib.Path) -> None:
     """Traversals of the dimensions with the greatest KL, greatest first, and of the least one."""
     import numpy as np
@@ -235,13 +282,15 @@ def main(argv: list[str]) -> None:
         }
     else:
         record = files.read_json(out / "claims.json")
-    names = sorted({*SHARPNESS, *BOUNDS})
+    names = sorted({*SHARPNESS, *BOUNDS, *TRUNCATED})
     record["weights"] = {name: pretrained.entry(name)["sha256"] for name in names}
     record["bounds"] = bounds(dataset)
+    record["truncation"] = truncation(dataset)
     record["latents"] = latents(dataset)
     files.write_json(out / "claims.json", record)
     plot_beta(record["beta"], out / "beta.png")
     plot_gradients(record["gradients"], out / "gradients.png")
+    plot_truncation(record["truncation"], out / "truncation.png")
     draw_latents(record["latents"], out / "latents.png")
     draw_sharpness(dataset, out / "sharpness.png")
     print(f"numbers and pictures: {out}")

@@ -65,6 +65,16 @@ def test_verdicts_follow_the_numbers(root):
     other = report.pages(root)[root / "RESULTS.md"]
     assert "It holds in 0 of 6 steps" in other and "It holds in 0 of 6 steps" not in text
 
+    def of_no_effect(claims):
+        for row in claims["truncation"]["rows"]:
+            row["precision"]["mean"] = 0.5
+            row["fid"]["mean"] = -(row["truncation"] or 0.0)
+
+    change(root / CLAIMS, of_no_effect)
+    other = report.pages(root)[root / "RESULTS.md"]
+    assert "It holds in 0 of 12 steps" in other and "It holds in 0 of 12 steps" not in text
+    assert "without a bound for 0 of 3 models" in other
+
     def blurrier(record):
         record["figures"]["samples"]["model"]["sharpness"]["mean"] = 0.0
 

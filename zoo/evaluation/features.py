@@ -156,15 +156,22 @@ def in_bytes(images: np.ndarray) -> np.ndarray:
     return np.round(images * 255).astype(np.uint8)
 
 
-def samples(model, num: int, seed: int, labels: np.ndarray | None = None):
+def samples(
+    model,
+    num: int,
+    seed: int,
+    labels: np.ndarray | None = None,
+    truncation: float | None = None,
+):
     """Samples of a model, some hundreds at a time: the same for the same seed.
 
-    A decoder shows what `observation` says.
+    A decoder shows what `observation` says; the latents of a GAN can be truncated.
 
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
     options = {"observation": observation(model)} if hasattr(model, "decode") else {}
+    options |= {} if truncation is None else {"truncation": truncation}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]

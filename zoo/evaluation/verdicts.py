@@ -25,6 +25,7 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
         *_claim_of_order(records, manifest),
         *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_modes({name: claims[name] for name in toy.MIXTURES if name in claims}),
+        *_claim_of_truncation(claims["truncation"]),
         *_claim_of_flexibility(claims["bounds"], manifest),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
         *_claim_of_representation(records, manifest),
@@ -250,6 +251,44 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
             "",
         ]
     return lines
+
+
+def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
+    rows, shown = found["rows"], {"fid", "precision", "recall", "class_fidelity"}
+    pairs = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if a["name"] == b["name"]]
+    held = sum(
+        b["precision"]["mean"] > a["precision"]["mean"]
+        and b["recall"]["mean"] < a["recall"]["mean"]
+        for a, b in pairs
+    )
+    names = dict.fromkeys(row["name"] for row in rows)
+    best = [min((r for r in rows if r["name"] == n), key=lambda r: r["fid"]["mean"]) for n in names]
+    free = sum(row["truncation"] is None for row in best)
+    columns = [f for f in tables.FIGURES if f[0] in shown]
+    return [
+        "### “Truncation buys precision with recall”",
+        "",
+        f"{found['num_images']:,} samples as in the table above, of latents that are drawn anew "
+        "until each number is within a bound (`sample.py --truncation`). The claim: each step to a "
+        "smaller bound makes samples more like real ones (precision) and less varied (recall). "
+        f"**It holds in {held} of {len(pairs)} steps.** The FID, in which variety counts too, is "
+        f"least without a bound for {free} of {len(names)} models.",
+        "",
+        *tables.table(
+            ["model", "latents within", *(head for _, head, _ in columns)],
+            [
+                [
+                    row["name"],
+                    "" if row["truncation"] is None else f"{row['truncation']:g}",
+                    *tables.cells(row, columns),
+                ]
+                for row in rows
+            ],
+        ),
+        "",
+        "![Precision against recall for each bound](docs/claims/truncation.png)",
+        "",
+    ]
 
 
 def _claim_of_flexibility(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
