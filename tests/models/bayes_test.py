@@ -85,6 +85,28 @@ def test_a_temperature_makes_another_classifier(world):
     assert np.abs(means[0] - means[1]).max() > 0.07
 
 
+def test_guidance_is_as_many_judges(world):
+    model = compose(world, guidance=3.0, num_candidates=100_000)
+    joint = world[2].sum(1, keepdims=True) * tf.nn.softmax(world[0](IMAGES)).numpy() ** 3
+    joint /= joint.sum()
+    total = 0
+    for y in range(3):
+        labels = np.full(16, y, np.int32)
+        found = np.exp(model.log_joint(IMAGES, labels))
+        np.testing.assert_allclose(found, joint[:, y], rtol=0.02)  # its sum is an estimate
+        total += found.sum()
+        found = np.exp(model.log_prob(IMAGES, labels))
+        np.testing.assert_allclose(found, joint[:, y] / joint[:, y].sum(), rtol=0.02)
+    assert total == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(model.p_y().probs_parameter(), joint.sum(0), atol=0.01)
+    drawn = model.sample(4000, np.full(4000, 1, np.int32), seed=0).numpy().mean(0)
+    means = [(j[:, 1] / j[:, 1].sum()) @ IMAGES.reshape(16, 4) for j in (joint, world[2])]
+    np.testing.assert_allclose(drawn.ravel(), means[0], atol=0.03)
+    assert np.abs(means[0] - means[1]).max() > 0.07
+    with pytest.raises(zoo.InputError, match="leave p_y or the guidance out"):
+        compose(world, guidance=3.0, p_y=np.ones(3) / 3)
+
+
 def test_p_of_y_is_the_one_that_the_parts_imply(world):
     probabilities = compose(world, num_candidates=50_000).p_y().probs_parameter().numpy()
     np.testing.assert_allclose(probabilities, world[2].sum(0), atol=0.01)
@@ -185,10 +207,12 @@ class Line:
         return tf.zeros(len(images))
 
 
-def test_chains_converge_to_the_conditional():
+@pytest.mark.parametrize(("temperature", "guidance"), [(0.5, 1.0), (1.0, 2.0)])
+def test_chains_converge_to_the_conditional(temperature, guidance):
     classifier = LinearClassifier()
+    sharpness = {"temperature": temperature, "guidance": guidance}
     model = BayesConditional(
-        Config(method="mcmc", num_burnin=100, num_steps=600, temperature=0.5),
+        Config(method="mcmc", num_burnin=100, num_steps=600, **sharpness),
         p_y_given_x=classifier,
         p_x=Line(),
     )
@@ -197,7 +221,8 @@ def test_chains_converge_to_the_conditional():
     z = model.sample(count, labels, seed=1).numpy()[:, 0, 0, 0]
     grid = np.linspace(-6, 6, 4001)
     logits = grid[:, None] * classifier.kernel.sum(0)
-    density = tf.nn.softmax(logits / 0.5).numpy() * scipy.stats.norm.pdf(grid, 0.5, 0.7)[:, None]
+    p_y_given_z = tf.nn.softmax(logits / temperature).numpy() ** guidance
+    density = p_y_given_z * scipy.stats.norm.pdf(grid, 0.5, 0.7)[:, None]
     for y in range(3):
         cdf = np.cumsum(density[:, y]) / density[:, y].sum()
         found = scipy.stats.kstest(z[labels == y], lambda v, c=cdf: np.interp(v, grid, c))
@@ -208,7 +233,7 @@ def test_chains_converge_to_the_conditional():
     assert course[100:].mean() == pytest.approx(model.report["acceptance"], rel=1e-5)
     steps = model.course["step_size"]
     assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
-    assert (np.abs(model.report["r_hat"] - 1) < 0.2).all()
+    assert (np.abs(model.report["r_hat"] - 1) < 0.3).all()
     model.sample(1, np.zeros(1, np.int32), seed=1)
     assert 0.9 < model.report["r_hat"][0] < 1.5  # of the halves of one chain
 

@@ -7,11 +7,15 @@ the two imply, E_{x ~ p(x)}[p(y|x)], by Monte Carlo: any other p(y) would leave 
 sum of 1. Where log p(x) is a lower bound, so is log p(x|y). The classifier's logits can be divided
 by a temperature (Guo et al. 2017, section 4.2), which makes another p(y|x) of it.
 
+With a guidance s, images are more typical of their class (Dhariwal & Nichol 2021, arXiv:2105.05233,
+section 4.3): p(y|x)^s takes p(y|x)'s place, as if s judges had said y, each by itself. It sums to
+1 over no y, so that p(x, y) is p(x) p(y|x)^s over its sum, and p(y) what that implies.
+
 Images of a class are drawn in one of two ways. `sir`, sampling-importance-resampling (Rubin 1988):
-candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i); the effective sample size
+candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i)^s; the effective sample size
 (sum_i w_i)^2 / sum_i w_i^2 says how many of them count. One set of candidates serves a call, so an
 image comes again where many are asked for. `mcmc`, for latents that are real numbers:
-Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z]) p(z), one chain an
+Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z])^s p(z), one chain an
 image; the share of accepted steps and R-hat (Gelman & Rubin 1992) say whether to trust it. Where
 p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
 then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself.
@@ -39,8 +43,12 @@ class Config:
     p_x: str = field("gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.")
     temperature: float = field(
         1.0,
-        "Divides p(y|x)'s logits: below 1 a classifier that is surer of itself, and images that "
-        "are typical of their class.",
+        "Divides p(y|x)'s logits: below 1 a classifier that is surer of itself.",
+        lower=1e-3,
+    )
+    guidance: float = field(
+        1.0,
+        "s of p(y|x)^s p(x): above 1 images that are typical of their class, and less varied.",
         lower=1e-3,
     )
     method: Literal["sir", "mcmc"] = field(
@@ -66,7 +74,7 @@ class BayesConditional(ImageModel):
           config: how it draws.
           p_y_given_x: a classifier: gives logits [N, K] when called on images.
           p_x: an unconditional model with `log_prob` and `sample`; for `mcmc` also with latents.
-          p_y: probabilities [K]; those that the parts imply, when left out.
+          p_y: probabilities [K], without guidance; those that the parts imply, when left out.
           **kwargs: Keras' own.
 
         Raises:
@@ -95,7 +103,9 @@ class BayesConditional(ImageModel):
                     f"{unconditional.name} draws black and white pixels, whose means are no "
                     "images of its kind: use --method=sir"
                 )
-        self._log_p_y = None if p_y is None else np.log(np.asarray(p_y, np.float32))
+        if p_y is not None and self.config.guidance != 1:
+            raise InputError("p(y) is what guidance makes of it: leave p_y or the guidance out")
+        self._log_z = None if p_y is None else np.log(np.asarray(p_y, np.float32))
         # of the last `sample` outside of a graph: how well it went, and step by step (mcmc)
         self.report: dict[str, np.ndarray] = {}
         self.course: dict[str, np.ndarray] = {}
@@ -115,26 +125,36 @@ class BayesConditional(ImageModel):
         """p(y|x), the classifier's at its temperature, of images [N, H, W, C]."""
         return tfd.Categorical(logits=self.classifier(images) / self.config.temperature)
 
-    def p_y(self) -> tfd.Distribution:
-        """p(y), by default E_{x ~ p(x)}[p(y|x)], estimated by `num_candidates` draws."""
-        if self._log_p_y is None:
+    def log_weights(self, images) -> tf.Tensor:
+        """Of every class y, s log p(y|x): [N, K]."""
+        return self.config.guidance * tf.nn.log_softmax(self.p_y_given_x(images).logits)
+
+    def log_z(self) -> tf.Tensor:
+        """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1."""
+        if self._log_z is None:
             with tf.init_scope():  # a constant, whatever graph asks first
-                log_p = self._candidates(stateless_seed(0), "sample")[1]
-                count = tf.cast(tf.shape(log_p)[0], tf.float32)
-                self._log_p_y = (tf.reduce_logsumexp(log_p, 0) - tf.math.log(count)).numpy()
-        return tfd.Categorical(logits=tf.constant(self._log_p_y))
+                log_w = self._candidates(stateless_seed(0), "sample")[1]
+                count = tf.cast(tf.shape(log_w)[0], tf.float32)
+                self._log_z = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
+        return tf.constant(self._log_z)
+
+    def p_y(self) -> tfd.Distribution:
+        """p(y), by default E_{x ~ p(x)}[p(y|x)^s] over its sum, as `log_z` estimates it."""
+        return tfd.Categorical(logits=self.log_z())
 
     def log_joint(self, images, labels, num_samples=1, seed=None) -> tf.Tensor:
-        """Log p(x, y) = log p(y|x) + log p(x), nats an image [N]; see `log_prob`."""
+        """Log p(x, y) = s log p(y|x) + log p(x) - log of their sum, nats [N]; see `log_prob`."""
         images = in_unit_range(images)
         if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
             images = self.unconditional.on_levels(images)
-        labels = tf.argmax(self.one_hot(labels), -1, tf.int32)  # checked
+        one_hot = self.one_hot(labels)  # checked
         log_p_x = self.unconditional.log_prob(images, num_samples=num_samples, seed=seed)
-        return self.p_y_given_x(images).log_prob(labels) + log_p_x
+        joint = tf.reduce_sum(one_hot * self.log_weights(images), -1) + log_p_x
+        # p(y|x) itself sums to 1
+        return joint if self.config.guidance == 1 else joint - tf.reduce_logsumexp(self.log_z())
 
     def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """Log p(x|y) = log p(y|x) + log p(x) - log p(y), nats an image [N].
+        """Log p(x|y) = log p(x, y) - log p(y), nats an image [N].
 
         A lower bound where the `log_prob` of p(x) is one, else exact; but for the error of p(y), if
         that is estimated: 2,000 draws of a class of a tenth leave some 0.07 nats.
@@ -182,18 +202,18 @@ class BayesConditional(ImageModel):
         return self.log_prob(*images)
 
     def _candidates(self, seed, observation: str, progress: bool = False):
-        """Draws x_i of p(x), or the decoder's means in their place, and log p(y|x_i), [M, K]."""
+        """Draws x_i of p(x), or the decoder's means in their place, and s log p(y|x_i), [M, K]."""
         options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
         options |= {"progress": True} if progress and hasattr(self.unconditional, "walk") else {}
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
-        return images, tf.nn.log_softmax(self.p_y_given_x(images).logits)
+        return images, self.log_weights(images)
 
     def _resample(self, labels, seed, progress: bool):
-        """Candidates drawn again by log w = log p(y|x): images, and the effective sample sizes."""
+        """Candidates drawn again by log w = s log p(y|x): images, and effective sample sizes."""
         # 1 and 2 have drawn labels elsewhere
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
-        images, log_p = self._candidates(seeds[0], "sample" if self.binary else "mean", progress)
-        log_w = tf.transpose(log_p)  # [K, M]
+        images, log_w = self._candidates(seeds[0], "sample" if self.binary else "mean", progress)
+        log_w = tf.transpose(log_w)  # [K, M]
         count = tf.shape(labels)[0]
         drawn = tf.random.stateless_categorical(log_w, count, seeds[1], tf.int32)  # [K, count]
         chosen = tf.gather_nd(drawn, tf.stack([labels, tf.range(count)], -1))
@@ -204,10 +224,11 @@ class BayesConditional(ImageModel):
     def _walk(self, labels, seed):
         """One chain of Hamiltonian Monte Carlo on p(z|y) an image; images, report and course."""
         c, model = self.config, self.unconditional
-        p_z = model.p_z()
+        p_z, one_hot = model.p_z(), self.one_hot(labels)
 
-        def log_p(z):  # log p(z) + log p(y|x), which is log p(z|y) but for a constant
-            return p_z.log_prob(z) + self.p_y_given_x(model.generate(z)).log_prob(labels)
+        def log_p(z):  # log p(z) + s log p(y|x), which is log p(z|y) but for a constant
+            log_w = self.log_weights(model.generate(z))
+            return p_z.log_prob(z) + tf.reduce_sum(one_hot * log_w, -1)
 
         def trace(_, results):
             hmc = results.inner_results
