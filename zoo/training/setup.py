@@ -189,7 +189,7 @@ def weights_sha256(source, model) -> str:
 
 
 def pretrained_classifier(dataset_digest: str) -> pretrained.Name | None:
-    """The pretrained classifier that learnt from these images; None where there is none."""
+    """The pretrained classifier, first by name, that learnt from these images; else None."""
     for name, known in pretrained.manifest().items():
         settings = known["settings"]
         if settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest:
