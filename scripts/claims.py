@@ -28,7 +28,7 @@ SHARPNESS = ("vae", "gan", "cgan")  # the pretrained models whose samples are co
 BOUNDS = ("vae", "iwae", "gmm_vae", "flow_vae")  # pretrained, of the same networks
 BOUND_IMAGES, BOUND_SAMPLES = 2000, 100
 TRUNCATED = ("wgan_gp", "sngan", "projection_cgan")  # pretrained
-TRUNCATIONS = (None, 2.0, 1.5, 1.0, 0.7)
+TRUNCATIONS = (None, 2.0, 1.75, 1.5, 1.0, 0.7)
 KEPT = ("fid", "precision", "recall", "class_fidelity")
 TRAVERSED = 10  # latent dimensions that are shown
 

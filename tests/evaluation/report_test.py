@@ -72,7 +72,7 @@ def test_verdicts_follow_the_numbers(root):
 
     change(root / CLAIMS, of_no_effect)
     other = report.pages(root)[root / "RESULTS.md"]
-    assert "It holds in 0 of 12 steps" in other and "It holds in 0 of 12 steps" not in text
+    assert "It holds in 0 of 15 steps" in other and "It holds in 0 of 15 steps" not in text
     assert "without a bound for 0 of 3 models" in other
 
     def blurrier(record):
