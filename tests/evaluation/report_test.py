@@ -83,6 +83,18 @@ def test_verdicts_follow_the_numbers(root):
     assert report.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
 
 
+def test_samples_of_all_latents_are_those_of_the_records(root):
+    rows = json.loads((root / CLAIMS).read_text())["truncation"]["rows"]
+    whole = [row for row in rows if row["truncation"] is None]
+    assert len(whole) == 3
+    for row in whole:
+        record = json.loads((root / f"zoo/pretrained/{row['name']}.json").read_text())
+        for key in row.keys() - {"name", "truncation"}:
+            expected = record["figures"]["samples"]["model"][key]["mean"]
+            # the machines that measured them round in other ways
+            assert row[key]["mean"] == pytest.approx(expected, rel=0.01), (row["name"], key)
+
+
 def test_the_order_of_gans_follows_their_fid(root):
     def verdicts(**fids):
         for name, fid in fids.items():
