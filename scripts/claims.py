@@ -28,6 +28,7 @@ SHARPNESS = ("vae", "gan", "cgan")  # the pretrained models whose samples are co
 BOUNDS = ("vae", "iwae", "gmm_vae", "flow_vae")  # pretrained, of the same networks
 BOUND_IMAGES, BOUND_SAMPLES = 2000, 100
 TRUNCATED = ("wgan_gp", "sngan", "projection_cgan")  # pretrained
+JUDGE = "classifier"
 TRUNCATIONS = (None, 2.0, 1.75, 1.5, 1.0, 0.7)
 KEPT = ("fid", "precision", "recall", "class_fidelity")
 TRAVERSED = 10  # latent dimensions that are shown
@@ -107,9 +108,9 @@ def truncation(dataset) -> dict:
     """
     import zoo
     from zoo.evaluation import features, metrics, quality
-    from zoo.training import setup
+    from zoo.training import provenance, setup
 
-    net, num = setup.feature_net(setup.pretrained_classifier(dataset.digest)), len(dataset.test)
+    net, num = setup.feature_net(JUDGE), len(dataset.test)
     of_real, _ = net.see(features.batches(dataset.test.images))
     rows = []
     for name in TRUNCATED:
@@ -124,7 +125,12 @@ def truncation(dataset) -> dict:
             kept = {key: found[key] for key in KEPT if key in found}
             rows.append({"name": name, "truncation": bound, **kept})
             print(rows[-1], flush=True)
-    return {"num_images": num, "rows": rows}
+    return {
+        "seed": _SEED.value,
+        "versions": provenance.versions(),
+        "num_images": num,
+        "rows": rows,
+    }
 
 
 def latents(dataset) -> dict:
@@ -222,7 +228,7 @@ def plot_truncation(found: dict, path: pathlib.Path) -> None:
         for x, y, row in zip(recall, precision, rows, strict=True):
             said = "all" if row["truncation"] is None else f"{row['truncation']:g}"
             axes.annotate(said, (x, y), (5, 4), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="recall", ylabel="precision", title="latents within a distance of 0")
+    axes.set(xlabel="recall", ylabel="precision", title="each latent number within a bound")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
@@ -282,7 +288,7 @@ def main(argv: list[str]) -> None:
         }
     else:
         record = files.read_json(out / "claims.json")
-    names = sorted({*SHARPNESS, *BOUNDS, *TRUNCATED})
+    names = sorted({*SHARPNESS, *BOUNDS, *TRUNCATED, JUDGE})
     record["weights"] = {name: pretrained.entry(name)["sha256"] for name in names}
     record["bounds"] = bounds(dataset)
     record["truncation"] = truncation(dataset)

@@ -51,10 +51,13 @@ def trained(workdir: pathlib.Path) -> str:
             f"{settings['recipe']['epochs']}: let it end"
         )
     run = settings["run"]
-    if run.get("init_from") and not setup.is_pretrained(run["init_from"]):
-        raise InputError(
-            f"{workdir} began with the weights of {run['init_from']}: publish it first"
-        )
+    if run["init_from"]:
+        known = pretrained.manifest().get(run["init_from"], {})
+        if known.get("sha256") != settings["initial_weights_sha256"]:
+            raise InputError(
+                f"{workdir} began with weights of {run['init_from']} that are not pretrained ones, "
+                "so nobody could repeat it: publish those, and train it again with --init_from=NAME"
+            )
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
     if run["dataset"] == data.name_of("", ""):
         run["dataset"] = ""  # the default

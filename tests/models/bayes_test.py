@@ -207,8 +207,9 @@ class Line:
         return tf.zeros(len(images))
 
 
-@pytest.mark.parametrize(("temperature", "guidance"), [(0.5, 1.0), (1.0, 2.0)])
-def test_chains_converge_to_the_conditional(temperature, guidance):
+# guidance leaves some class a flat density, on which chains take longer
+@pytest.mark.parametrize(("temperature", "guidance", "r_hat"), [(0.5, 1.0, 1.2), (1.0, 2.0, 1.3)])
+def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     classifier = LinearClassifier()
     sharpness = {"temperature": temperature, "guidance": guidance}
     model = BayesConditional(
@@ -233,7 +234,7 @@ def test_chains_converge_to_the_conditional(temperature, guidance):
     assert course[100:].mean() == pytest.approx(model.report["acceptance"], rel=1e-5)
     steps = model.course["step_size"]
     assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
-    assert (np.abs(model.report["r_hat"] - 1) < 0.3).all()
+    assert (model.report["r_hat"] > 0.95).all() and (model.report["r_hat"] < r_hat).all()
     model.sample(1, np.zeros(1, np.int32), seed=1)
     assert 0.9 < model.report["r_hat"][0] < 1.5  # of the halves of one chain
 

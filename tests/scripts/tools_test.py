@@ -262,10 +262,12 @@ def test_a_run_that_nobody_could_repeat_is_not_published(run, workdirs, tmp_path
     code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
     assert code == 2 and "summary.json is of 1 epochs, the run of 2: let it end" in err
     settings["recipe"]["epochs"] = 1
-    settings["run"]["init_from"] = "runs/other"  # which others do not have
-    (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
-    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
-    assert code == 2 and "began with the weights of runs/other: publish it first" in err
+    for source in ("runs/other", "vae"):  # which others do not have, or with other weights
+        settings["run"]["init_from"] = source
+        settings["initial_weights_sha256"] = "of other weights"
+        (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
+        code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+        assert code == 2 and f"began with weights of {source} that are not pretrained" in err
     assert (pretrained.FOLDER / "manifest.json").read_bytes() == before
 
 

@@ -148,6 +148,7 @@ def _samples(title, manifest, records) -> list[str]:
 
 
 def _likelihoods(title, manifest, records) -> list[str]:
+    composed = [n for n, r in records.items() if r["model"] == "bayes_conditional"]
     return _part(
         title,
         manifest,
@@ -161,9 +162,9 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "categorical, logistic_mixture; or bernoulli); a density compares with none of them. Real "
         "images have no likelihood of their own, which would be the floor."
         + (
-            " bayes_conditional divides by an estimate of p(y): its figure is a lower bound only "
-            "up to that estimate's error, which its card names."
-            if "bayes_conditional" in records
+            f" {' and '.join(composed)} divide by an estimate of p(y): such a figure is a lower "
+            "bound only up to that estimate's error, which the card names."
+            if composed
             else ""
         ),
         {

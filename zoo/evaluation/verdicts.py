@@ -271,8 +271,8 @@ def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
         f"{found['num_images']:,} samples as in the table above, of latents that are drawn anew "
         "until each number is within a bound (`sample.py --truncation`). The claim: each step to a "
         "smaller bound makes samples more like real ones (precision) and less varied (recall). "
-        f"**It holds in {held} of {len(pairs)} steps.** The FID, in which variety counts too, is "
-        f"least without a bound for {free} of {len(names)} models.",
+        f"**By the means it holds in {held} of {len(pairs)} steps.** The FID, in which variety "
+        f"counts too, is least without a bound for {free} of {len(names)} models.",
         "",
         *tables.table(
             ["model", "latents within", *(head for _, head, _ in columns)],

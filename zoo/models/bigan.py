@@ -123,9 +123,6 @@ class BiGAN(gan.GAN):
 
     def penalised(self, values, real, fake, labels):
         """D's `values` with the penalty on its slope in pairs, by pixels and codes together."""
-        if self.config.penalty == "none":
-            return values
-
         pixels = math.prod(self.image_shape)
 
         def joined(images, codes):

@@ -184,8 +184,6 @@ class GAN(AdversarialModel):
 
         Where images are augmented, it is the slope in the augmented ones.
         """
-        if self.config.penalty == "none":
-            return values
 
         def d(scaled):
             return self.discriminate((scaled + 1) / 2, labels, training=True)
@@ -195,6 +193,8 @@ class GAN(AdversarialModel):
     def paid(self, values, d, real, fake) -> dict[str, tf.Tensor]:
         """D's `values` with the penalty on the slope of `d`, at real and made inputs [B, ...]."""
         c, shape = self.config, tf.shape(real)
+        if c.penalty == "none":
+            return values
         if c.penalty == "r1":
             penalty = gan_losses.r1_penalty(d, real)
         else:

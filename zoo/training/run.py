@@ -126,9 +126,9 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "run": dataclasses.asdict(run),
         "versions": provenance.versions(),
     }
-    if run.init_from:
-        settings["initial_weights_sha256"] = setup.start_from(run.init_from, model)
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
+    if run.init_from:
+        settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
     with contextlib.ExitStack() as stack:
         if chief := strategies.is_chief(strategy):
             stack.enter_context(_prepared(workdir, settings, run.overwrite))
@@ -175,6 +175,16 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             _fail(f"{reason}: {workdir}; {_kept(manager)}. Then the same command goes on")
             return 1
     return 0
+
+
+def _first_weights(model, workdir: pathlib.Path, run: Run) -> str:
+    """Gives a model those of `run.init_from`, unless its run goes on: their SHA-256."""
+    begun = checkpoints.Manager(workdir / "checkpoints").steps() and not run.overwrite
+    if begun and (workdir / setup.CONFIG_FILE).exists():
+        before = setup.read_config(workdir)
+        if before["run"]["init_from"] == run.init_from:  # the source may be gone, or have gone on
+            return before["initial_weights_sha256"]
+    return setup.start_from(run.init_from, model)
 
 
 def _fail(line: str) -> None:

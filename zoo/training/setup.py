@@ -20,7 +20,7 @@ from zoo.errors import InputError
 from zoo.evaluation import features
 from zoo.serving import pretrained
 from zoo.training import checkpoints
-from zoo.training.recipes import RECIPES, Recipe, defaults
+from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 CONFIG_FILE = "config.json"
 _PARTS = ("config", "recipe", "run")
@@ -115,7 +115,8 @@ def is_pretrained(source) -> bool:
 def read_config(source) -> dict[str, Any]:
     """The settings of a workdir or of a pretrained model.
 
-    A run of before there was such a setting had what is now its default.
+    A run of before there was a setting has the default of its class, which must be what held until
+    then; those of a recipe or of points of the plane need not be.
 
     Raises:
       InputError: the folder or its `config.json` is missing or not readable.
@@ -129,9 +130,10 @@ def read_config(source) -> dict[str, Any]:
         raise InputError(f"{path} does not exist: {source} is no workdir of train.py")
     settings = files.read_json(path)
     if isinstance(settings, dict) and {"model", *_PARTS} <= settings.keys():
-        name, dataset = settings["model"], settings["run"].get("dataset", "")
-        usual = map(dataclasses.asdict, defaults(name, dataset, registry.config_class(name)))
-        for part, values in zip(_PARTS, json.loads(json.dumps(list(usual))), strict=True):
+        name = settings["model"]
+        classes = (registry.config_class(name), type(RECIPES[name]), Run)
+        usual = [dataclasses.asdict(cls()) for cls in classes]
+        for part, values in zip(_PARTS, json.loads(json.dumps(usual)), strict=True):
             settings[part] = {**values, **settings[part]}
     return settings
 
@@ -171,6 +173,8 @@ def start_from(source: str, model) -> str:
     Raises:
       InputError: the source cannot be loaded, or its networks are of other shapes.
     """
+    if read_config(source)["model"] in registry.COMPOSED:
+        raise InputError(f"--init_from: {source} is made of other models, and has no weights")
     trained = load(source)
     try:
         checkpoints.assign_weights(source, model, checkpoints.weights_of(trained))
