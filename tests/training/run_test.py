@@ -118,7 +118,7 @@ def test_weights_of_other_networks_are_refused_and_nothing_is_written(weights, t
     weights(tmp_path / "vae", "vae")
     for source, config, reason in (
         ("vae", {**VAE, "hidden": (9,)}, "--init_from: .*vae is of another model: .* has shape"),
-        ("none", VAE, "none is no workdir of train.py"),
+        ("none", VAE, "none is no workdir of train.py, and no pretrained model.* vae_mnist"),
     ):
         with pytest.raises(InputError, match=reason):
             weights(tmp_path / "new", "vae", config=config, init_from=str(tmp_path / source))

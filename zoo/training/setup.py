@@ -173,6 +173,11 @@ def start_from(source: str, model) -> str:
     Raises:
       InputError: the source cannot be loaded, or its networks are of other shapes.
     """
+    if not is_pretrained(source) and not (pathlib.Path(source) / CONFIG_FILE).exists():
+        raise InputError(
+            f"--init_from: {source} is no workdir of train.py, and no pretrained model; of those "
+            f"there are {', '.join(pretrained.manifest())}"
+        )
     if read_config(source)["model"] in registry.COMPOSED:
         raise InputError(f"--init_from: {source} is made of other models, and has no weights")
     trained = load(source)
