@@ -254,7 +254,7 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
-    rows, shown = found["rows"], {"fid", "precision", "recall", "class_fidelity"}
+    rows = found["rows"]
     pairs = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if a["name"] == b["name"]]
     held = sum(
         b["precision"]["mean"] > a["precision"]["mean"]
@@ -264,7 +264,7 @@ def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
     names = dict.fromkeys(row["name"] for row in rows)
     best = [min((r for r in rows if r["name"] == n), key=lambda r: r["fid"]["mean"]) for n in names]
     free = sum(row["truncation"] is None for row in best)
-    columns = [f for f in tables.FIGURES if f[0] in shown]
+    columns = [f for f in tables.FIGURES if any(f[0] in row for row in rows)]
     return [
         "### “Truncation buys precision with recall”",
         "",
