@@ -68,15 +68,21 @@ def main(argv: list[str]) -> None:
     model = zoo.load(source)
     settings = setup.read_config(source)
     mixture, net = toy.MIXTURES.get(settings["run"]["dataset"]), None
-    if mixture is not None and (
-        _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value
-    ):
-        raise InputError(
-            "samples of ring and grid are judged by the modes that they cover: leave --features, "
-            "--classifier and --parzen out"
-        )
+    if _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value:
+        leave = "leave --features, --classifier and --parzen out"
+        if not hasattr(model, "sample"):
+            raise InputError(f"{model.name} draws no samples: {leave}")
+        if mixture is not None:
+            raise InputError(
+                f"samples of ring and grid are judged by the modes that they cover: {leave}"
+            )
     if mixture is None and hasattr(model, "sample"):
         net = feature_net(model, settings["dataset_digest"])
+        if net is None:
+            line = "no pretrained classifier knows these images: name one by --classifier, "
+            if _PARZEN.value:
+                raise InputError(f"{line}or leave --parzen out")
+            print(f"{line}and samples are measured too", flush=True)
     figures = metrics.evaluate(
         model,
         functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),

@@ -46,7 +46,10 @@ _TRUNCATION = flags.DEFINE_float(
 )
 _SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere.")
 _STEPS = flags.DEFINE_integer(
-    "steps", 9, "Columns of traverse (categories have their own) and interpolate.", lower_bound=2
+    "steps",
+    None,
+    "Columns of traverse (categories have their own) and interpolate; default: 9.",
+    lower_bound=2,
 )
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
 _ROWS = flags.DEFINE_integer(

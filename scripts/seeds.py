@@ -94,10 +94,13 @@ def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
 
     from zoo.evaluation import pictures
 
-    last = [max((_workdir(name, 0) / "samples").glob("*.png")) for name in names]
-    plots = np.stack([np.asarray(Image.open(p)) for p in last])
-    framed = np.pad(plots, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=pictures.REAL[0])
-    pictures.save_png(path, pictures.grid(framed, columns=len(names)))
+    folders = [_workdir(name, 0) / "samples" for name in names]
+    last = [max(folder.glob("epoch_*.png"), default=None) for folder in folders]
+    plots = [np.asarray(Image.open(p)) for p in last if p]  # one may diverge at once
+    if plots:
+        edges = ((0, 0), (1, 1), (1, 1), (0, 0))
+        framed = np.pad(np.stack(plots), edges, constant_values=pictures.REAL[0])
+        pictures.save_png(path, pictures.grid(framed, columns=len(plots)))
 
 
 def main(argv: list[str]) -> None:

@@ -163,7 +163,10 @@ def parser(define_flags: Callable[..., None], *also: str) -> Callable[[list[str]
         peek = flags.FlagValues()
         for name in ("model", *also):
             flags.DEFINE_string(name, "", "", flag_values=peek)
-        peek(argv, known_only=True)
+        try:
+            peek(argv, known_only=True)
+        except flags.Error:  # which the parsing of all flags reports
+            peek.mark_as_parsed()
         model = peek.model if peek.model in registry.MODELS else None
         define_flags(model, *(peek[name].value for name in also))
         return _parse(argv)

@@ -1,5 +1,6 @@
 """What every registered model must do. A new model is adopted from the registry by its name."""
 
+import contextlib
 import functools
 import json
 
@@ -66,9 +67,13 @@ def knows_nothing_of(model, variable):
     return variable.shape == (1,) and not getattr(model, "probabilistic", True)
 
 
-def players(models):
-    """Those that have a discriminator."""
-    return [m for m in models if isinstance(m, AdversarialModel)]
+@contextlib.contextmanager
+def rate(optimizer, value):
+    """Another learning rate for a while."""
+    before = optimizer.learning_rate.numpy()
+    optimizer.learning_rate = value
+    yield
+    optimizer.learning_rate = before
 
 
 def answers(model, data):
@@ -114,13 +119,13 @@ def test_config_round_trip(name):
 
 
 @every_model
-def test_fit_lowers_what_is_minimised(name, data):
-    model = make(name)
-    assert model.built
-    if isinstance(model, AdversarialModel):
-        model.optimizer.learning_rate = 0.0  # a still opponent: D's loss can only fall
-        model.discriminator_optimizer.learning_rate = 1e-3
-    history = model.fit(*data, batch_size=32, epochs=8, verbose=0).history
+def test_fit_lowers_what_is_minimised(name, data, trained):
+    model, _ = trained(name)
+    with contextlib.ExitStack() as rates:
+        if isinstance(model, AdversarialModel):  # a still opponent: D's loss can only fall
+            rates.enter_context(rate(model.optimizer, 0.0))
+            rates.enter_context(rate(model.discriminator_optimizer, 1e-3))
+        history = model.fit(*data, batch_size=32, epochs=8, verbose=0).history
     loss = history["d_loss" if isinstance(model, AdversarialModel) else "loss"]
     assert loss[-1] < loss[0]
     assert set(history) == set(model.tracked)
@@ -138,7 +143,7 @@ def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained,
     model, _ = trained(name)
     checkpoints.Manager(tmp_path).save(model, 4)
     other = make(name, seed=99)
-    assert checkpoints.Manager(tmp_path).restore(other) == 4
+    assert checkpoints.Manager(tmp_path).restore(other) == (4, 0.0)
     for m in (model, other):
         m.train_step(data)
         m.train_step(data)
@@ -229,20 +234,43 @@ def test_images_of_any_number_type_are_the_same_images(name, data):
         assert_same(expected, other, rtol=1e-5, atol=1e-5)
 
 
+def first_step(model, data):
+    """What a model logs of it; D stands still, as float16's loss scaling would skip its steps."""
+    with contextlib.ExitStack() as rates:
+        if isinstance(model, AdversarialModel):
+            rates.enter_context(rate(model.discriminator_optimizer, 0.0))
+        return model.fit(*data, batch_size=64, verbose=0).history
+
+
+@pytest.fixture(scope="module")
+def whole(fashion_mnist):
+    """64 whole images, and their labels: of their middles bigan's scores are small rests."""
+    return fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
+
+
+@pytest.fixture(scope="module")
+def in_float32(whole):
+    """By name a model, its answers, and what it logs of its first step."""
+
+    @functools.cache
+    def in_float32(name):
+        model = make(name, shape=(28, 28, 1))
+        return model, answers(model, whole), first_step(model, whole)
+
+    return in_float32
+
+
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_keeps_its_float32_islands(name, policy, fashion_mnist):
-    # whole images: of their middles bigan's scores are small rests of large terms
-    data = fashion_mnist.train.images[:64], fashion_mnist.train.labels[:64]
-    settings = {"shape": (28, 28, 1)}
-    plain = make(name, **settings)
+def test_mixed_precision_keeps_its_float32_islands(name, policy, whole, in_float32):
+    plain, expected, logged = in_float32(name)
     with setup.precision(policy):
-        mixed = make(name, **settings)
+        mixed = make(name, shape=(28, 28, 1))
     assert keras.config.dtype_policy().name == "float32"
     for v in mixed.weights:
         if "seed" not in v.path:
             assert v.dtype == "float32", v.path
-    expected, got = answers(plain, data), answers(mixed, data)
+    before, got = weights(mixed), answers(mixed, whole)
     drawn = {"sample", "complete"} if hasattr(plain, "complete") else set()  # a level, or another
     for key in set(expected) - drawn:
         assert got[key].dtype == np.float32, key
@@ -250,25 +278,18 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, fashion_mnist):
         near = np.isclose(got[key], expected[key], rtol=0, atol=0.03 * scale)
         # where codes are discrete, a place whose two nearest are as near may take the other
         assert near.all() if plain.axes else near.mean() > 0.95, key
-    # float16's loss scaling skips first steps, D's too: G is compared where D has not moved
-    rates = [m.discriminator_optimizer.learning_rate.numpy() for m in players((plain, mixed))]
-    for m in players((plain, mixed)):
-        m.discriminator_optimizer.learning_rate = 0.0
-    histories = [m.fit(*data, batch_size=64, verbose=0).history for m in (plain, mixed)]
-    for key, values in histories[0].items():
+    got = first_step(mixed, whole)
+    for key, values in logged.items():
         if "loss" in key or "nats" in key:
             # means of scores, which are no logits, cancel: their scale is 1, however small they are
             atol = 0.0 if getattr(plain, "probabilistic", True) else 0.03
-            got = histories[1][key][0]
-            np.testing.assert_allclose(got, values[0], rtol=0.03, atol=atol, err_msg=key)
-    for m, rate in zip(players((plain, mixed)), rates, strict=True):
-        m.discriminator_optimizer.learning_rate = rate
-    mixed.fit(*data, batch_size=64, epochs=7, verbose=0)  # until the scale fits
+            np.testing.assert_allclose(got[key], values, rtol=0.03, atol=atol, err_msg=key)
+    mixed.fit(*whole, batch_size=64, epochs=7, verbose=0)  # until the scale fits
     if policy == "mixed_float16":
         optimizers = [mixed.optimizer, getattr(mixed, "discriminator_optimizer", None)]
         for optimizer in filter(None, optimizers):
             assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    for old, v in zip(weights(make(name, **settings)), mixed.trainable_variables, strict=True):
+    for old, v in zip(before, mixed.trainable_variables, strict=True):
         assert knows_nothing_of(mixed, v) or (old != np.asarray(v)).any(), v.path
         assert np.isfinite(np.asarray(v)).all()
 

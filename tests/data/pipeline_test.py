@@ -90,24 +90,6 @@ def test_an_evaluation_sees_every_image_once_in_order_and_repeats(kind):
         assert kind == "none" or set(np.unique(a)) == {0, 255}
 
 
-@pytest.mark.parametrize(
-    ("count", "batch", "replicas", "sizes"),
-    [
-        (60, 24, 1, [24, 24, 12]),
-        (60, 24, 2, [20, 20, 20]),  # a divisor, and even
-        (60, 24, 4, [20, 20, 20]),
-        (59, 24, 2, [24, 24]),  # nothing fits: the rest is left out
-        (6, 24, 4, [4]),
-    ],
-)
-def test_replicas_get_equal_parts(count, batch, replicas, sizes):
-    split = Split(np.zeros((count, 2, 2, 1), np.uint8), np.zeros(count, np.int32))
-    batches = pipeline.evaluation_batches(split, batch, replicas)
-    assert [len(y) for _, y in batches] == sizes
-    with pytest.raises(InputError, match="too few for 61 devices"):
-        pipeline.evaluation_batches(split, batch, 61)
-
-
 def test_the_orders_of_epochs_are_unrelated():
     n, epochs = 55_000, 8
     split = Split(np.zeros((n, 1, 1, 1), np.uint8), np.arange(n, dtype=np.int32))

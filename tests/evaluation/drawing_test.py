@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.data import Split
 from zoo.evaluation import drawing
 
+ONE = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
 MLP = ("vae", "cvae", "cgan", "bigan", "infogan")
 
 
@@ -23,7 +25,7 @@ def models():
 def draw(model, fashion_mnist, what, **changes):
     settings = {
         "num": 4,
-        "steps": 5,
+        "steps": 5 if what in ("traverse", "interpolate") else None,
         "real": fashion_mnist.test.first,
         "train_images": lambda: fashion_mnist.train.images[:500],
     }
@@ -99,6 +101,11 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         ("vae", "prior", {"labels": [1]}, "takes no labels"),
         ("vae", "edit", {"changes": {9: 1.0}}, "no latent dimension 9"),
         ("vae", "edit", {}, "say what to change"),
+        ("vae", "interpolate", {"real": lambda count: ONE}, "there is one image"),
+        ("vae", "prior", {"changes": {0: 1.0}}, "--edit. goes with edit"),
+        ("pixelcnn", "prior", {"rows": 3}, "rows goes with complete"),
+        ("cgan", "traverse", {"spherical": True}, "spherical goes with interpolate"),
+        ("cgan", "prior", {"steps": 3}, "steps goes with interpolate or traverse"),
         ("vae", "traverse", {"observation": "sample"}, "traverse shows p\\(x\\|z\\)'s mean"),
         ("cvae", "reconstruct", {"labels": [1]}, "leave labels out"),
         ("classifier", "prior", {}, "does not generate images"),

@@ -221,6 +221,15 @@ def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
     assert model["samples_per_second"]["mean"] > 0
 
 
+def test_images_of_one_class_leave_out_what_tells_classes_apart(fashion_mnist):
+    def one_class(name):
+        images = getattr(fashion_mnist, name).images[:20]
+        return Split(images, np.zeros(20, np.int32))
+
+    vae = zoo.create("vae", network="mlp", hidden=(4,), latent_dim=2)
+    assert set(metrics.evaluate(vae, one_class, num_samples=2)) == {"likelihood"}
+
+
 def test_what_cannot_be_measured(net, split):
     vae, gan = (zoo.create(name, network="mlp", hidden=(4,)) for name in ("vae", "gan"))
     with pytest.raises(zoo.InputError, match="nothing to measure without a --classifier"):

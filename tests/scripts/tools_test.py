@@ -162,6 +162,8 @@ def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
         ("sample", (vae, "--what=edit", "--edit=0:nan", f"--out={out}"), "finite numbers"),
         ("evaluate", (vae, f"--out={tmp_path}"), "is a folder"),
         ("evaluate", (vae, "--features=inception", "--classifier=x"), "name one"),
+        ("evaluate", (vae, "--parzen"), "no pretrained classifier knows these images"),
+        ("evaluate", ("--pretrained=classifier", "--parzen"), "classifier draws no samples"),
         ("evaluate", ("--compare=a.json,a.json",), "each named once"),
         ("publish", (vae, "--name=a/b"), "make a name"),
     ):

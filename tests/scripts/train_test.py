@@ -288,6 +288,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(
         (["--steps_per_epoch=10", "--steps_per_execution=4"], "with a remainder", 2),
         (["stray"], "what is 'stray'", 2),
         # absl's own checks
+        (["--flagfile=/does/not/exist"], "/does/not/exist", 1),
         (["--hidden=16,x"], "must be positive numbers, separated by commas", 1),
         (["--latent_dim=0"], "not a positive integer", 1),
         (["--likelihood=bernoulli"], "Unknown command line flag 'likelihood'", 1),

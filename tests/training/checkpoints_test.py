@@ -5,8 +5,10 @@ import pytest
 
 import zoo
 from zoo.core import files
+from zoo.core.arrays import digest
 from zoo.errors import InputError
-from zoo.training import checkpoints
+from zoo.training import callbacks, checkpoints
+from zoo.training.checkpoints import state
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,39 @@ def test_the_last_few_and_the_best_are_kept(model, tmp_path):
         "step_000000004.npz",
         "step_000000005.npz",
     }
-    assert manager.restore(model) == 5 and marked(model) == 5
+    assert manager.restore(model) == (5, 0.0) and marked(model) == 5
     assert manager.restore_weights(model) == 2 and marked(model) == 2
+
+
+def test_the_time_of_an_epoch_half_done_is_kept(model, tmp_path):
+    manager = checkpoints.Manager(tmp_path)
+    assert manager.restore(model) == (0, 0.0)
+    manager.save(model, 7, seconds=12.5)
+    assert manager.restore(model) == (7, 12.5)
+    log = callbacks.MetricsFile(tmp_path / "metrics.jsonl", 10, 1000.0)
+    for epoch, (least, most) in enumerate([(1000, 1100), (0, 100)]):
+        log.on_epoch_begin(epoch)
+        assert least <= log.seconds() < most
+        log.on_epoch_end(epoch, {})
+        assert least <= log.records[-1]["seconds"] < most
+
+
+def test_however_a_bit_is_flipped_it_is_damage(model, tmp_path):
+    manager = checkpoints.Manager(tmp_path)
+    manager.save(model, 1)
+    whole = manager.path(1).read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")  # what a reader believes first: of the last array
+    for byte in [*range(64), *range(directory, len(whole))]:
+        for bit in range(8):
+            content = bytearray(whole)
+            content[byte] ^= 1 << bit
+            manager.path(1).write_bytes(content)
+            try:
+                _, arrays = checkpoints.read(manager.path(1))
+            except checkpoints.Damaged:
+                continue
+            # what says nothing of the content, as times and attributes
+            assert digest(arrays) == digest({k: np.asarray(v) for k, v in state(model).items()})
 
 
 @pytest.mark.parametrize("writes", [0, 1])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from zoo import InputError
 from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.models import gan
-from zoo.training import checkpoints, recipes, run, setup
+from zoo.training import callbacks, checkpoints, recipes, run, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 
@@ -20,11 +21,11 @@ CONFIG = {"hidden": (8,), "latent_dim": 2}
 def train(data_dir, tmp_path):
     """Trains in `tmp_path` for that many epochs of two steps."""
 
-    def train(count, config=CONFIG, **more):
+    def train(count, config=CONFIG, code=0, **more):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
-        settings = recipes.Run(steps_per_epoch=2, **settings, **more)
-        assert run.train("gan", config, recipe, settings) == 0
+        settings = recipes.Run(steps_per_epoch=2, **{**settings, **more})
+        assert run.train("gan", config, recipe, settings) == code
 
     return train
 
@@ -65,6 +66,48 @@ def test_each_step_of_d_has_a_whole_batch(train, monkeypatch):
     monkeypatch.setattr(gan.GAN, "d_losses", watch)
     train(1, {**CONFIG, "discriminator_steps": 3})
     assert set(sizes) == {32} and len(sizes) % 3 == 0
+
+
+def test_the_step_of_an_epoch_half_done_is_that_of_the_export(train, tmp_path, capsys):
+    def stop_at(step):
+        def save(self, model, at, *rest, **more):
+            whole(self, model, at, *rest, **more)
+            if at == step:
+                raise callbacks.Interrupted(signal.SIGTERM, at)
+
+        return save
+
+    whole = checkpoints.Manager.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints.Manager, "save", stop_at(3))
+        train(2, code=128 + signal.SIGTERM, checkpoint_steps=1)
+    train(1)  # that is enough
+    assert files.read_json(tmp_path / "summary.json")["exported_step"] == 3
+    assert "with the weights of step 3" in capsys.readouterr().out
+
+
+def test_the_default_data_spelled_out_are_the_same_run(train, tmp_path, capsys):
+    train(1, dataset="fashion_mnist", data_dir="")
+    train(1, data_dir="")
+    assert "already trained for 1 epochs" in capsys.readouterr().out
+    assert files.read_json(tmp_path / "config.json")["run"]["dataset"] == ""
+
+
+def test_a_killed_overwrite_can_be_overwritten_again(train, tmp_path):
+    train(1)
+    whole = shutil.rmtree
+
+    def killed(path, *rest, **more):
+        whole(path, *rest, **more)
+        if path.parent == tmp_path:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(1, overwrite=True)
+    train(1, overwrite=True)
+    assert len(epochs(tmp_path)) == 1
 
 
 def test_to_start_afresh_takes_the_old_evaluation_along(train, tmp_path):

@@ -212,8 +212,9 @@ def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, distinct, alar
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
     logs = {"val_distinct": distinct, "floor_distinct": 0.4, "modes_covered": modes}
     alarms = alarms_of(model)
-    for epoch in range(watching.PATIENCE):
-        alarms.on_epoch_end(epoch, {**logs, "d_real": 0.5, "d_fake": 0.5})
+    for epoch in range(2 * watching.PATIENCE):
+        seen = logs if epoch % 2 else {"modes_covered": modes}  # --eval_every=2
+        alarms.on_epoch_end(epoch, {**seen, "d_real": 0.5, "d_fake": 0.5})
     said = capsys.readouterr().err
     assert alarm in said and bool(said) == bool(alarm)
 
@@ -239,9 +240,17 @@ def test_epochs_without_a_look_do_not_interrupt_a_row():
         alarms.on_epoch_end(2 * watching.PATIENCE - 1, bad)
 
 
-@pytest.mark.parametrize(("num", "count", "alarm"), [(30, 1, True), (30, 2, False)])
-def test_one_image_is_a_collapse_among_however_few(num, count, alarm, capsys):
-    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), num=num)
+@pytest.mark.parametrize(
+    ("name", "num", "count", "alarm"),
+    [
+        ("gan", 30, 1, True),
+        ("gan", 30, 2, False),
+        ("cgan", 20, 10, True),  # two of each class were drawn, and are the same
+        ("cgan", 20, 20, False),
+    ],
+)
+def test_one_image_is_a_collapse_among_however_few(name, num, count, alarm, capsys):
+    alarms = alarms_of(zoo.create(name, network="mlp", hidden=(4,), latent_dim=2), num=num)
     logs = {"val_distinct": count / num, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
     for epoch in range(watching.PATIENCE):
         alarms.on_epoch_end(epoch, logs)

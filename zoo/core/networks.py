@@ -256,5 +256,5 @@ def _check_size(image_shape: Sequence[int]) -> None:
     if image_shape[0] % 4 or image_shape[1] % 4:
         raise InputError(
             f"a convolutional network needs images whose sides are multiples of 4, not "
-            f"{image_shape[0]}x{image_shape[1]}; resize them, or choose --network=mlp"
+            f"{image_shape[0]}x{image_shape[1]}; resize them, or take a model with --network=mlp"
         )

@@ -103,28 +103,11 @@ def as_seen(split: Split, binarization: str, seed: int = 0) -> Split:
     return Split(drawn, split.labels)
 
 
-def evaluation_batches(split: Split, batch_size: int, replicas: int = 1) -> tf.data.Dataset:
-    """Every image once, in order; the last batch may be smaller.
-
-    Args:
-      split: the images and labels.
-      batch_size: at most so many a batch.
-      replicas: of which each needs as many images as the others. Batches are then of one size, a
-        divisor of the split's where there is one not far below `batch_size`; else what is left
-        over at the end is dropped.
-
-    Raises:
-      InputError: there are fewer images than replicas.
-    """
+def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Every image once, in order, with its label; the last batch may be smaller."""
     with tf.device("CPU:0"):
         images = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
-    if replicas > 1:
-        fitting = range(replicas, min(batch_size, len(split)) + 1, replicas)
-        if not fitting:
-            raise InputError(f"{len(split)} images are too few for {replicas} devices")
-        even = [b for b in fitting if len(split) % b == 0 and b >= batch_size // 4]
-        batch_size = max(even or fitting)
-    return images.batch(batch_size, drop_remainder=replicas > 1).prefetch(2)
+    return images.batch(batch_size).prefetch(2)
 
 
 def _check(binarization: str) -> None:

@@ -121,8 +121,9 @@ def load(
     Raises:
       InputError: something is missing or wrong; the line names the file.
     """
-    if name in toy.MIXTURES and data_dir:
-        raise InputError(f"{name} is drawn, not read: leave --data_dir out")
+    if data_dir and (name in toy.MIXTURES or name == "cifar10"):
+        how = "downloaded" if name == "cifar10" else "drawn"
+        raise InputError(f"{name} is {how}, not read: leave --data_dir out")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder:
@@ -219,9 +220,8 @@ def _download(name: str) -> list[np.ndarray]:
         (x, y), (test_x, test_y) = getattr(keras.datasets, name).load_data()
     except Exception as e:  # whatever a network, a cache or a proxy can raise
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise InputError(
-            f"{name} could not be downloaded ({reason}): give --data_dir with its files"
-        ) from None
+        instead = "" if name == "cifar10" else ": give --data_dir with its files"
+        raise InputError(f"{name} could not be downloaded ({reason}){instead}") from None
     images = [v if v.ndim == 4 else v[..., None] for v in (x, test_x)]
     labels = [v.reshape(-1).astype(np.int32) for v in (y, test_y)]
     return [images[0], labels[0], images[1], labels[1]]

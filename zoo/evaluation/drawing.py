@@ -12,6 +12,7 @@ from zoo.errors import InputError
 from zoo.evaluation import distances, pictures
 
 NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said
+STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side
 
 
@@ -25,7 +26,7 @@ def draw(
     observation: str | None = None,
     truncation: float | None = None,
     spherical: bool = False,
-    steps: int = 9,
+    steps: int | None = None,
     changes: Mapping[int, float] | None = None,
     rows: int | None = None,
     progress: bool = False,
@@ -45,7 +46,7 @@ def draw(
       truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbours`.
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse`, which are the categories where latents have some, and of
-        `interpolate`.
+        `interpolate`; `STEPS` when left out.
       changes: latent dimension -> what `edit` adds to it.
       rows: of an image that `complete` is given; half of them when left out.
       progress: whether models that draw pixel by pixel count the rows on stderr.
@@ -59,6 +60,15 @@ def draw(
       InputError: the model cannot do this, or a setting is wrong.
     """
     _refuse(model, what, labels, observation, truncation)
+    for name, given, whats in (
+        ("changes (--edit)", bool(changes), ("edit",)),
+        ("rows", rows is not None, ("complete",)),
+        ("spherical", spherical, ("interpolate",)),
+        ("steps", steps is not None, ("interpolate", "traverse")),
+    ):
+        if given and what not in whats:
+            raise InputError(f"{name} goes with {' or '.join(whats)}: leave it out of {what}")
+    steps = steps or STEPS
     has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
@@ -133,6 +143,8 @@ def draw(
         paths = tf.concat([move(code, j, where) for j in range(min(num, count))], axis=0)
     else:
         code, y = codes_and_labels(num + 1)
+        if len(code) < 2:
+            raise InputError("there is one image, and nothing lies between it and another")
         paths = latents.interpolate(code[:-1], code[1:], steps, spherical)
         y = None if y is None else y[:-1]
     path_labels = None

@@ -371,7 +371,8 @@ def evaluate(
         )
     if hasattr(model, "encode") and not model.conditional:  # codes that were told the label
         train, real = (split(name).first(num_images) for name in ("train", held_out))
-        result["representation"] = representation(model, train, real)
+        if len(np.unique(train.labels)) > 1:  # else there is nothing to tell apart
+            result["representation"] = representation(model, train, real)
     if not result:
         raise InputError(f"{model.name} has nothing to measure without a --classifier")
     return result

@@ -24,6 +24,7 @@ def saved_model(model, path: pathlib.Path) -> None:
         archive.add_endpoint(name, function, input_signature=signature)
     temporary = path.with_name(f".{path.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()  # where it cannot be, Python says so more clearly than TensorFlow
     try:
         archive.write_out(str(temporary), verbose=False)
         shutil.rmtree(path, ignore_errors=True)

@@ -132,8 +132,7 @@ class Board(keras.callbacks.Callback):
             tf.TensorSpec([None], tf.int32),
         )
         losses = tf.function(lambda *data: self.model.test_step(data))
-        with tf.distribute.get_strategy().scope():
-            graph = losses.get_concrete_function(*spec).graph
+        graph = losses.get_concrete_function(*spec).graph
         with self.writer("train").as_default(step=0):
             tf.summary.graph(graph)
         with self.root_writer.as_default(step=0):
@@ -241,10 +240,16 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
 class MetricsFile(keras.callbacks.Callback):
     """`metrics.jsonl`: one line an epoch, written anew as a whole so that it is never torn."""
 
-    def __init__(self, path: pathlib.Path, steps_per_epoch: int):
-        """Keeps the lines that are already there for earlier epochs."""
+    def __init__(self, path: pathlib.Path, steps_per_epoch: int, seconds: float = 0.0):
+        """Keeps the lines that are already there for earlier epochs.
+
+        Args:
+          path: of the file.
+          steps_per_epoch: of the whole run.
+          seconds: that the first epoch took before it was interrupted.
+        """
         super().__init__()
-        self.path, self.steps_per_epoch = path, steps_per_epoch
+        self.path, self.steps_per_epoch, self.before = path, steps_per_epoch, seconds
         self.records = self.read(path) if path.exists() else []
 
     @staticmethod
@@ -254,7 +259,11 @@ class MetricsFile(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock."""
-        self.start = time.perf_counter()
+        self.start, self.before = time.perf_counter() - self.before, 0.0
+
+    def seconds(self) -> float:
+        """What the epoch took so far."""
+        return round(time.perf_counter() - self.start, 3)
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds a line."""
@@ -262,7 +271,7 @@ class MetricsFile(keras.callbacks.Callback):
         record = {
             "epoch": epoch + 1,
             "step": (epoch + 1) * self.steps_per_epoch,
-            "seconds": round(time.perf_counter() - self.start, 3),
+            "seconds": self.seconds(),
             **values,
         }
         # an epoch that is run again, because a kill came before its checkpoint, replaces its line
@@ -286,8 +295,8 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(
         self,
         manager: checkpoints.Manager,
+        log: MetricsFile,
         first_step: int,
-        steps_per_epoch: int,
         every: int,
         monitor: str,
         judged_from: int = 0,
@@ -296,16 +305,16 @@ class Checkpoint(keras.callbacks.Callback):
 
         Args:
           manager: writes the files.
+          log: knows the time, and the steps of an epoch.
           first_step: steps done before.
-          steps_per_epoch: of the whole run.
           every: steps between two checkpoints inside an epoch; 0 for none.
           monitor: name of the logged scalar of which the best checkpoint has least, or "". An
             epoch in which it was not measured is not judged.
           judged_from: the first epoch, from 0, that can be the best one.
         """
         super().__init__()
-        self.manager, self.step, self.every = manager, first_step, every
-        self.steps_per_epoch, self.monitor = steps_per_epoch, monitor
+        self.manager, self.log, self.step, self.every = manager, log, first_step, every
+        self.steps_per_epoch, self.monitor = log.steps_per_epoch, monitor
         self.judged_from = judged_from
         self.restored_means = None
         self.signal_number = None
@@ -333,7 +342,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self.step % self.steps_per_epoch == 0:
             return
         if self.signal_number or (self.every and self.step % self.every == 0):
-            self.manager.save(self.model, self.step)
+            self.manager.save(self.model, self.step, seconds=self.log.seconds())
         self.leave_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):

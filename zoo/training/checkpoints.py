@@ -69,13 +69,14 @@ class Manager:
         """Where the checkpoint of a step lies."""
         return self.folder / _NAME.format(step)
 
-    def save(self, model, step: int, score: float | None = None) -> None:
+    def save(self, model, step: int, score: float | None = None, *, seconds: float = 0.0) -> None:
         """Writes the state after `step` steps, and drops the oldest beyond `keep`.
 
         Args:
           model: compiled.
           step: number of training steps done.
           score: what the best checkpoint has least of; None where it was not measured.
+          seconds: that an epoch which is not at its end took so far.
 
         Raises:
           Diverged: a weight is not finite. Nothing is written.
@@ -86,8 +87,8 @@ class Manager:
             if name.startswith("weights/") and not np.isfinite(a).all():
                 raise Diverged(f"after step {step} {state(model)[name].path} is not finite")
         self.folder.mkdir(parents=True, exist_ok=True)
-        meta = json.dumps({"step": step, "score": score, "sha256": digest(arrays)})
-        content = {**arrays, _META: np.array(meta)}
+        meta = {"step": step, "score": score, "seconds": seconds, "sha256": digest(arrays)}
+        content = {**arrays, _META: np.array(json.dumps(meta))}
         # the best one first: a kill in between must not let a run go on past an epoch unjudged
         if score is not None and score < self.best_score():
             files.write_atomically(self.best_path, lambda f: np.savez(f, **content))
@@ -106,7 +107,7 @@ class Manager:
         """The score of the best checkpoint; infinite before there is one."""
         return float(self.best()["score"])
 
-    def restore(self, model, report=print) -> int:
+    def restore(self, model, report=print) -> tuple[int, float]:
         """Brings back the newest whole checkpoint.
 
         Args:
@@ -114,7 +115,8 @@ class Manager:
           report: called with a line for each damaged file that is passed over.
 
         Returns:
-          The number of steps done; 0 when there is no checkpoint.
+          The number of steps done, 0 when there is no checkpoint, and the seconds that the epoch
+          took in which the last one lies, 0 at its end.
 
         Raises:
           InputError: there are checkpoints, and every one is damaged.
@@ -130,14 +132,14 @@ class Manager:
             try:
                 meta, arrays = read(self.path(step))
                 _assign(self.path(step), state(model), arrays)
-                return meta["step"]
+                return meta["step"], meta.get("seconds", 0.0)
             except Damaged as e:
                 report(f"damaged checkpoint passed over: {e}")
         if steps:
             raise InputError(
                 f"every checkpoint in {self.folder} is damaged; start with --overwrite"
             )
-        return 0
+        return 0, 0.0
 
     def restore_weights(self, model, report=print) -> int:
         """Brings back only the weights, of the best checkpoint or else of the newest whole one.
@@ -170,7 +172,7 @@ def read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         meta = json.loads(str(arrays.pop(_META)))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as e:
         raise Damaged(f"{path} cannot be read ({e})") from None
     if digest(arrays) != meta.get("sha256"):
         raise Damaged(f"{path} is not what was written: its checksum differs")

@@ -25,15 +25,16 @@ from zoo.training import callbacks, checkpoints, provenance, setup, strategies, 
 from zoo.training.recipes import Recipe, Run
 
 DIVERGED = 3
+# in this order --overwrite deletes: a folder with its settings can be overwritten again
 _WRITES = (
-    "config.json",
+    "checkpoints",
     "evaluation.json",  # by evaluate.py, of weights that go
     "metrics.jsonl",
     "summary.json",
-    "checkpoints",
     "logs",
     "samples",
     "saved_model",
+    "config.json",
 )
 # data that has moved is known by its digest; the epochs count where step sizes decay over them, or
 # stages are a part of them
@@ -67,19 +68,10 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       InputError: bad data or settings, or none of the run's checkpoints can be read; what was
         there stays as it was.
     """
-    if getattr(recipe, "prior_epochs", 0) >= recipe.epochs:
-        raise InputError(
-            f"prior_epochs={recipe.prior_epochs} of epochs={recipe.epochs} leave none for the rest"
-        )
+    if run.dataset == data.name_of("", "") and not run.data_dir:
+        run = dataclasses.replace(run, dataset="")  # the default, spelled out, is the same run
     strategy, devices = strategies.make(run.strategy)
-    replicas = strategy.num_replicas_in_sync
-    if recipe.batch_size % replicas:
-        raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
-    if run.strategy != "none" and (run.jit_compile == "on" or run.steps_per_execution > 1):
-        raise InputError(
-            f"--jit_compile=on and --steps_per_execution do not go with --strategy={run.strategy}"
-        )
-
+    _check(recipe, run, strategy.num_replicas_in_sync)
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
     options = config.make(registry.config_class(model_name), model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
@@ -103,17 +95,10 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             jit_compile=run.jit_compile == "on",
             steps_per_execution=run.steps_per_execution,
         )
-    if run.jit_compile == "on" and not model.jit_compile:
-        raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
+    _check_model(model, run)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
     # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()
-    if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
-        raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
-    if model.binary and run.binarization == "none":
-        raise InputError("this model is of black or white pixels: add --binarization=stochastic")
-    if run.dataset in toy.MIXTURES and run.binarization != "none":
-        raise InputError(f"the pixels of {run.dataset} are coordinates: leave --binarization out")
 
     settings = {
         "model": model_name,
@@ -130,29 +115,26 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     if run.init_from:
         settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
     with contextlib.ExitStack() as stack:
-        if chief := strategies.is_chief(strategy):
-            stack.enter_context(_prepared(workdir, settings, run.overwrite))
-            written = workdir
-        else:  # takes part in all that the chief does, because some of it is computed together
-            written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        strategies.agree(strategy, 0)  # no worker reads the workdir before the chief is done
+        written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
             f"XLA: {'on' if model.jit_compile else 'off'}; workdir: {workdir}",
             flush=True,
         )
+        manager = checkpoints.Manager(workdir / "checkpoints")
         try:
-            manager = checkpoints.Manager(workdir / "checkpoints")
-            done = manager.restore(model, report=lambda line: print(line, file=sys.stderr))
+            done, seconds = manager.restore(model, lambda line: print(line, file=sys.stderr))
             if not strategies.agree(strategy, done):
                 raise InputError(
                     f"the workers found different checkpoints: {workdir} must be one folder, on a "
                     "file system that they share"
                 )
+            chief = written == workdir
             if chief and done < recipe.epochs * steps_per_epoch:
                 _goes_on(workdir / setup.CONFIG_FILE, settings)
-            _fit(model, dataset, recipe, run, written, batch, steps_per_epoch, settings, done)
+            log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
+            _fit(model, dataset, recipe, run, written, log, batch, settings, done)
             if chief:
                 test = pipeline.as_seen(dataset.test, run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
@@ -177,6 +159,38 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     return 0
 
 
+def _check(recipe: Recipe, run: Run, replicas: int) -> None:
+    """Raises InputError for settings that do not go together, whatever data and model are."""
+    if _prior_epochs(recipe) >= recipe.epochs:
+        raise InputError(
+            f"prior_epochs={_prior_epochs(recipe)} of epochs={recipe.epochs} leave none for the "
+            "rest"
+        )
+    if recipe.batch_size % replicas:
+        raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
+    if run.strategy != "none" and (run.jit_compile == "on" or run.steps_per_execution > 1):
+        raise InputError(
+            f"--jit_compile=on and --steps_per_execution do not go with --strategy={run.strategy}"
+        )
+    if run.dataset in toy.MIXTURES and run.binarization != "none":
+        raise InputError(f"the pixels of {run.dataset} are coordinates: leave --binarization out")
+
+
+def _check_model(model, run: Run) -> None:
+    """Raises InputError for settings that do not go with the model."""
+    if run.jit_compile == "on" and not model.jit_compile:
+        raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
+    if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
+        raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
+    if model.binary and run.binarization == "none":
+        raise InputError("this model is of black or white pixels: add --binarization=stochastic")
+
+
+def _prior_epochs(recipe: Recipe) -> int:
+    """The last epochs, of models whose prior then learns on alone."""
+    return getattr(recipe, "prior_epochs", 0)
+
+
 def _first_weights(model, workdir: pathlib.Path, run: Run) -> str:
     """Gives a model those of `run.init_from`, unless its run goes on: their SHA-256."""
     begun = checkpoints.Manager(workdir / "checkpoints").steps() and not run.overwrite
@@ -196,8 +210,8 @@ def _kept(manager: checkpoints.Manager) -> str:
     return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
 
 
-def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings, done) -> None:
-    manager = checkpoints.Manager(workdir / "checkpoints")
+def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> None:
+    steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
     if done >= total:
         print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
@@ -205,22 +219,17 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
     validation = pipeline.as_seen(dataset.validation, run.binarization, run.seed)
-    validation_batches = pipeline.evaluation_batches(
-        validation, recipe.batch_size, tf.distribute.get_strategy().num_replicas_in_sync
-    )
-    prior_epochs = getattr(recipe, "prior_epochs", 0)
-    alone = recipe.epochs - prior_epochs  # the first epoch of the prior, if it learns on alone
+    alone = recipe.epochs - _prior_epochs(recipe)  # the prior's first epoch alone, if it has one
     checkpoint = callbacks.Checkpoint(
-        manager,
+        checkpoints.Manager(workdir / "checkpoints"),
+        log,
         done,
-        steps_per_epoch,
         run.checkpoint_steps,
         recipe.monitor,
-        judged_from=alone if prior_epochs else 0,  # what is exported has both stages behind it
+        judged_from=alone % recipe.epochs,  # what is exported has both stages behind it
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
-    log = callbacks.MetricsFile(workdir / "metrics.jsonl", steps_per_epoch)
     watchers = [
         callbacks.StopWhenDiverged(done),
         callbacks.Board(workdir, hparams, validation, dataset.class_names),
@@ -233,49 +242,46 @@ def _fit(model, dataset, recipe, run, workdir, batch, steps_per_epoch, settings,
     if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     if isinstance(model, AdversarialModel):
-        samples = _samples(model, dataset, run, recipe, validation)
+        samples = _samples(dataset, run, recipe, validation)
         watchers[1:1] = [watching.Players(), *samples]
         past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
         num = samples[0].num if samples else watching.NUM_SAMPLES
         watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
-        # Keras counts whole epochs: one that was interrupted is finished by a call of its own.
-        rest = -done % steps_per_epoch
-        whole = -(-done // steps_per_epoch)
-        for first, last, steps in (
-            (done // steps_per_epoch, done // steps_per_epoch + 1, rest),
-            (whole, alone, steps_per_epoch),
-            (max(whole, alone), recipe.epochs, steps_per_epoch),
-        ):
-            if steps and first < last:
-                if first >= alone:
-                    model.rest()
-                start = first * steps_per_epoch + (steps_per_epoch - steps)
-                model.fit(
-                    pipeline.train_batches(
-                        dataset.train,
-                        batch,
-                        seed=run.seed,
-                        start=start,
-                        stop=last * steps_per_epoch,
-                        binarization=run.binarization,
-                    ),
-                    validation_data=validation_batches,
-                    initial_epoch=first,
-                    epochs=last,
-                    steps_per_epoch=steps,
-                    callbacks=watchers,
-                    shuffle=False,
-                    verbose=1 if sys.stdout.isatty() else 2,
-                )
+        epoch = done // steps_per_epoch
+        while epoch < recipe.epochs:
+            if epoch >= alone:
+                model.rest()
+            start = max(done, epoch * steps_per_epoch)
+            last = alone if epoch < alone else recipe.epochs
+            if start % steps_per_epoch:  # Keras counts whole epochs: the rest of one is a call
+                last = epoch + 1
+            model.fit(
+                pipeline.train_batches(
+                    dataset.train,
+                    batch,
+                    seed=run.seed,
+                    start=start,
+                    stop=last * steps_per_epoch,
+                    binarization=run.binarization,
+                ),
+                validation_data=pipeline.evaluation_batches(validation, recipe.batch_size),
+                initial_epoch=epoch,
+                epochs=last,
+                steps_per_epoch=(epoch + 1) * steps_per_epoch - start,
+                callbacks=watchers,
+                shuffle=False,
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+            epoch = last
         checkpoint.leave_if_asked()
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _samples(model, dataset, run, recipe, validation) -> list[watching.Samples]:
+def _samples(dataset, run, recipe, validation) -> list[watching.Samples]:
     """What looks at samples of an adversarial model, if anything does."""
     if not run.eval_every or len(validation) < 2:
         return []
@@ -317,12 +323,12 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     if mixture is not None and hasattr(model, "sample"):
         figures |= modes.scalars(model, mixture)
     scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list | dict)}
-    best = checkpoints.Manager(workdir / "checkpoints").best()
+    kept = checkpoints.Manager(workdir / "checkpoints")
     summary = {
         "epochs": scalars.pop("epoch"),
         "steps": scalars.pop("step"),
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
-        "exported_step": best["step"] or records[-1]["step"],
+        "exported_step": kept.best()["step"] or kept.steps()[0],
         "parameters": model.num_parameters(),
         "machine": provenance.machine(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
@@ -351,6 +357,34 @@ def _show(summary: dict[str, Any], mixture: toy.Mixture | None) -> None:
         covered, good = (figures[name] for name in modes.SCALARS)
         of = f"{covered:.0f} of {mixture.num_modes}"
         print(f"modes covered: {of}; high-quality samples: {good:.2f}")
+
+
+@contextlib.contextmanager
+def _folder(strategy, workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
+    """Where this process writes: the workdir, or, if it is not the chief, a folder for now.
+
+    All workers take part in all that the chief does, because some of it is computed together.
+
+    Raises:
+      InputError: the workdir cannot be the chief's.
+    """
+    with contextlib.ExitStack() as stack:
+        if strategies.is_chief(strategy):
+            try:
+                stack.enter_context(_prepared(workdir, settings, overwrite))
+            except (InputError, OSError):
+                strategies.agree(strategy, 1)
+                raise
+            strategies.agree(strategy, 0)
+            yield workdir
+        else:
+            # no worker reads the workdir before the chief is done
+            if not strategies.agree(strategy, 0):
+                raise InputError(f"the chief cannot write to {workdir}, and says why")
+            written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            if (log := workdir / "metrics.jsonl").exists():  # alarms count what was before
+                shutil.copy(log, written)
+            yield written
 
 
 @contextlib.contextmanager

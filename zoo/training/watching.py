@@ -254,19 +254,19 @@ class Alarms(keras.callbacks.Callback):
 
     def _collapsed(self, logs) -> tuple[bool | None, str]:
         """Whether it looks so, None where nobody looked; and what is seen."""
-        if "modes_covered" in logs:  # points on a raster are often alike: beside real ones
-            if logs["modes_covered"] == 1:
-                return True, "all samples that are good lie in one mode"
-            few = logs["val_distinct"] <= COLLAPSED * logs["floor_distinct"]
-            return few, f"nearly all points are alike ({logs['val_distinct']:.1%} of them distinct)"
+        if logs.get("modes_covered") == 1:  # counted in every epoch
+            return True, "all samples that are good lie in one mode"
         if "val_distinct" not in logs:
             return None, ""
+        distinct, real = logs["val_distinct"], logs["floor_distinct"]
+        if "modes_covered" in logs:  # points on a raster are often alike: beside real ones
+            few = distinct <= COLLAPSED * real
+            return few, f"nearly all points are alike ({distinct:.1%} of them distinct)"
         images = 2 * self.model.num_classes if self.model.conditional else 1
-        return (
-            logs["val_distinct"] <= max(COLLAPSED, images / self.num),
-            f"nearly all samples are alike ({logs['val_distinct']:.1%} of them distinct; of real "
-            f"images {logs['floor_distinct']:.1%})",
-        )
+        # of few samples of many classes two a class are all that there can be
+        few = distinct <= min(max(COLLAPSED, images / self.num), real / 2)
+        said = f"nearly all samples are alike ({distinct:.1%} of them distinct; of real images "
+        return few, f"{said}{real:.1%})"
 
     def _again(self, kind: str, seen: bool) -> bool:
         """Whether this has now been seen so often in a row."""
