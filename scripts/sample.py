@@ -116,8 +116,14 @@ def main(argv: list[str]) -> None:
     print(f"{len(images)} images in {out}")
     if _LOGDIR.value:
         _write_course(_LOGDIR.value, model.course)
-    for name, values in getattr(model, "report", {}).items():
-        print(f"{name}: {' '.join(f'{v:.3g}' for v in np.atleast_1d(values))}")
+    for name, value in getattr(model, "report", {}).items():
+        said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value)
+        print(f"{name}: {said}")
+
+
+def _of_classes(values) -> str:
+    """A number for each class; NaN where there is none."""
+    return ", ".join(f"class {k} {v:.3g}" for k, v in enumerate(values) if not math.isnan(v))
 
 
 def _write_course(folder: str, course) -> None:

@@ -1,7 +1,7 @@
 """Trains a model of the zoo: python scripts/train.py --model=cgan.
 
 Run again on the same workdir, it goes on where it was stopped. `--help --model=NAME` lists that
-model's own settings.
+model's own settings and defaults: those shown without a model are of none.
 """
 
 import dataclasses

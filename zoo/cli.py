@@ -186,7 +186,7 @@ def _parse(argv: list[str]) -> list[str]:
 def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     """Runs a script: `main`'s result is the exit code, and bad input is one line and code 2.
 
-    TensorFlow's start-up notices are turned off, unless the user has set how loud it should be.
+    Most of TensorFlow's start-up notices are turned off, unless the user has set how loud it is.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -230,6 +230,8 @@ def test_images_of_any_number_type_are_the_same_images(name, data):
     model, (images, labels) = make(name), data
     kinds = [images, images / np.float64(255), images / np.float32(255)]
     expected, *others = [answers(model, (x, labels)) for x in kinds]
+    if "log_prob" in expected:
+        assert np.isfinite(model.bits_per_dim(expected["log_prob"])).all()
     for other in others:
         assert_same(expected, other, rtol=1e-5, atol=1e-5)
 

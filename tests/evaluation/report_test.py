@@ -199,7 +199,8 @@ def test_runs_of_several_seeds(root):
     assert "fragile" not in report.pages(root)[root / "RESULTS.md"]
     (root / SEEDS).write_text(json.dumps(record))
     text = report.pages(root)[root / "RESULTS.md"]
-    assert "**end all runs of 1 of 3 models.**" in text and "(floor 3.50;" in text
+    assert "**All runs of 1 of 3 models end without a collapse**" in text
+    assert "(floor 3.50;" in text
     assert "| dcgan | 20.0, 22.0 | 21.0 | 1.4 | 1.000 | 0 |  |" in text
     assert "| wgan_gp | 20.0, diverged | 20.0 |  | 1.000 | 0 |  |" in text
     change(root / SEEDS, lambda r: r.update(classifier="0"))

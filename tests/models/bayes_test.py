@@ -239,6 +239,21 @@ def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     assert 0.9 < model.report["r_hat"][0] < 1.5  # of the halves of one chain
 
 
+def test_r_hat_is_the_root_of_the_ratio_of_variances():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(50, 6, 3)) + rng.normal(size=(1, 6, 3)) * [0.1, 0.5, 1.0]
+    mine = np.array([True, True, False, True, True, False])
+    halves = np.concatenate([z[:25, mine], z[25:, mine]], axis=1)  # [n, m, D]
+    n, m, _ = halves.shape
+    within = halves.var(0, ddof=1).mean(0)
+    over = (n - 1) / n * within + halves.mean(0).var(0, ddof=1)
+    expected = np.sqrt((m + 1) / m * over / within - (n - 1) / (m * n)).max()
+    assert expected > 1.1
+    model = BayesConditional(Config(method="mcmc"), p_y_given_x=LinearClassifier(), p_x=Line())
+    found = model._r_hat(tf.constant(z, tf.float32), tf.constant(mine))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
 def test_chains_that_do_not_move_are_told_by_r_hat():
     class Split(LinearClassifier):
         def __call__(self, images):  # two far valleys of z that no chain leaves

@@ -176,4 +176,6 @@ def test_at_rest_only_the_prior_learns(images):
 @pytest.mark.parametrize("name", ["vae", "vqvae"])
 def test_a_density_of_1_takes_all_bits_of_a_grey_level(name):
     model = zoo.create(name, likelihood="gaussian", width=4)
-    np.testing.assert_allclose(model.bits_per_dim(tf.zeros(3)), [np.log2(255)] * 3, rtol=1e-6)
+    nats = np.zeros(3, np.float32)
+    for _ in range(2):  # the caller's array stays as it is
+        np.testing.assert_allclose(model.bits_per_dim(nats), [np.log2(255)] * 3, rtol=1e-6)

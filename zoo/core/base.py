@@ -338,7 +338,7 @@ class AdversarialModel(ImageModel):
     @property
     def discriminator_steps(self) -> int:
         """Steps of D for each of G; a training batch is split into as many distinct parts."""
-        return self.config.discriminator_steps
+        return getattr(self.config, "discriminator_steps", 1)
 
     @property
     def generator_variables(self) -> list[keras.Variable]:

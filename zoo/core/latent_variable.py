@@ -161,8 +161,8 @@ class LatentVariableModel(LikelihoodModel):
         For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
         it stays an approximation that can fall below zero, and compares with no other model.
         """
-        if self.config.likelihood == "gaussian":
-            nats -= math.prod(self.image_shape) * math.log(255.0)
+        if getattr(self.config, "likelihood", None) == "gaussian":
+            nats = nats - math.prod(self.image_shape) * math.log(255.0)
         return bounds.bits_per_dim(nats, math.prod(self.image_shape))
 
     def kl_per_dim(self, images, labels=None) -> tf.Tensor:

@@ -14,6 +14,7 @@ _SAME_FIGURES = {
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
 }
+_AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
 
@@ -93,6 +94,7 @@ def table(figures: dict[str, Any]) -> str:
             for column, values in columns.items():
                 for key, value in values.items():
                     if isinstance(value, dict):
+                        key = _AS.get(key, key)
                         error = value["standard_error"]
                         text = f"{value['mean']:.4f}" + (f" +- {error:.4f}" if error else "")
                         cells.setdefault(key, {})[column] = text

@@ -138,8 +138,10 @@ def _samples(title, manifest, records) -> list[str]:
         parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}
         if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
             judged = [
-                f"The classifier that judges here is a part of {', '.join(own)}, whose fidelity, "
-                "CAS, FID and score are thus no independent judgement.",
+                f"The classifier that judges here is a part of {', '.join(own)}, of whose figures "
+                "only sharpness and the nearest training image are thus judged independently. The "
+                "weights of GANs whose run had `--eval_every` were chosen by this classifier too, "
+                "on validation images.",
                 "",
             ]
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
@@ -171,10 +173,12 @@ def _likelihoods(title, manifest, records) -> list[str]:
             "K": lambda r: str(r["figures"]["likelihood"]["num_samples"] or ""),
             "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
             "of": lambda r: (
-                "log p(x, given y)" if r["figures"]["likelihood"].get("given") else "log p(x)"
+                "log p(x\\|y)" if r["figures"]["likelihood"].get("given") else "log p(x)"
             ),
             "pixels": lambda r: (
-                r["figures"]["likelihood"].get("p_x_i") or r["figures"]["likelihood"]["p_x_given_z"]
+                r["figures"]["likelihood"].get("p_x_i")
+                or r["figures"]["likelihood"]["p_x_given_z"]
+                or ""
             ),
             "binarization": lambda r: r["binarization"],
         },
@@ -448,15 +452,19 @@ def _protocol(
         f"error: {p['cas_error']}. Nearest training image: Euclidean distance of "
         f"pixels, {p['neighbour_queries']:,} samples among {found['num_train']:,} images. "
         + (f"Parzen window: {p['parzen']}. " if "parzen_nats" in found["model"] else "")
-        + "Floor: as many training images in place of the samples"
+        + "Floor: as many training images in place of the samples, the first of their file "
+        "(MNIST's is ordered by writers, whose differences its floor has in it)"
         + (
-            f", of FID {sets} disjoint sets of them"
+            f"; of FID the mean of {sets} such sets, one after another, ± the deviation of one"
             if (sets := found["num_floor_sets"]) > 1
             else ""
         )
         + "; for classifier score, class fidelity, nearest "
-        f"training image and sharpness, the {split} images themselves. Samples a second: 500 at a "
-        f"time, on {' or '.join(machines)}."
+        f"training image and sharpness, the {split} images themselves. Classifier score: the "
+        "Inception Score's formula, exp E[KL(p(y|x) || p(y))], of the feature net's p(y|x); class "
+        "fidelity: how often it sees the class that was asked for. Samples a second: 500 at a "
+        f"time, on {' or '.join(machines)}"
+        + ("." if len(machines) == 1 else "; those of different machines do not compare.")
     ]
 
 

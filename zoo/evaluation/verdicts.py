@@ -164,7 +164,7 @@ def _claim_of_order(records: dict[str, Any], manifest: dict[str, Any]) -> list[s
         f"The GANs were trained for different numbers of epochs ({', '.join(epochs)}). And the "
         "weights of a GAN are those of its epoch of the least FID of 1,000 samples, by the same "
         "feature net, against validation images; those of a VAE of the epoch of the best "
-        "likelihood of validation images.",
+        "bound on the likelihood of validation images.",
         "",
     ]
 
@@ -207,11 +207,10 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
         f"By `{found['command']}`: runs that differ in nothing but the seed, cut short after "
         f"{found['epochs']} epochs: FID of 1,000 samples against as many validation images (floor "
         f"{floor:.2f}; so few images do not compare with the table above), and of the worst one "
-        "the share of samples that are no near-copy of another, the number of absent classes and, "
-        "where a class is asked for, the class fidelity. "
-        "**Without a collapse** (9 of 10 samples are distinct, and no class is absent, which is "
-        f"not asked of models that are given the class) **end all runs of {steady} of {len(rows)} "
-        "models.**",
+        "the share of samples that are no near-copy of an earlier one, the number of absent "
+        "classes and, where a class is asked for, the class fidelity. "
+        f"**All runs of {steady} of {len(rows)} models end without a collapse**: 9 of 10 samples "
+        "are distinct, and no class is absent (which is not asked of models that are given it).",
         "",
         *tables.table(["model", *heads], rows),
         "",
@@ -390,6 +389,7 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
             and not part.get("given")
             and record["binarization"] == "none"
             and part["p_x_given_z"] in (None, "quantized_gaussian")
+            and part["levels"] == 256
         ):
             key = next(key for key, *_ in shown if key in part)
             found[name] = (

@@ -16,7 +16,8 @@ candidates x_i ~ p(x) are drawn again with weights w_i = p(y|x_i)^s; the effecti
 (sum_i w_i)^2 / sum_i w_i^2 says how many of them count. One set of candidates serves a call, so an
 image comes again where many are asked for. `mcmc`, for latents that are real numbers:
 Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z])^s p(z), one chain an
-image; the share of accepted steps and R-hat (Gelman & Rubin 1992) say whether to trust it. Where
+image; the share of accepted steps and R-hat (Gelman & Rubin 1992; Brooks & Gelman 1998, eq. 1.1 and
+its root) say whether to trust it: R-hat is near 1 where chains of a class have mixed. Where
 p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
 then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself.
 """
@@ -105,7 +106,7 @@ class BayesConditional(ImageModel):
                 )
         if p_y is not None and self.config.guidance != 1:
             raise InputError("p(y) is what guidance makes of it: leave p_y or the guidance out")
-        self._log_z = None if p_y is None else np.log(np.float32(p_y / np.sum(p_y)))
+        self._log_normalizer = None if p_y is None else np.log(np.float32(p_y / np.sum(p_y)))
         # of the last `sample` outside of a graph: how well it went, and step by step (mcmc)
         self.report: dict[str, np.ndarray] = {}
         self.course: dict[str, np.ndarray] = {}
@@ -129,25 +130,25 @@ class BayesConditional(ImageModel):
         """Of every class y, s log p(y|x): [N, K]."""
         return self.config.guidance * tf.nn.log_softmax(self.p_y_given_x(images).logits)
 
-    def log_z(self) -> tf.Tensor:
+    def log_normalizer(self) -> tf.Tensor:
         """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1."""
-        if self._log_z is None:
+        if self._log_normalizer is None:
             with tf.init_scope():  # a constant, whatever graph asks first
                 log_w = self._candidates(stateless_seed(0), "sample")[1]
                 count = tf.cast(tf.shape(log_w)[0], tf.float32)
-                self._log_z = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
-        return tf.constant(self._log_z)
+                self._log_normalizer = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
+        return tf.constant(self._log_normalizer)
 
     def p_y(self) -> tfd.Distribution:
-        """p(y), by default E_{x ~ p(x)}[p(y|x)^s] over its sum, as `log_z` estimates it."""
-        return tfd.Categorical(logits=self.log_z())
+        """p(y), by default E_{x ~ p(x)}[p(y|x)^s] over its sum, estimated by `log_normalizer`."""
+        return tfd.Categorical(logits=self.log_normalizer())
 
     def log_joint(self, images, labels, num_samples=1, seed=None) -> tf.Tensor:
         """Log p(x, y) = log (p(y|x)^s p(x)) - log sum_y E[p(y|x)^s], nats [N]; see `log_prob`."""
         product = self._log_product(images, labels, num_samples, seed)
         if self.config.guidance == 1:  # p(y|x) sums to 1
             return product
-        return product - tf.reduce_logsumexp(self.log_z())
+        return product - tf.reduce_logsumexp(self.log_normalizer())
 
     def _log_product(self, images, labels, num_samples, seed) -> tf.Tensor:
         """S log p(y|x) + log p(x), [N]."""
@@ -171,8 +172,9 @@ class BayesConditional(ImageModel):
           num_samples: of p(x)'s bound.
           seed: likewise.
         """
+        # log p(x|y) = s log p(y|x) + log p(x) - log E_{p(x)}[p(y|x)^s]
         product = self._log_product(images, labels, num_samples, seed)
-        return product - tf.gather(self.log_z(), tf.cast(labels, tf.int32))
+        return product - tf.gather(self.log_normalizer(), tf.cast(labels, tf.int32))
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """Code length in bits a pixel and channel, as p(x) counts it."""
@@ -267,11 +269,13 @@ class BayesConditional(ImageModel):
         Each is split in two (Gelman et al. 2013, section 11.4), so one is enough.
         """
         chains = tf.boolean_mask(z, mine, axis=1)
-        return tf.cond(
-            tf.shape(chains)[1] > 0,
-            lambda: tf.reduce_max(tfp.mcmc.potential_scale_reduction(chains, split_chains=True)),
-            lambda: tf.constant(np.nan, tf.float32),
-        )
+
+        def of_chains():  # TFP's is the ratio of variances
+            ratio = tfp.mcmc.potential_scale_reduction(chains, split_chains=True)
+            return tf.sqrt(tf.reduce_max(ratio))
+
+        nan = tf.constant(np.nan, tf.float32)
+        return tf.cond(tf.shape(chains)[1] > 0, of_chains, lambda: nan)
 
     def endpoints(self) -> dict[str, Any]:
         """`sample` and `log_prob`; labels come last."""

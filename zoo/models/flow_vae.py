@@ -129,6 +129,17 @@ class FlowVAE(vae.VAE):
             return super().draw(distribution, seed)
         return distribution.bijector.forward(super().draw(distribution.distribution, seed))
 
+    def losses(self, images, labels, training):
+        """The VAE's, whose KL is by the draw that p(x|z) takes."""
+        if not self.flows:
+            return super().losses(images, labels, training)
+        q = self.q_z_given_x(images, labels, training)
+        z_0 = super().draw(q.distribution, self.next_seed())
+        z = q.bijector.forward(z_0)
+        log_q = q.distribution.log_prob(z_0) - q.bijector.forward_log_det_jacobian(z_0)  # eq. 7
+        reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)
+        return self.elbo_terms(reconstruction, log_q - self.p_z().log_prob(z))
+
     def kl_per_dim(self, images, labels=None) -> tf.Tensor:
         """KL(q(z_j|x) || p(z_j)) of each dimension, estimated from below, nats [N, latent_dim].
 

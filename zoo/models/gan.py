@@ -168,7 +168,8 @@ class GAN(AdversarialModel):
 
     def d_values(self, real_logits, fake_logits) -> dict[str, tf.Tensor]:
         """D's part of the game, by its raw outputs [B] for real and made images."""
-        value = self.game.value(real_logits, fake_logits)  # log D(x) + log(1 - D(G(z)))
+        # V of the game: of the minimax one log D(x) + log(1 - D(G(z)))
+        value = self.game.value(real_logits, fake_logits)
         # (1 - s) log D(x) + s log(1 - D(x)) = log D(x) - s logit, as log D - log(1 - D) = logit
         smoothing = self.config.label_smoothing * real_logits
         shown = tf.sigmoid if self.probabilistic else tf.identity

@@ -1,7 +1,8 @@
 """The VAE with mixtures of Gaussians: as the posterior, as the prior, or both.
 
     q(z|x) = sum_k pi_k(x) q_k(z|x),   q_k(z|x) = N(m_k(x), diag(s_k(x)^2))
-    ELBO(x) = sum_k pi_k(x) E_{q_k}[log p(x|z_k) + log p(z_k) - log q(z_k|x)]
+    ELBO(x) = sum_k pi_k(x) E_{q_k}[log p(x|z_k)] - KL,
+    KL      = sum_k pi_k(x) E_{q_k}[log q(z_k|x) - log p(z_k)]
 
 The expectation is stratified (Roeder et al. 2017, arXiv:1703.09194; Morningstar et al. 2021,
 arXiv:2003.01687): one reparameterized draw of each component, weighed by pi_k. The gradient by pi_k

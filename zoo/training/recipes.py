@@ -125,8 +125,9 @@ class Run:
     )
     jit_compile: Literal["auto", "on", "off"] = field(
         "auto",
-        "XLA. auto: off, as on CPUs it gains nothing, and on GPUs it was not tried: a classifier "
-        "does not compile there, and a resumed run may end in other bits.",
+        "XLA. auto: off, as on CPUs it gains nothing, and on GPUs it was not tried: the gradient "
+        "of a classifier's pooling has no deterministic form there, and a resumed run may end in "
+        "other bits.",
     )
     steps_per_execution: int = field(
         1,

@@ -56,9 +56,8 @@ def create(
     says that the parts of a composed one are pretrained ones, whatever folders there are; and
     `compile_options` are those of Keras' `compile`.
     """
-    settings = config.make(registry.config_class(name), values)
     cls = registry.model_class(name)
-    settings = cls.Config(**dataclasses.asdict(settings))
+    settings = config.make(cls.Config, values)
     if name in registry.COMPOSED:
         of = pretrained.Name if published else str
         sources = [of(getattr(settings, part)) for part in cls.parts]
