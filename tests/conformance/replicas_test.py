@@ -171,25 +171,30 @@ def test_two_workers_are_one_device(start, run, data_dir, tmp_path):
     flags += ["--steps_per_epoch=5", f"--data_dir={data_dir}"]
     code, _, err = run("train", *flags, "--epochs=2", f"--workdir={tmp_path / 'one'}")
     assert code == 0, err
-    for count in (1, 2):  # the second time it goes on
+
+    def together(*more):
         workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
         processes = []
         for i in range(2):
             task = {"type": "worker", "index": i}
             cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
-            more = (
-                f"--epochs={count}",
-                "--strategy=multi_worker",
-                f"--workdir={tmp_path / 'two'}",
-            )
-            processes.append(start("train", *flags, *more, env={"TF_CONFIG": cluster}))
+            all_flags = [*flags, "--strategy=multi_worker", f"--workdir={tmp_path / 'two'}", *more]
+            processes.append(start("train", *all_flags, env={"TF_CONFIG": cluster}))
         said = [p.communicate(timeout=240) for p in processes]
-        assert [p.returncode for p in processes] == [0, 0], said
+        return [p.returncode for p in processes], said
+
+    for count in (1, 2):  # the second time it goes on
+        codes, said = together(f"--epochs={count}")
+        assert codes == [0, 0], said
     assert all("continuing after step 5 of 10" in out for out, _ in said)
     for one, two in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
         for key in one:
             if key != "seconds" and "grad_norm" not in key:
                 assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-3), key
+    codes, refused = together("--epochs=2", "--seed=1")
+    assert codes == [2, 2], refused
+    assert "seed: 0 then, 1 now" in refused[0][1] and "the chief cannot" in refused[1][1]
+    assert not any("Traceback" in err for _, err in refused)
 
 
 def test_several_workers_need_a_cluster(run, tmp_path):
