@@ -96,11 +96,11 @@ def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
 
     folders = [_workdir(name, 0) / "samples" for name in names]
     last = [max(folder.glob("epoch_*.png"), default=None) for folder in folders]
-    plots = [np.asarray(Image.open(p)) for p in last if p]  # one may diverge at once
-    if plots:
-        edges = ((0, 0), (1, 1), (1, 1), (0, 0))
-        framed = np.pad(np.stack(plots), edges, constant_values=pictures.REAL[0])
-        pictures.save_png(path, pictures.grid(framed, columns=len(plots)))
+    plots = [p and np.asarray(Image.open(p)) for p in last]
+    blank = np.full_like(next(p for p in plots if p is not None), 255)  # it diverged at once
+    plots = np.stack([blank if p is None else p for p in plots])
+    framed = np.pad(plots, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=pictures.REAL[0])
+    pictures.save_png(path, pictures.grid(framed, columns=len(names)))
 
 
 def main(argv: list[str]) -> None:
@@ -132,7 +132,7 @@ def main(argv: list[str]) -> None:
     }
     files.write_json(out, record)
     print(f"record: {out}")
-    if _DATASET.value:
+    if _DATASET.value and not all("diverged" in runs[0] for runs in found.values()):
         side_by_side(names, out.with_suffix(".png"))
 
 

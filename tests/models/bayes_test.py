@@ -208,7 +208,7 @@ class Line:
 
 
 # guidance leaves some class a flat density, on which chains take longer
-@pytest.mark.parametrize(("temperature", "guidance", "r_hat"), [(0.5, 1.0, 1.2), (1.0, 2.0, 1.3)])
+@pytest.mark.parametrize(("temperature", "guidance", "r_hat"), [(0.5, 1.0, 1.1), (1.0, 2.0, 1.14)])
 def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     classifier = LinearClassifier()
     sharpness = {"temperature": temperature, "guidance": guidance}
@@ -236,7 +236,7 @@ def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
     assert (model.report["r_hat"] > 0.95).all() and (model.report["r_hat"] < r_hat).all()
     model.sample(1, np.zeros(1, np.int32), seed=1)
-    assert 0.9 < model.report["r_hat"][0] < 1.5  # of the halves of one chain
+    assert 0.95 < model.report["r_hat"][0] < 1.23  # of the halves of one chain
 
 
 def test_r_hat_is_the_root_of_the_ratio_of_variances():

@@ -93,7 +93,7 @@ def test_evaluate_judges_by_the_modes(trained, run):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model=vae", "--network=conv"], "not 1x2; resize them, or choose --network=mlp"),
+        (["--model=vae", "--network=conv"], "not 1x2; resize them, or take a model with"),
         (["--model=gan", "--binarization=static"], "the pixels of ring are coordinates"),
     ],
 )

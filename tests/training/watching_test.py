@@ -204,7 +204,7 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
         (0, 0.3, ""),
         (1, 0.3, "lie in one mode"),
         (2, 0.3, ""),
-        (0, 0.001, "all points are alike"),  # one point, wherever it is
+        (0, 0.001, "all samples are alike"),  # one point, wherever it is
     ],
 )
 def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, distinct, alarm, capsys):
@@ -217,6 +217,19 @@ def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, distinct, alar
         alarms.on_epoch_end(epoch, {**seen, "d_real": 0.5, "d_fake": 0.5})
     said = capsys.readouterr().err
     assert alarm in said and bool(said) == bool(alarm)
+
+
+def test_modes_are_counted_in_epochs_without_a_look(capsys):
+    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2))
+    quiet = {"d_real": 0.5, "d_fake": 0.5}
+    looked = {"val_distinct": 0.3, "floor_distinct": 0.4}
+    for epoch in range(2 * watching.PATIENCE):  # never one mode in a row
+        seen = {"modes_covered": 1, **looked} if epoch % 2 else {"modes_covered": 8}
+        alarms.on_epoch_end(epoch, {**quiet, **seen})
+    assert not capsys.readouterr().err
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, {**quiet, "modes_covered": 1})
+    assert "lie in one mode" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("loss", ["hinge", "least_squares"])

@@ -68,8 +68,6 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       InputError: bad data or settings, or none of the run's checkpoints can be read; what was
         there stays as it was.
     """
-    if run.dataset == data.name_of("", "") and not run.data_dir:
-        run = dataclasses.replace(run, dataset="")  # the default, spelled out, is the same run
     strategy, devices = strategies.make(run.strategy)
     _check(recipe, run, strategy.num_replicas_in_sync)
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
@@ -219,6 +217,8 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
     validation = pipeline.as_seen(dataset.validation, run.binarization, run.seed)
+    # each replica's mean weighs the same, so that they see as many images
+    even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
     alone = recipe.epochs - _prior_epochs(recipe)  # the prior's first epoch alone, if it has one
     checkpoint = callbacks.Checkpoint(
         checkpoints.Manager(workdir / "checkpoints"),
@@ -266,7 +266,9 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
                     stop=last * steps_per_epoch,
                     binarization=run.binarization,
                 ),
-                validation_data=pipeline.evaluation_batches(validation, recipe.batch_size),
+                validation_data=pipeline.evaluation_batches(
+                    validation.first(even), recipe.batch_size
+                ),
                 initial_epoch=epoch,
                 epochs=last,
                 steps_per_epoch=(epoch + 1) * steps_per_epoch - start,
@@ -314,6 +316,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     from zoo.serving import export
 
     model = setup.load(workdir)
+    exported_step = checkpoints.Manager(workdir / "checkpoints").restore_weights(model)
     export.saved_model(model, workdir / "saved_model")
     records = callbacks.MetricsFile.read(workdir / "metrics.jsonl")
     figures = {}
@@ -323,12 +326,11 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     if mixture is not None and hasattr(model, "sample"):
         figures |= modes.scalars(model, mixture)
     scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list | dict)}
-    kept = checkpoints.Manager(workdir / "checkpoints")
     summary = {
         "epochs": scalars.pop("epoch"),
         "steps": scalars.pop("step"),
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
-        "exported_step": kept.best()["step"] or kept.steps()[0],
+        "exported_step": exported_step,
         "parameters": model.num_parameters(),
         "machine": provenance.machine(),
         "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
@@ -397,7 +399,7 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
     path = workdir / setup.CONFIG_FILE
     settings = json.loads(json.dumps(settings))
     if path.exists() and not overwrite:
-        if different := _differences(setup.read_config(workdir), settings):
+        if different := _differences(*map(_usual, (setup.read_config(workdir), settings))):
             raise InputError(
                 f"{workdir} was trained with other settings ({'; '.join(different)}): "
                 "choose another --workdir, or --overwrite"
@@ -431,6 +433,14 @@ def _goes_on(path: pathlib.Path, settings: dict[str, Any]) -> None:
     if old["versions"] != settings["versions"]:
         earlier = [*earlier, old["versions"]]
     files.write_json(path, {**settings, **({"earlier_versions": earlier} if earlier else {})})
+
+
+def _usual(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of which the default data have no name: spelled out they are the same."""
+    run = settings["run"]
+    if run["dataset"] == data.name_of("", "") and not run["data_dir"]:
+        run = {**run, "dataset": ""}
+    return {**settings, "run": run}
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

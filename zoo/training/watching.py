@@ -172,8 +172,8 @@ class Alarms(keras.callbacks.Callback):
     """Says in plain words, once for each kind, what has gone wrong three times in a row.
 
     - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
-      image or, of a conditional model, no more than two a class), or of points of the plane all
-      that are good lie in one mode.
+      image or, of a conditional model, no more than two a class), and half as many as of real
+      images; or of points of the plane all that are good lie in one mode.
     - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
       are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
       hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
@@ -220,14 +220,13 @@ class Alarms(keras.callbacks.Callback):
     def _seen(self, logs) -> dict[str, str]:
         """What has gone wrong often enough by this epoch: kind -> what it means."""
         found = {}
-        few, said = self._collapsed(logs)
-        # an epoch without a look tells nothing
-        if few is not None and self._again("collapse", few):
-            found["collapse"] = (
-                f"the generator has collapsed: {said}. Usually the discriminator is far ahead, or "
-                "steps are too large: try smaller --learning_rate and "
-                "--discriminator_learning_rate, another --loss or another --seed"
-            )
+        for kind, (seen, said) in self._collapsed(logs).items():
+            if self._again(kind, seen):
+                found["collapse"] = (
+                    f"the generator has collapsed: {said}. Usually the discriminator is far ahead, "
+                    "or steps are too large: try smaller --learning_rate and "
+                    "--discriminator_learning_rate, another --loss or another --seed"
+                )
         if self._again("won", self._won(logs)):
             found["won"] = (
                 "the discriminator has won: it tells real images from samples nearly without fail "
@@ -252,21 +251,25 @@ class Alarms(keras.callbacks.Callback):
         equilibrium = self.model.equilibrium
         return equilibrium < 0 and logs["value"] > 2 * SURE * equilibrium
 
-    def _collapsed(self, logs) -> tuple[bool | None, str]:
-        """Whether it looks so, None where nobody looked; and what is seen."""
-        if logs.get("modes_covered") == 1:  # counted in every epoch
-            return True, "all samples that are good lie in one mode"
+    def _collapsed(self, logs) -> dict[str, tuple[bool, str]]:
+        """By kind whether it looks so, and what is seen; an epoch without a look tells nothing."""
+        found = {}
+        if "modes_covered" in logs:  # counted in every epoch
+            found["one mode"] = (
+                logs["modes_covered"] == 1,
+                "all samples that are good lie in one mode",
+            )
         if "val_distinct" not in logs:
-            return None, ""
+            return found
         distinct, real = logs["val_distinct"], logs["floor_distinct"]
         if "modes_covered" in logs:  # points on a raster are often alike: beside real ones
             few = distinct <= COLLAPSED * real
-            return few, f"nearly all points are alike ({distinct:.1%} of them distinct)"
-        images = 2 * self.model.num_classes if self.model.conditional else 1
-        # of few samples of many classes two a class are all that there can be
-        few = distinct <= min(max(COLLAPSED, images / self.num), real / 2)
+        else:
+            images = 2 * self.model.num_classes if self.model.conditional else 1
+            # of few samples of many classes two a class are all that there can be
+            few = distinct <= min(max(COLLAPSED, images / self.num), real / 2)
         said = f"nearly all samples are alike ({distinct:.1%} of them distinct; of real images "
-        return few, f"{said}{real:.1%})"
+        return {**found, "alike": (few, f"{said}{real:.1%})")}
 
     def _again(self, kind: str, seen: bool) -> bool:
         """Whether this has now been seen so often in a row."""
