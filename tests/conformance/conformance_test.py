@@ -113,6 +113,7 @@ def test_no_model_is_left_out():
 @every_model_and_variant
 def test_config_round_trip(name):
     model = make(name)
+    assert model.built
     again = type(model).from_config(json.loads(json.dumps(model.get_config())))
     assert again.config == model.config and again.image_shape == model.image_shape
     assert [v.shape for v in again.weights] == [v.shape for v in model.weights]

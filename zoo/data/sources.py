@@ -39,6 +39,7 @@ CLASS_NAMES = {
         "truck",
     ),
 }
+NOT_READ = {"cifar10": "downloaded", **dict.fromkeys(toy.MIXTURES, "drawn")}  # no IDX files
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -121,9 +122,8 @@ def load(
     Raises:
       InputError: something is missing or wrong; the line names the file.
     """
-    if data_dir and (name in toy.MIXTURES or name == "cifar10"):
-        how = "downloaded" if name == "cifar10" else "drawn"
-        raise InputError(f"{name} is {how}, not read: leave --data_dir out")
+    if data_dir and name in NOT_READ:
+        raise InputError(f"{name} is {NOT_READ[name]}, not read: leave --data_dir out")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder:
@@ -220,7 +220,7 @@ def _download(name: str) -> list[np.ndarray]:
         (x, y), (test_x, test_y) = getattr(keras.datasets, name).load_data()
     except Exception as e:  # whatever a network, a cache or a proxy can raise
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        instead = "" if name == "cifar10" else ": give --data_dir with its files"
+        instead = "" if name in NOT_READ else ": give --data_dir with its files"
         raise InputError(f"{name} could not be downloaded ({reason}){instead}") from None
     images = [v if v.ndim == 4 else v[..., None] for v in (x, test_x)]
     labels = [v.reshape(-1).astype(np.int32) for v in (y, test_y)]

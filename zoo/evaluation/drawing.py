@@ -60,14 +60,7 @@ def draw(
       InputError: the model cannot do this, or a setting is wrong.
     """
     _refuse(model, what, labels, observation, truncation)
-    for name, given, whats in (
-        ("changes (--edit)", bool(changes), ("edit",)),
-        ("rows", rows is not None, ("complete",)),
-        ("spherical", spherical, ("interpolate",)),
-        ("steps", steps is not None, ("interpolate", "traverse")),
-    ):
-        if given and what not in whats:
-            raise InputError(f"{name} goes with {' or '.join(whats)}: leave it out of {what}")
+    _refuse_settings_of_others(what, changes, rows, spherical, steps)
     steps = steps or STEPS
     has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
     points = model.image_shape == toy.IMAGE_SHAPE
@@ -189,6 +182,18 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError("an image is reconstructed with its own label: leave labels out")
     if what == "interpolate" and hasattr(model, "traversals"):
         raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
+
+
+def _refuse_settings_of_others(what: str, changes, rows, spherical: bool, steps) -> None:
+    """Raises InputError for what was set and would say nothing."""
+    for name, given, whats in (
+        ("changes (--edit)", bool(changes), ("edit",)),
+        ("rows", rows is not None, ("complete",)),
+        ("spherical", spherical, ("interpolate",)),
+        ("steps", steps is not None, ("interpolate", "traverse")),
+    ):
+        if given and what not in whats:
+            raise InputError(f"{name} goes with {' or '.join(whats)}: leave it out of {what}")
 
 
 def picture(

@@ -219,6 +219,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
     validation = pipeline.as_seen(dataset.validation, run.binarization, run.seed)
     # each replica's mean weighs the same, so that they see as many images
     even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
+    validation_batches = pipeline.evaluation_batches(validation.first(even), recipe.batch_size)
     alone = recipe.epochs - _prior_epochs(recipe)  # the prior's first epoch alone, if it has one
     checkpoint = callbacks.Checkpoint(
         checkpoints.Manager(workdir / "checkpoints"),
@@ -266,9 +267,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
                     stop=last * steps_per_epoch,
                     binarization=run.binarization,
                 ),
-                validation_data=pipeline.evaluation_batches(
-                    validation.first(even), recipe.batch_size
-                ),
+                validation_data=validation_batches,
                 initial_epoch=epoch,
                 epochs=last,
                 steps_per_epoch=(epoch + 1) * steps_per_epoch - start,
