@@ -24,7 +24,7 @@ _REPEATS = flags.DEFINE_integer(
     "repeats", 5, "Of each process and each drawing that is timed.", lower_bound=1
 )
 _STEPS = flags.DEFINE_integer("steps", 60, "Training steps that are timed.", lower_bound=10)
-_GANS = flags.DEFINE_list("gans", [], "Further GANs whose steps are timed.")
+_MODELS = flags.DEFINE_list("models", [], "Further models whose steps are timed.")
 _TRAINING = flags.DEFINE_bool(
     "training", True, "Also run the default cgan and classifier to the end (about 15 minutes)."
 )
@@ -107,7 +107,7 @@ def relate(record: dict, peak: float) -> None:
         record["median_gflop_at_peak"] = round(record["median_s"] * peak, 2)
 
 
-def bare_step(model, images, labels):
+def bare_step(model, images, labels, xla=False):
     """A training step as one would write it by hand: same networks and losses, nothing else."""
     import tensorflow as tf
 
@@ -122,7 +122,7 @@ def bare_step(model, images, labels):
     def noise(n):
         return model.draw_prior(n, model.next_seed())
 
-    @tf.function
+    @tf.function(jit_compile=xla)
     def step():
         x = tf.cast(images, tf.float32) / 255.0
         if not isinstance(model, AdversarialModel):
@@ -150,7 +150,7 @@ def bare_step(model, images, labels):
 
 
 def steps(folder: str) -> dict:
-    """A step inside `fit` with the callbacks of a run, a bare one, and the wait for input.
+    """A step inside `fit` with the callbacks of a run, bare ones, and the wait for input.
 
     The callbacks are those that act at steps; what an epoch's end costs (pictures, a checkpoint,
     TensorBoard) is in the whole runs.
@@ -161,7 +161,7 @@ def steps(folder: str) -> dict:
         "vae, 13 steps an execution": step(folder, "vae", mlp, 128, 13),
         "cgan": step(folder, "cgan", {}, 64, 1),
         # by hand there is no average of G
-        **{name: step(folder, name, {}, 64, 1) for name in _GANS.value},
+        **{name: step(folder, name, {}, 64, 1) for name in _MODELS.value},
     }
 
 
@@ -185,7 +185,7 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     train = data.load().train
     binarization = "stochastic" if name == "vae" else "none"
     n = several * -(-_STEPS.value // several)
-    model, bare_model = zoo.create(name, **config), zoo.create(name, **config)
+    model, bare_model, xla_model = (zoo.create(name, **config) for _ in range(3))
     k = getattr(model, "discriminator_steps", 1)
 
     def batches(stop):
@@ -196,10 +196,11 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
     batch = next(iter(batches(1)))
     at_hand = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
     model.steps_per_execution = several
-    bare = bare_step(bare_model, *batch)
+    bare, compiled = bare_step(bare_model, *batch), bare_step(xla_model, *batch, xla=True)
     model.fit(batches(several), verbose=0, shuffle=False)
     bare()
-    in_fit, by_hand, waits, calls = [], [], [], []
+    compiled()
+    in_fit, by_hand, by_xla, waits, calls = [], [], [], [], []
     manager = checkpoints.Manager(pathlib.Path(folder) / name)
     log = callbacks.MetricsFile(pathlib.Path(folder) / "metrics.jsonl", steps_per_epoch=10**9)
     for _ in range(5):  # in turn, because the machine's speed drifts
@@ -225,11 +226,16 @@ def step(folder: str, name: str, config: dict, batch_size: int, several: int) ->
                 bare().numpy()
                 seconds.append(middle - begin)
                 by_hand.append(time.perf_counter() - middle)
+        for _ in range(n):
+            begin = time.perf_counter()
+            compiled().numpy()
+            by_xla.append(time.perf_counter() - begin)
     # of a call for a batch, what it takes beyond one for a batch that is always at hand
     waiting = max(0.0, sum(waits) - sum(calls)) / (sum(waits) - sum(calls) + sum(by_hand) / 2)
     return {
         "in_fit_with_callbacks": spread(in_fit),
         "bare_tf_function": spread(by_hand),
+        "bare_xla": spread(by_xla),
         "fit_over_bare_of_medians": round(
             statistics.median(in_fit) / statistics.median(by_hand), 3
         ),
