@@ -74,6 +74,12 @@ def test_conditional_batch_norm_is_a_scale_and_shift_a_class_after_a_common_norm
     norm = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-3)
     expected = np.stack([gamma[y] * v + beta[y] for v, y in zip(norm, labels, strict=True)])
     np.testing.assert_allclose(layer(x, one_hot, training=True), expected, rtol=1e-3, atol=1e-4)
+    # when it draws, by the averages of training
+    layer.norm.moving_mean.assign([1.0, 2.0, 3.0])
+    layer.norm.moving_variance.assign([4.0, 9.0, 0.25])
+    norm = (x - [1, 2, 3]) / np.sqrt(np.array([4, 9, 0.25]) + 1e-3)
+    expected = np.stack([gamma[y] * v + beta[y] for v, y in zip(norm, labels, strict=True)])
+    np.testing.assert_allclose(layer(x, one_hot), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_self_attention_starts_as_the_identity_and_is_that_of_the_formula():

@@ -43,3 +43,8 @@ def test_a_label_out_of_range_is_refused(model, labels):
 def test_as_many_labels_as_samples(model):
     with pytest.raises(zoo.InputError, match="3 samples need as many labels, not 2"):
         model.sample(3, labels=[1, 2])
+
+
+def test_one_channel_is_enough():
+    model = zoo.create("cgan", width=1, latent_dim=2)
+    assert model.sample(2, [0, 1], seed=0).shape == (2, 28, 28, 1)

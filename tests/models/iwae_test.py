@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.models import iwae
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
@@ -94,6 +95,20 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
     assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 20  # and no zeros
     if beta == 1:
         assert b.std(0).mean() < a.std(0).mean()  # that is what it is for
+
+
+def test_a_gradient_that_overflows_leaves_the_value_alone():
+    value, z = tf.constant([1.0, 2.0]), tf.zeros([3, 2, 1])
+    by_z = tf.constant(np.inf) * tf.ones([3, 2, 1])
+    for slope in (by_z, tf.reshape(tf.range(6.0), [3, 2, 1])):
+        with tf.GradientTape() as tape:
+            tape.watch([value, z])
+            result = iwae.with_gradient(2 * value, z, slope)
+            loss = tf.reduce_sum(result * [1.0, 10.0])
+        np.testing.assert_array_equal(result, [2, 4])
+        of_value, of_z = tape.gradient(loss, [value, z])
+        np.testing.assert_array_equal(of_value, [2, 20])
+        np.testing.assert_array_equal(of_z, slope * [[1.0], [10.0]])
 
 
 def test_at_the_exact_posterior_the_doubly_reparameterized_gradient_vanishes():

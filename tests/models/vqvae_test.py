@@ -116,7 +116,7 @@ def test_standing_still_the_averages_reach_the_clusters_means():
 
 
 def test_dead_codes_come_back_as_vectors_of_the_batch():
-    layer = VectorQuantizer(4, 2, decay=0.99, revive=0.5)
+    layer = VectorQuantizer(4, 2, decay=0.99, revive=0.04)  # of 50 / 4: below 0.5
     layer.codebook.assign([[0, 0], [90, 90], [91, 91], [92, 92]])
     layer.counts.assign([3.0, 0.4, 0.3, 5.0])
     layer.sums.assign([[0, 0], [36, 36], [27.3, 27.3], [460, 460]])

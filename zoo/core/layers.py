@@ -235,18 +235,19 @@ class VectorQuantizer(layers.Layer):
 
         n_k <- g n_k + (1 - g) |S_k|,    m_k <- g m_k + (1 - g) sum_{z in S_k} z,    e_k = m_k / n_k
 
-    where S_k are a batch's vectors that are nearest to e_k. A code whose n_k falls below `revive`
-    is dead and moves to a vector of the batch, drawn at random; n_k starts at 0.
+    where S_k are a batch's vectors that are nearest to e_k. A code whose n_k falls below
+    `revive` of what all would have if they were used alike is dead and moves to a vector of the
+    batch, drawn at random; n_k starts at 0.
     """
 
-    def __init__(self, size: int, depth: int, decay: float = 0.99, revive: float = 0.5, **kwargs):
+    def __init__(self, size: int, depth: int, decay: float = 0.99, revive: float = 0.01, **kwargs):
         """A codebook.
 
         Args:
           size: K, its number of codes.
           depth: D, the size of a code.
           decay: g.
-          revive: the least n_k, in vectors a batch, of a code that is alive.
+          revive: the least share of even use of a code that is alive.
           **kwargs: Keras' own.
         """
         super().__init__(dtype="float32", **kwargs)
@@ -290,7 +291,7 @@ class VectorQuantizer(layers.Layer):
         sums = blend(tf.convert_to_tensor(self.sums), tf.matmul(chosen, z, transpose_a=True))
         order = tf.argsort(tf.random.stateless_uniform([tf.shape(z)[0]], seed, alg="philox"))
         drawn = tf.gather(z, tf.gather(order, tf.range(self.size) % tf.shape(z)[0]))
-        dead = counts < self.revive
+        dead = counts < self.revive * tf.cast(tf.shape(z)[0], tf.float32) / self.size
         counts = tf.where(dead, 1.0, counts)
         sums = tf.where(dead[:, None], drawn, sums)
         self.counts.assign(counts)

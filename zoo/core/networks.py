@@ -92,14 +92,15 @@ def conv_down(
     stages = []
 
     def same_size(filters: int) -> list[layers.Layer]:
-        conv = linear(layers.Conv2D, filters, 3, padding="same")
-        return [conv, layers.LeakyReLU(0.2)] if unstrided else []
+        if not unstrided:
+            return []
+        return [linear(layers.Conv2D, filters, 3, padding="same"), layers.LeakyReLU(0.2)]
 
     for i, filters in enumerate((width, 2 * width)):
         norm = i > 0 and batch_norm
         # batch norm has a bias of its own
         conv = {"strides": 2, "padding": "same", "use_bias": not norm}
-        stages += [*same_size(filters // 2), linear(layers.Conv2D, filters, 4, **conv)]
+        stages += [*same_size(max(filters // 2, 1)), linear(layers.Conv2D, filters, 4, **conv)]
         if norm:
             stages.append(layers.BatchNormalization(synchronized=True))
         stages.append(layers.LeakyReLU(0.2))

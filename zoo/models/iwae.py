@@ -86,7 +86,13 @@ class IWAE(vae.VAE):
         by_z = tape.gradient(log_w, still_z)
         v = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
         weight = self.config.beta * v**2 + (1 - self.config.beta) * v
-        through_z = tf.reduce_sum(tf.stop_gradient(weight[..., None] * by_z) * z, [0, 2])
-        value = bounds.iwae(log_w)
-        # adds a gradient and no value: the loss stays -L_K
-        return -(value + through_z - tf.stop_gradient(through_z)), terms
+        return -with_gradient(bounds.iwae(log_w), z, weight[..., None] * by_z), terms
+
+
+@tf.custom_gradient
+def with_gradient(value, z, by_z):
+    """`value` [B], with `by_z` [K, B, D] as its gradient by z beside what it is made of.
+
+    Where `by_z` overflows, as float16 can, the value does not, and loss scaling skips the step.
+    """
+    return tf.identity(value), lambda upstream: (upstream, upstream[:, None] * by_z, None)
