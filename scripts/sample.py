@@ -57,7 +57,12 @@ _ROWS = flags.DEFINE_integer(
 )
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
-_OUT = flags.DEFINE_string("out", "samples.png", "A .png or .npz file.")
+_OUT = flags.DEFINE_string(
+    "out",
+    "samples.png",
+    "A .png file, or .npz: images, float32 [N, H, W, C] in [0, 1], and beside, the real ones that "
+    "the picture has beside them.",
+)
 _LOGDIR = flags.DEFINE_string(
     "logdir", "", "Folder for TensorBoard, with the course of the chains (--method=mcmc)."
 )
@@ -109,16 +114,19 @@ def main(argv: list[str]) -> None:
         real=real,
         train_images=lambda: _split("train").images,
     )
+    arrays = drawing.arrays(_WHAT.value, images)
     if out.suffix == ".npz":
-        files.write_atomically(out, lambda f: np.savez(f, images=images))
+        files.write_atomically(out, lambda f: np.savez(f, **arrays))
     else:
         pictures.save_png(out, drawing.picture(_WHAT.value, images, columns, real), _ZOOM.value)
-    print(f"{len(images)} images in {out}")
+    print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
         _write_course(_LOGDIR.value, model.course)
     for name, value in getattr(model, "report", {}).items():
         said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value)
         print(f"{name}: {said}")
+    for doubt in getattr(model, "doubts", []):
+        print(f"warning: {doubt}.", file=sys.stderr)
 
 
 def _of_classes(values) -> str:

@@ -82,6 +82,16 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         code = models[model].encode(real.images, real.labels).mean()
         expected = models[model].generate(code, np.full(4, 9, np.int32))
         np.testing.assert_allclose(images[1::2], expected, atol=1e-6)
+    if what == "edit" and "labels" not in settings:
+        model, real = models[model], fashion_mnist.test.first(4)
+        y = real.labels if model.conditional else None
+        code = np.array(model.encode(real.images, y).mean())
+        code[:, list(settings["changes"])] += list(settings["changes"].values())
+        np.testing.assert_allclose(images[1::2], model.generate(code, y), atol=1e-6)
+    if what == "interpolate" and hasattr(models[model], "encode"):  # both ends are reconstructions
+        made = models[model].reconstruct(fashion_mnist.test.images[:5])
+        np.testing.assert_allclose(images[::5], made[:-1], atol=1e-5)
+        np.testing.assert_allclose(images[4::5], made[1:], atol=1e-5)
     if "truncation" in settings:
         own = models[model].sample(4, seed=0, truncation=0.5)
         np.testing.assert_allclose(images, own, atol=1e-6)
@@ -89,6 +99,19 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
     if what == "prior" and model == "cgan":
         own = models[model].sample(4, [7, 7, 3, 7], seed=0)
         np.testing.assert_allclose(images, own, atol=1e-6)
+
+
+def test_a_traversal_is_in_standard_deviations_of_the_prior(fashion_mnist):
+    model = zoo.create("gmm_vae", network="mlp", hidden=(16,), latent_dim=2, num_prior_components=1)
+    model.prior_loc.assign([[5.0, -2.0]])
+    model.prior_raw_scale.assign(np.log(np.expm1([[0.5, 2.0]])))
+    scale = model.p_z().stddev().numpy()
+    images = draw(model, fashion_mnist, "traverse").reshape(2, 5, 28, 28, 1)
+    code = np.repeat(model.encode(fashion_mnist.test.images[:1]).mean(), 5, 0)
+    for j, mean in enumerate([5.0, -2.0]):
+        path = code.copy()
+        path[:, j] = mean + scale[j] * np.linspace(-3, 3, 5)
+        np.testing.assert_allclose(images[j], model.generate(path), atol=1e-5)
 
 
 @pytest.mark.parametrize(

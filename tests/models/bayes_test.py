@@ -108,8 +108,14 @@ def test_guidance_is_as_many_judges(world):
 
 
 def test_p_of_y_is_the_one_that_the_parts_imply(world):
-    probabilities = compose(world, num_candidates=50_000).p_y().probs_parameter().numpy()
-    np.testing.assert_allclose(probabilities, world[2].sum(0), atol=0.01)
+    model = compose(world, num_candidates=50_000)
+    np.testing.assert_allclose(model.p_y().probs_parameter(), world[2].sum(0), atol=0.01)
+    # the estimate's standard error, of weights w = p(y|x) with x ~ p(x)
+    p, w = world[2].sum(1, keepdims=True), tf.nn.softmax(world[0](IMAGES)).numpy()
+    mean, variance = (p * w).sum(0), (p * w**2).sum(0) - (p * w).sum(0) ** 2
+    expected = np.sqrt(variance / 50_000) / mean
+    np.testing.assert_allclose(model.normalizer_error, expected, rtol=0.1)
+    assert not compose(world, p_y=np.ones(3)).normalizer_error.any()
 
 
 def test_resampling_converges_to_the_conditional(world):
@@ -127,6 +133,20 @@ def test_resampling_converges_to_the_conditional(world):
     p, w = world[2].sum(1, keepdims=True), tf.nn.softmax(world[0](IMAGES)).numpy()
     expected = 100_000 * (p * w).sum(0) ** 2 / (p * w**2).sum(0)
     np.testing.assert_allclose(model.report["effective_sample_size"], expected, rtol=0.03)
+
+
+def test_what_was_drawn_badly_is_said(world):
+    model = compose(world, num_candidates=50)
+    model.sample(3, [0, 1, 2], seed=0)
+    assert not model.doubts
+    model.sample(60, [1] * 60, seed=0)
+    size = model.report["effective_sample_size"][1]
+    assert len(model.doubts) == 1 and f"of class 1 ({size:.0f}) fewer candidates" in model.doubts[0]
+    model.report = {"r_hat": np.array([1.05, np.nan, 1.3])}
+    assert "chains of class 2 have not mixed" in model._doubts(np.array([0, 2]))[0]
+    model.report = {"r_hat": np.array([1.05, np.nan, 1.05])}
+    assert not model._doubts(np.array([0, 2]))
+    assert "of class 1 have not mixed" in model._doubts(np.array([0, 1]))[0]  # it never moved
 
 
 def test_more_candidates_come_nearer_to_the_conditional(world):

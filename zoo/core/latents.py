@@ -17,7 +17,7 @@ def traverse(latents, dimension: int, values: Sequence[float]) -> tf.Tensor:
     Args:
       latents: [N, latent_dim].
       dimension: which one to move.
-      values: the V values that it takes, in standard deviations of the prior.
+      values: the V values that it takes.
 
     Returns:
       [N, V, latent_dim].

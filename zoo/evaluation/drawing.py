@@ -13,7 +13,7 @@ from zoo.evaluation import distances, pictures
 
 NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said
 STEPS = 9
-TRAVERSAL = 3.0  # standard deviations of the prior, to either side
+TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
 
 
 def draw(
@@ -128,12 +128,17 @@ def draw(
             paths = model.traversals(code, steps)[:num]
             images = latents.images_of(model, paths)
             return images.reshape(-1, *images.shape[2:]), paths.shape[1]
-        count, values = model.latent_dim, np.linspace(-TRAVERSAL, TRAVERSAL, steps)
-        move, where = latents.traverse, values
-        if model.num_categories:
-            count, steps = model.latent_dim // model.num_categories, model.num_categories
-            move, where = latents.every_category, model.num_categories
-        paths = tf.concat([move(code, j, where) for j in range(min(num, count))], axis=0)
+        if categories := model.num_categories:
+            num, steps = min(num, model.latent_dim // categories), categories
+            paths = [latents.every_category(code, j, categories) for j in range(num)]
+        else:
+            mean, deviation = np.zeros(model.latent_dim), np.ones(model.latent_dim)
+            if hasattr(model, "p_z"):  # which may have been learnt
+                mean, deviation = model.p_z().mean().numpy(), model.p_z().stddev().numpy()
+            values = np.linspace(mean - TRAVERSAL * deviation, mean + TRAVERSAL * deviation, steps)
+            num = min(num, model.latent_dim)
+            paths = [latents.traverse(code, j, values[:, j]) for j in range(num)]
+        paths = tf.concat(paths, axis=0)
     else:
         code, y = codes_and_labels(num + 1)
         if len(code) < 2:
@@ -203,17 +208,27 @@ def picture(
 
     Args:
       what: as `draw` was asked.
-      images: that it returned; of pairs the scatter plot leaves out the real point.
+      images: that it returned; a scatter plot leaves out those `beside`.
       columns: that it returned.
       real: gives n real images, for the points to be seen beside.
     """
     if images.shape[1:] != toy.IMAGE_SHAPE:
         return pictures.grid(images, columns)
+    return pictures.scatter(arrays(what, images)["images"], real(NUM_POINTS).images)
+
+
+def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What `draw` drew, `images`, and the real images `beside` them where there are pairs.
+
+    Args:
+      what: as `draw` was asked.
+      images: that it returned.
+    """
     if what in ("reconstruct", "edit", "complete"):
-        images = images[1::2]
-    elif what == "neighbours":
-        images = images[::2]
-    return pictures.scatter(images, real(NUM_POINTS).images)
+        return {"images": images[1::2], "beside": images[::2]}
+    if what == "neighbours":
+        return {"images": images[::2], "beside": images[1::2]}
+    return {"images": images}
 
 
 def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -72,6 +72,8 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
         "levels": 2 if model.binary else getattr(config, "levels", 256),
         "given": "labels" if model.conditional else None,
     }
+    if hasattr(model, "normalizer_error"):
+        result["p_y_error_nats_per_class"] = [float(e) for e in model.normalizer_error]
     if model.exact:
         return {
             **result,
@@ -87,12 +89,16 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
 
 
 def accuracy(model, split: Split) -> dict:
-    """The share of images whose likeliest label is theirs."""
+    """The share of images whose likeliest label is theirs, of all and of each class."""
     batch = pipeline.EXACT_BATCH if getattr(model, "exact", False) else _BATCH
     parts = np.array_split(np.arange(len(split)), math.ceil(len(split) / batch))
     hits = [np.argmax(model.classify(split.images[i]), -1) == split.labels[i] for i in parts]
     hits = np.concatenate(hits)
-    return {"num_images": len(hits), "accuracy": mean_and_error(hits)}
+    return {
+        "num_images": len(hits),
+        "accuracy": mean_and_error(hits),
+        "accuracy_per_class": _of_each_class(hits, split.labels, model.num_classes),
+    }
 
 
 def labels_in_turn(model, num: int) -> np.ndarray | None:
@@ -108,9 +114,14 @@ def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
       labels: asked for, int [N].
     """
     hits = np.argmax(probabilities, -1) == labels
-    classes = [hits[labels == k] for k in range(probabilities.shape[1])]
-    per_class = [mean_and_error(h) if len(h) else None for h in classes]
+    per_class = _of_each_class(hits, labels, probabilities.shape[1])
     return {"class_fidelity": mean_and_error(hits), "class_fidelity_per_class": per_class}
+
+
+def _of_each_class(hits: np.ndarray, labels: np.ndarray, num_classes: int) -> list[dict | None]:
+    """The share of hits of each class; None where it has no image."""
+    classes = [hits[labels == k] for k in range(num_classes)]
+    return [mean_and_error(h) if len(h) else None for h in classes]
 
 
 def classification_accuracy_score(

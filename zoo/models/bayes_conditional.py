@@ -36,6 +36,9 @@ from zoo.errors import InputError
 tfd = tfp.distributions
 
 
+MIXED = 1.1  # R-hat of chains that have (Gelman et al. 2013, section 11.4)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Parts of the composition, and how it draws."""
@@ -107,9 +110,12 @@ class BayesConditional(ImageModel):
         if p_y is not None and self.config.guidance != 1:
             raise InputError("p(y) is what guidance makes of it: leave p_y or the guidance out")
         self._log_normalizer = None if p_y is None else np.log(np.float32(p_y / np.sum(p_y)))
-        # of the last `sample` outside of a graph: how well it went, and step by step (mcmc)
+        self.normalizer_error = np.zeros(self.num_classes, np.float32)  # until it is estimated
+        # of the last `sample` outside of a graph: how well it went, step by step (mcmc), and what
+        # is to be said of it
         self.report: dict[str, np.ndarray] = {}
         self.course: dict[str, np.ndarray] = {}
+        self.doubts: list[str] = []
         self.build()
 
     @property
@@ -131,12 +137,18 @@ class BayesConditional(ImageModel):
         return self.config.guidance * tf.nn.log_softmax(self.p_y_given_x(images).logits)
 
     def log_normalizer(self) -> tf.Tensor:
-        """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1."""
+        """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1.
+
+        `normalizer_error`, [K], is its standard error.
+        """
         if self._log_normalizer is None:
             with tf.init_scope():  # a constant, whatever graph asks first
                 log_w = self._candidates(stateless_seed(0), "sample")[1]
                 count = tf.cast(tf.shape(log_w)[0], tf.float32)
                 self._log_normalizer = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
+                # the weights' deviation over their mean and the root of their number
+                error = tf.sqrt(1 / effective_sample_size(log_w) - 1 / count)
+                self.normalizer_error = error.numpy()
         return tf.constant(self._log_normalizer)
 
     def p_y(self) -> tfd.Distribution:
@@ -163,8 +175,8 @@ class BayesConditional(ImageModel):
         """Log p(x|y) = log p(x, y) - log p(y), nats an image [N].
 
         A lower bound where the `log_prob` of p(x) is one, else exact; but for the error of p(y), if
-        that is estimated: 2,000 draws of a class of a tenth leave some 0.07 nats, and with guidance
-        more (the root of 1/effective sample size - 1/draws).
+        that is estimated (`normalizer_error`): 2,000 draws of a class of a tenth leave some 0.07
+        nats, and with guidance more.
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
@@ -185,7 +197,8 @@ class BayesConditional(ImageModel):
 
         That is, for `sir` the effective sample size of each class, [K]; for `mcmc` the share of
         accepted steps and the R-hat of each class, [K]. `course` has the chains' accepted share,
-        step size and log (p(y|x)^s p(z)) step by step, [num_burnin + num_steps].
+        step size and log (p(y|x)^s p(z)) step by step, [num_burnin + num_steps]. `doubts` says in
+        plain words which classes do not look well drawn.
 
         Args:
           num_samples: how many.
@@ -194,16 +207,40 @@ class BayesConditional(ImageModel):
           progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
         """
         seed = stateless_seed(seed)
-        labels = tf.argmax(self.one_hot(self.labels_for(num_samples, labels, seed)), -1, tf.int32)
-        if self.config.method == "mcmc":
-            images, report, course = self._walk(labels, seed)
-        else:
-            images, report = self._resample(labels, seed, progress)
-            course = {}
+        labels = self.labels_for(num_samples, labels, seed)
+        images, report, course = self._draw(labels, seed, progress)
         if tf.executing_eagerly():
             self.report = {k: np.asarray(v) for k, v in report.items()}
             self.course = {k: np.asarray(v) for k, v in course.items()}
+            self.doubts = self._doubts(np.argmax(self.one_hot(labels), -1))
         return images
+
+    def _draw(self, labels, seed, progress: bool = False):
+        """Images, how it went, and step by step."""
+        labels = tf.argmax(self.one_hot(labels), -1, tf.int32)
+        if self.config.method == "mcmc":
+            return self._walk(labels, seed)
+        return *self._resample(labels, seed, progress), {}
+
+    def _doubts(self, labels: np.ndarray) -> list[str]:
+        """What `report` has against images of these labels, [N]."""
+        asked_for = np.bincount(labels, minlength=self.num_classes)
+        if (r_hat := self.report.get("r_hat")) is not None:
+            apart = [str(k) for k in np.flatnonzero((asked_for > 0) & ~(r_hat <= MIXED))]
+            if not apart:
+                return []
+            return [
+                f"chains of class {', '.join(apart)} have not mixed (R-hat above {MIXED}): take "
+                "more --num_burnin and --num_steps, or --method=sir"
+            ]
+        size = self.report["effective_sample_size"]
+        few = [f"{k} ({size[k]:.0f})" for k in np.flatnonzero(size < asked_for)]
+        if not few:
+            return []
+        return [
+            f"of class {', '.join(few)} fewer candidates count (effective sample size) than images "
+            "are asked for, so that some come again; take more --num_candidates"
+        ]
 
     def call(self, images, training=False) -> tf.Tensor:
         """Log p(x|y) of a pair (images, labels)."""
@@ -225,7 +262,7 @@ class BayesConditional(ImageModel):
         count = tf.shape(labels)[0]
         drawn = tf.random.stateless_categorical(log_w, count, seeds[1], tf.int32)  # [K, count]
         chosen = tf.gather_nd(drawn, tf.stack([labels, tf.range(count)], -1))
-        size = tf.exp(2 * tf.reduce_logsumexp(log_w, 1) - tf.reduce_logsumexp(2 * log_w, 1))
+        size = effective_sample_size(tf.transpose(log_w))
         return tf.gather(images, chosen), {"effective_sample_size": size}
 
     @tf.function(reduce_retracing=True)
@@ -278,13 +315,22 @@ class BayesConditional(ImageModel):
         return tf.cond(tf.shape(chains)[1] > 0, of_chains, lambda: nan)
 
     def endpoints(self) -> dict[str, Any]:
-        """`sample` and `log_prob`; labels come last."""
+        """`sample`, which gives `report` too, and `log_prob`, whose labels come last."""
         self.p_y()
+
+        def sample(labels, seed):
+            images, report, _ = self._draw(labels, stateless_seed(seed))
+            return {"images": images, **report}
 
         def log_prob(images, num_samples, seed, labels):
             return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
 
         return {
-            "sample": self._sample_endpoint(),
+            "sample": (sample, [LABELS, SEED]),
             "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED, LABELS]),
         }
+
+
+def effective_sample_size(log_w: tf.Tensor) -> tf.Tensor:
+    """(sum_i w_i)^2 / sum_i w_i^2 of each column of log weights [M, K]: [K] (Kong 1992)."""
+    return tf.exp(2 * tf.reduce_logsumexp(log_w, 0) - tf.reduce_logsumexp(2 * log_w, 0))
