@@ -133,11 +133,7 @@ def feature_net(model, dataset_digest: str):
     if _FEATURES.value == "inception":
         return features.inception(model.image_shape)
     judge = _CLASSIFIER.value or setup.pretrained_classifier(dataset_digest)
-    if not judge:
-        return None
-    if setup.read_config(judge)["dataset_digest"] != dataset_digest:
-        raise InputError(f"--classifier={judge} learnt from other images than {model.name}")
-    return setup.feature_net(judge)
+    return setup.judge(judge, dataset_digest) if judge else None
 
 
 def side_by_side(paths: list[pathlib.Path]) -> str:

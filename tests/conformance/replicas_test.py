@@ -72,9 +72,11 @@ CASES = [
     *((name, CONV) for name in ("bigan", "cgan", "acgan")),
     *map(small, ("gan of convolutions", "infogan of convolutions", "gan punished and augmented")),
     *map(small, ("wgan_gp clipped", "sngan with attention", "bigan punished")),
+    *map(small, ("iwae doubly reparameterized", "gmm_vae with VampPrior")),
+    small("categorical_vae straight through"),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
 ]
-TOGETHER = 5  # in a process: it takes longer to start than to train one of them
+TOGETHER = 6  # in a process: it takes longer to start than to train one of them
 
 
 @pytest.mark.parametrize("first", range(0, len(CASES), TOGETHER))

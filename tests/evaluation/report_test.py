@@ -186,6 +186,35 @@ def test_a_claim_falls_with_its_numbers(root, claim, path, do):
     assert verdict() == "does not hold here."
 
 
+def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
+    path = root / "docs/claims/mnist.json"
+    path.unlink(missing_ok=True)
+    assert "MNIST in black and white" not in report.pages(root)[root / "RESULTS.md"]
+    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    names = ("vae_mnist", "flow_vae_mnist")
+    nats = {"mean": -86.0, "standard_error": 0.2}
+    rows = [
+        {"name": name, "bound_nats": nats, "above_vae_nats": {"mean": 0.5, "standard_error": error}}
+        for name, error in zip(names, (0.0, 0.2), strict=True)
+    ]
+    record = {"num_images": 2000, "num_samples": 2000, "rows": rows}
+    record["weights"] = {name: manifest[name]["sha256"] for name in names}
+    path.write_text(json.dumps(record))
+    text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    assert text.startswith(", 2,000 samples. **It holds here.**")
+    assert "| flow_vae_mnist | 487,212 | 440,000 | -86.0 ± 0.2 | 0.50 ± 0.20 |" in text
+    change(path, lambda r: rows_of(r)["flow_vae_mnist"]["above_vae_nats"].update(mean=0.3))
+    text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    assert text.startswith(", 2,000 samples. **It does not hold here.**")
+    change(path, lambda r: r["weights"].update(vae_mnist="0"))
+    with pytest.raises(InputError, match="other weights of vae_mnist"):
+        report.pages(root)
+
+
+def rows_of(record):
+    return {row["name"]: row for row in record["rows"]}
+
+
 def test_runs_of_several_seeds(root):
     good = {"val_fid": 20.0, "val_distinct": 1.0, "val_absent_classes": 0.0, "floor_fid": 3.5}
     runs = {
@@ -230,6 +259,7 @@ def test_what_a_step_costs(root):
     assert "a step costs" not in report.pages(root)[root / "RESULTS.md"]
     times = {"median_s": 0.01, "min_s": 0.009, "max_s": 0.02}
     step = {"in_fit_with_callbacks": {**times, "median_s": 0.0105}, "bare_tf_function": times}
+    step["bare_xla"] = {"median_s": 0.005, "min_s": 0.004, "max_s": 0.006}
     record = {
         "command": "how",
         "machine": {"cpu": "one", "cores": 2},
@@ -244,7 +274,7 @@ def test_what_a_step_costs(root):
     path.write_text(json.dumps(record))
     text = report.pages(root)[root / "RESULTS.md"]
     assert "By `how` on 2 cores of one (100 GFLOP/s" in text
-    assert "| cgan | 10.5 (9.0 to 20.0) | 10.0 (9.0 to 20.0) | 1.05 |" in text
+    assert "| cgan | 10.5 (9.0 to 20.0) | 10.0 (9.0 to 20.0) | 1.05 | 5.0 (4.0 to 6.0) |" in text
     assert "in 2.0 seconds" in text and "**50 times as long**" in text
 
 

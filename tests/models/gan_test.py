@@ -114,13 +114,15 @@ def test_sampling_and_labels():
         model.sample(5, labels=[1] * 5)
 
 
-def test_average_follows_its_recurrence_and_is_what_draws(data):
+@pytest.mark.parametrize("from_noise", [True, False])
+def test_average_follows_its_recurrence_and_is_what_draws(data, from_noise):
     keras.utils.set_random_seed(0)
     model = zoo.create("gan", ema_decay=0.3, **SMALL)
+    model.from_noise = from_noise
     expected = [v.numpy() for v in model.generator.weights]
     for t in range(1, 6):
         model.train_step(data)
-        decay = min(0.3, (1 + t) / (10 + t))  # 0.18, 0.25, 0.3, ...
+        decay = min(0.3, (1 + t) / (10 + t)) if from_noise else 0.3  # 0.18, 0.25, 0.3, ...
         expected = [
             decay * a + (1 - decay) * v.numpy()
             for a, v in zip(expected, model.generator.weights, strict=True)

@@ -13,8 +13,10 @@ from PIL import Image
 from written import events, scalars
 
 import zoo
-from zoo.evaluation import records, tables
-from zoo.serving import pretrained
+from zoo.evaluation import distances, features, records, tables
+from zoo.models.bayes_conditional import BayesConditional, Config
+from zoo.serving import export, pretrained
+from zoo.training import setup
 
 pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
 
@@ -69,6 +71,42 @@ def test_a_fresh_process_with_tensorflow_alone_gives_the_models_own_numbers(
     np.testing.assert_allclose(np.load(tmp_path / "x.npy"), own, atol=1e-6)
 
 
+OTHERS_ALONE = """
+import sys, numpy as np, tensorflow as tf
+seed = tf.constant(5)
+pixels, chains = map(tf.saved_model.load, sys.argv[1:3])
+drawn = pixels.signatures["sample"](num_samples=tf.constant(2), seed=seed)["images"]
+walked = chains.signatures["sample"](labels=tf.constant([2, 0]), seed=seed)
+assert not [m for m in sys.modules if m.startswith("zoo") or m == "tensorflow_probability"]
+np.savez(sys.argv[3], drawn=drawn, **walked)
+"""
+
+
+def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
+    image_shape = (8, 8, 1)
+    small = {"network": "mlp", "hidden": (4,), "latent_dim": 2}
+    parts = {
+        "p_y_given_x": zoo.create("classifier", image_shape, width=2),
+        "p_x": zoo.create("vae", image_shape, **small),
+    }
+    chains = Config(method="mcmc", num_candidates=20, num_burnin=20, num_steps=8)
+    models = [
+        zoo.create("pixelcnn", image_shape, width=4, num_layers=2, head=4),
+        BayesConditional(chains, **parts),
+    ]
+    for name, model in zip(("pixels", "chains"), models, strict=True):
+        export.saved_model(model, tmp_path / name)
+    out = tmp_path / "x.npz"
+    run_python(OTHERS_ALONE, tmp_path / "pixels", tmp_path / "chains", out)
+    found = np.load(out)
+    np.testing.assert_allclose(found["drawn"], models[0].sample(2, seed=5), atol=1e-6)
+    own = models[1].sample(2, [2, 0], seed=5)
+    np.testing.assert_allclose(found["images"], own, atol=1e-4)
+    for name, value in models[1].report.items():  # R-hat is NaN of classes that were not asked for
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, err_msg=name)
+    assert np.isfinite(found["r_hat"]).sum() == 2
+
+
 def test_saved_model_cli_lists_the_signatures(workdirs):
     cli = pathlib.Path(sys.executable).with_name("saved_model_cli")
     done = subprocess.run(
@@ -97,11 +135,11 @@ def test_sample_writes_a_png(run, workdirs, tmp_path):
     [
         (
             ("--pretrained=pixelcnn", "--what=complete", "--rows=10"),
-            lambda m, x: np.stack([x, m.complete(x, 10, seed=3)], 1).reshape(-1, 28, 28, 1),
+            lambda m, x: (m.complete(x, 10, seed=3), x),
         ),
         (
             ("--pretrained=sngan", "--truncation=0.5"),
-            lambda m, x: m.sample(4, seed=3, truncation=0.5),
+            lambda m, x: (m.sample(4, seed=3, truncation=0.5),),
         ),
     ],
 )
@@ -109,11 +147,15 @@ def test_sample_draws_what_the_model_does_by_these_flags(
     run, flags, drawn, fashion_mnist, tmp_path
 ):
     out = tmp_path / "x.npz"
-    code, _, err = run("sample", *flags, "--seed=3", "--num=4", f"--out={out}")
+    code, said, err = run("sample", *flags, "--seed=3", "--num=4", f"--out={out}")
     assert code == 0, err
+    assert f"4 images in {out}" in said
     images = fashion_mnist.test.images[:4] / np.float32(255)
     expected = drawn(zoo.load(flags[0].split("=")[1]), images)
-    np.testing.assert_allclose(np.load(out)["images"], expected, atol=1e-6)
+    found = np.load(out)
+    assert list(found) == ["images", "beside"][: len(expected)]
+    for name, values in zip(found, expected, strict=True):
+        np.testing.assert_allclose(found[name], values, atol=1e-6)
 
 
 def test_sample_of_composed_parts(run, tmp_path):
@@ -141,6 +183,7 @@ def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
     course = list(shown["chains/acceptance"].values())
     assert len(course) == 20
     assert f"{np.mean(course[12:]):.3g}" in out.split("acceptance: ")[1]
+    assert "warning: chains of class 3, 7 have not mixed" in err  # in 8 steps none have
     assert {"chains/step_size", "chains/log_p_z_y_nats"} <= set(shown)
     code, _, err = run("sample", f"--workdir={workdirs / 'vae'}", f"--logdir={tmp_path / 'none'}")
     assert code == 2 and "--method=mcmc" in err and "Traceback" not in err
@@ -276,7 +319,30 @@ def test_a_run_that_nobody_could_repeat_is_not_published(run, workdirs, tmp_path
 def test_a_feature_net_of_other_data_is_refused(run, workdirs):
     judge = workdirs / "classifier"  # learnt from a slice of the data
     code, out, err = run("evaluate", "--pretrained=cgan", f"--classifier={judge}")
-    assert code == 2 and "learnt from other images than cgan" in err and "Traceback" not in err
+    assert code == 2 and "learnt from other images" in err and "Traceback" not in err
+
+
+def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir, tmp_path):
+    judge, out = workdirs / "classifier", tmp_path / "cgan"
+    data = ("--dataset=fashion_mnist", f"--data_dir={data_dir}", f"--workdir={out}")
+    flags = ("train", "--model=cgan", *MODELS["cgan"], *TINY, *data)
+    code, _, err = run(*flags, "--classifier=classifier")
+    assert code == 2 and "learnt from other images" in err and "Traceback" not in err
+    assert not out.exists()
+    code, _, err = run(*flags, f"--classifier={judge}")
+    assert code == 0, err
+    validation = setup.split_of(str(out), "validation").images
+    labels = np.arange(len(validation)) % 10
+    made = np.concatenate(list(features.samples(zoo.load(out), len(labels), 0, labels)))
+    made = np.round(made * 255).astype(np.uint8)
+    (real, _), (of_made, p) = (setup.feature_net(judge).see([x]) for x in (validation, made))
+    shown, floor, train = (scalars(out / "logs" / run) for run in ("validation", "floor", "train"))
+    assert shown["fid"] == {1: pytest.approx(distances.fid(real, of_made), rel=1e-3)}
+    hits = p.argmax(-1) == labels
+    assert shown["class_fidelity"] == {1: pytest.approx(hits.mean())}
+    assert shown["class_fidelity_of/Bag"] == {1: pytest.approx(hits[labels == 8].mean())}
+    assert {"fid", "class_fidelity", "class_fidelity_of/Bag"} <= set(floor)
+    assert {"value", "d_real", "d_fake", "d_grad_norm", "g_grad_norm"} <= set(train)
 
 
 def test_tensorboard_is_given_what_it_shows(workdirs):

@@ -203,7 +203,8 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
     [
         (0, 0.3, ""),
         (1, 0.3, "lie in one mode"),
-        (2, 0.3, ""),
+        (2, 0.3, "drops modes: its samples cover 2 of 10"),
+        (10, 0.3, ""),
         (0, 0.001, "all samples are alike"),  # one point, wherever it is
     ],
 )
@@ -224,7 +225,7 @@ def test_modes_are_counted_in_epochs_without_a_look(capsys):
     quiet = {"d_real": 0.5, "d_fake": 0.5}
     looked = {"val_distinct": 0.3, "floor_distinct": 0.4}
     for epoch in range(2 * watching.PATIENCE):  # never one mode in a row
-        seen = {"modes_covered": 1, **looked} if epoch % 2 else {"modes_covered": 8}
+        seen = {"modes_covered": 1, **looked} if epoch % 2 else {"modes_covered": 10}
         alarms.on_epoch_end(epoch, {**quiet, **seen})
     assert not capsys.readouterr().err
     for epoch in range(watching.PATIENCE):
@@ -241,6 +242,26 @@ def test_a_value_near_its_greatest_is_a_discriminator_that_has_won(loss, share, 
         logs = {"value": share * model.equilibrium, "d_real": 0.99, "d_fake": -1.0}
         alarms.on_epoch_end(epoch, logs)
     assert ("the discriminator has won" in capsys.readouterr().err) == alarm
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("short", "alarm"), [(0.005, True), (0.02, False)])
+def test_a_discriminator_wins_by_the_target_that_it_has(smoothing, short, alarm, capsys):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2, label_smoothing=smoothing)
+    alarms = alarms_of(model)
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, {"d_real": 1 - smoothing - short, "d_fake": 0.001})
+    assert ("the discriminator has won" in capsys.readouterr().err) == alarm
+
+
+def test_the_first_steps_do_not_count(capsys):
+    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), first_epoch=4)
+    bad = {"d_real": 0.5, "d_fake": 0.5, "val_distinct": 0.001, "floor_distinct": 1.0}
+    for epoch in range(2 + watching.PATIENCE):
+        alarms.on_epoch_end(epoch, bad)
+        assert not capsys.readouterr().err
+    alarms.on_epoch_end(2 + watching.PATIENCE, bad)
+    assert "epoch 6: the generator has collapsed" in capsys.readouterr().err
 
 
 def test_epochs_without_a_look_do_not_interrupt_a_row():

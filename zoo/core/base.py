@@ -333,6 +333,7 @@ class AdversarialModel(ImageModel):
     equilibrium = -math.log(4)  # what `value` is when G makes what is real and D is at its best
     real_target = 1.0  # what D(x) is to be for real images, where it is a probability
     probabilistic = True  # whether `d_real` and `d_fake` are probabilities, and not scores
+    from_noise = True  # whether the first weights are noise, and not those of another run
     tracked = ("value", "d_real", "d_fake", "d_loss", "g_loss", "d_grad_norm", "g_grad_norm")
 
     @property
@@ -462,11 +463,13 @@ class AdversarialModel(ImageModel):
     def _follow(self) -> None:
         """One step of the averages: a <- d a + (1 - d) w of every weight w.
 
-        While t, the steps done, are few, d = (1 + t) / (10 + t), so that the first weights, which
+        While t, the steps done, are few, d = (1 + t) / (10 + t), so that the first weights, if they
         are noise, are soon forgotten.
         """
-        t = tf.cast(self.optimizer.iterations, tf.float32)
-        decay = tf.minimum(self.config.ema_decay, (1 + t) / (10 + t))
+        decay = tf.constant(self.config.ema_decay)
+        if self.from_noise:
+            t = tf.cast(self.optimizer.iterations, tf.float32)
+            decay = tf.minimum(decay, (1 + t) / (10 + t))
 
         def blend(a, w, decay):
             return a.assign(decay * a + (1 - decay) * w)

@@ -38,10 +38,10 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     manifest, notes, claims = (read_json(root / file) for file in files)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    for name in ("seeds", "benchmark", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", "mnist", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path)
-    if "benchmark" in claims and "drawing" not in claims["benchmark"]:
+    if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
         raise InputError("docs/claims/benchmark.json is of another version: run it again")
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
     weights = {about["sha256"] for about in manifest.values()}
@@ -63,9 +63,12 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     judge = manifest["classifier"]["sha256"]
     if "seeds" in claims and claims["seeds"]["classifier"] != judge:
         raise InputError("docs/claims/seeds.json is of another classifier: run scripts/seeds.py")
-    for name, sha256 in claims["weights"].items():
-        if sha256 != manifest[name]["sha256"]:
-            raise InputError(f"docs/claims is of other weights of {name}: run scripts/claims.py")
+    for measured in (claims, claims.get("mnist", {"weights": {}})):
+        for name, sha256 in measured["weights"].items():
+            if sha256 != manifest[name]["sha256"]:
+                raise InputError(
+                    f"docs/claims is of other weights of {name}: run scripts/claims.py"
+                )
     found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
     for name, about in manifest.items():
         text = card(name, about, records[name], notes[name])
@@ -134,16 +137,19 @@ def _samples(title, manifest, records) -> list[str]:
         colours = records[fullest]["binarization"]
         heading = f"{title}: samples" if colours == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
-        judged, judge = [], records[fullest]["sample_metrics"]["sha256"]
+        said, judge = [], records[fullest]["sample_metrics"]["sha256"]
         parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}
         if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
-            judged = [
+            said.append(
                 f"The classifier that judges here is a part of {', '.join(own)}, of whose figures "
-                "only sharpness and the nearest training image are thus judged independently. The "
-                "weights of GANs whose run had `--eval_every` were chosen by this classifier too, "
-                "on validation images.",
-                "",
-            ]
+                "only sharpness and the nearest training image are thus judged independently."
+            )
+        if chosen := [n for n in group if _chosen_by_fid(manifest[n]["settings"])]:
+            said.append(
+                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples it "
+                "judged best, on validation images."
+            )
+        judged = [" ".join(said), ""] if said else []
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
         lines += [*judged, *tables.table(heads, rows), ""]
     return lines
@@ -205,6 +211,13 @@ def _representations(title, manifest, records) -> list[str]:
     )
 
 
+def _chosen_by_fid(settings: dict[str, Any]) -> bool:
+    """Whether a run kept the checkpoint of the least FID in training."""
+    # (weights from before there was the setting are of the last epoch)
+    watched = settings["run"].get("eval_every", 0)
+    return settings["recipe"]["monitor"] == "val_fid" and bool(watched)
+
+
 def _accuracies(title, manifest, records) -> list[str]:
     return _part(title, manifest, records, "classification", "classification", ACCURACY)
 
@@ -223,6 +236,7 @@ def _speed(found: dict[str, Any]) -> list[str]:
             milliseconds(step["in_fit_with_callbacks"]),
             milliseconds(step["bare_tf_function"]),
             f"{step['fit_over_bare_of_medians']:.2f}",
+            milliseconds(step["bare_xla"]),
         ]
         for name, step in steps.items()
     ]
@@ -235,11 +249,11 @@ def _speed(found: dict[str, Any]) -> list[str]:
         f"By `{found['command']}` on {machine_of(found)} ({found['matmul_peak_gflops']:.0f} "
         "GFLOP/s in a float32 matrix product). A step inside `fit`, with those of a run's "
         "callbacks that act at steps, beside one by hand of the same networks, losses and "
-        "optimizers (without an average of G): milliseconds, as median, least and greatest. The "
-        "`vae` is one of dense layers for black and white pixels, in batches of 128; of the GANs "
-        "each step of D has 64.",
+        "optimizers (without an average of G), and beside the latter compiled by XLA: "
+        "milliseconds, as median, least and greatest. The `vae` is one of dense layers for black "
+        "and white pixels, in batches of 128; of the others each step (of D) has 64.",
         "",
-        *tables.table(["model", "in fit", "by hand", "ratio of medians"], rows),
+        *tables.table(["model", "in fit", "by hand", "ratio of medians", "by hand, XLA"], rows),
         "",
         f"`pixelcnn` draws 64 images in {kept:.1f} seconds. The loop that passes over the whole "
         f"images for each pixel would take {anew:.0f} seconds (timed for one row), "

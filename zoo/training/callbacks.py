@@ -77,7 +77,10 @@ class KLPerDimension(keras.callbacks.Callback):
 
 
 class Modes(keras.callbacks.Callback):
-    """Adds `modes_covered` and `high_quality` of 2,500 samples to an epoch's logs."""
+    """Adds `modes_covered` and `high_quality` of 2,500 samples to an epoch's logs.
+
+    And `high_quality_of` each mode, what share of them are that lie in it.
+    """
 
     def __init__(self, mixture: toy.Mixture):
         """Args: mixture, what the data were drawn from."""
@@ -86,7 +89,10 @@ class Modes(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """From the same latents in every epoch."""
-        logs.update(modes.scalars(self.model, self.mixture))
+        found = modes.figures(modes.sample(self.model, modes.SET), self.mixture)
+        logs.update((name, found[name]["mean"]) for name in modes.SCALARS)
+        counts = enumerate(found["high_quality_per_mode"])
+        logs["high_quality_of"] = {str(mode): count / modes.SET for mode, count in counts}
 
 
 class Board(keras.callbacks.Callback):

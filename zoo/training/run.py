@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import math
 import pathlib
 import shutil
 import signal
@@ -93,7 +94,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             jit_compile=run.jit_compile == "on",
             steps_per_execution=run.steps_per_execution,
         )
-    _check_model(model, run)
+    _check_model(model, run, dataset.digest)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
     # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()
@@ -112,6 +113,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
     if run.init_from:
         settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
+        model.from_noise = False
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
@@ -172,14 +174,20 @@ def _check(recipe: Recipe, run: Run, replicas: int) -> None:
         )
     if run.dataset in toy.MIXTURES and run.binarization != "none":
         raise InputError(f"the pixels of {run.dataset} are coordinates: leave --binarization out")
+    if run.dataset in toy.MIXTURES and run.classifier:
+        raise InputError(f"samples of {run.dataset} are judged by modes: leave --classifier out")
 
 
-def _check_model(model, run: Run) -> None:
+def _check_model(model, run: Run, dataset_digest: str) -> None:
     """Raises InputError for settings that do not go with the model."""
     if run.jit_compile == "on" and not model.jit_compile:
         raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
     if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
         raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
+    if run.classifier:
+        if not (isinstance(model, AdversarialModel) and run.eval_every):
+            raise InputError("classifier is for adversarial models whose samples are looked at")
+        setup.judge(run.classifier, dataset_digest)
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
@@ -247,7 +255,8 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
         watchers[1:1] = [watching.Players(), *samples]
         past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
         num = samples[0].num if samples else watching.NUM_SAMPLES
-        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past))
+        first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
+        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
     handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         epoch = done // steps_per_epoch
@@ -286,19 +295,20 @@ def _samples(dataset, run, recipe, validation) -> list[watching.Samples]:
     """What looks at samples of an adversarial model, if anything does."""
     if not run.eval_every or len(validation) < 2:
         return []
-    judge = setup.pretrained_classifier(dataset.digest)
+    judge = run.classifier or setup.pretrained_classifier(dataset.digest)
     samples = watching.Samples(
         validation,
         pipeline.as_seen(dataset.train.first(watching.NUM_SAMPLES), run.binarization, run.seed),
-        setup.feature_net(judge) if judge else None,
+        setup.judge(judge, dataset.digest) if judge else None,
         every=run.eval_every,
         epochs=recipe.epochs,
         class_names=dataset.class_names,
     )
-    if samples.net is None:
+    if samples.net is None and run.dataset not in toy.MIXTURES:
         print(
-            "no pretrained classifier knows these images, or they are too few for its features: "
-            "samples are watched without FID and classes, and the last checkpoint is exported",
+            "no pretrained classifier knows these images (--classifier names one), or they are too "
+            "few for its features: samples are watched without FID and classes, and the last "
+            "checkpoint is exported",
             flush=True,
         )
     return [samples]

@@ -218,6 +218,17 @@ def feature_net(source) -> features.FeatureNet:
     )
 
 
+def judge(source, dataset_digest: str) -> features.FeatureNet:
+    """`feature_net` of a classifier that must have learnt from these images.
+
+    Raises:
+      InputError: it did not, cannot be loaded, or is no classifier.
+    """
+    if read_config(source)["dataset_digest"] != dataset_digest:
+        raise InputError(f"--classifier={source} learnt from other images")
+    return feature_net(source)
+
+
 def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
     """A split of the data that a model was trained on, as it sees it in evaluation.
 

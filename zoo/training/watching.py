@@ -19,7 +19,8 @@ from zoo.evaluation import distances, features, metrics
 from zoo.training import checkpoints
 
 NUM_SAMPLES = 1000
-PATIENCE = 3  # a GAN's first epochs are often of few images and few classes, and pass
+PATIENCE = 3  # looks: a GAN's first ones are often of few images and few classes, and pass
+WARM_UP = 500  # steps before the first look that counts: batch norm's averages start far away
 COLLAPSED = 0.02  # share of distinct samples; the first epochs of `gan` have 0.04, and it grows
 SURE = 0.01  # how near to 1 and to 0 D(x) and D(G(z)) are when D has won
 ABSENT = 0.1  # of its share among real images: a class of less is (nearly) absent
@@ -169,7 +170,9 @@ def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
 
 
 class Alarms(keras.callbacks.Callback):
-    """Says in plain words, once for each kind, what has gone wrong three times in a row.
+    """Says in plain words, once for each kind, what has gone wrong in three looks in a row.
+
+    Looks in the first 500 steps do not count.
 
     - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
       image or, of a conditional model, no more than two a class), and half as many as of real
@@ -177,13 +180,18 @@ class Alarms(keras.callbacks.Callback):
     - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
       are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
       hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
-    - A class is (nearly) absent from the samples of an unconditional model.
+    - A class is (nearly) absent from the samples of an unconditional model, or a mode of points of
+      the plane is not covered.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """
 
     def __init__(
-        self, stop_on_collapse: bool = False, num: int = NUM_SAMPLES, past: Sequence[dict] = ()
+        self,
+        stop_on_collapse: bool = False,
+        num: int = NUM_SAMPLES,
+        past: Sequence[dict] = (),
+        first_epoch: int = 1,
     ):
         """Alarms of a run.
 
@@ -191,16 +199,18 @@ class Alarms(keras.callbacks.Callback):
           stop_on_collapse: whether the first alarm of that kind is the end of the run.
           num: how many samples `Samples` looks at.
           past: the logs of epochs done before: a run that goes on counts as a whole one does.
+          first_epoch: whose look counts.
         """
         super().__init__()
         self.stop_on_collapse, self.num, self.past = stop_on_collapse, num, past
+        self.first_epoch = first_epoch
         self.in_a_row = {}
         self.said = set()
 
     def on_train_begin(self, logs=None):
         """Counts what was seen, and said, before."""
-        for record in self.past:
-            self.said |= set(self._seen(record))
+        for epoch, record in enumerate(self.past):
+            self.said |= set(self._seen(epoch, record))
         self.past = ()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -209,7 +219,7 @@ class Alarms(keras.callbacks.Callback):
         Raises:
           Collapsed: where that is asked for.
         """
-        for kind, line in self._seen(logs).items():
+        for kind, line in self._seen(epoch, logs).items():
             line = f"epoch {epoch + 1}: {line}"
             if kind == "collapse" and self.stop_on_collapse:
                 raise Collapsed(line)
@@ -217,9 +227,11 @@ class Alarms(keras.callbacks.Callback):
                 self.said.add(kind)
                 print(f"\nwarning: {line}.", file=sys.stderr, flush=True)
 
-    def _seen(self, logs) -> dict[str, str]:
+    def _seen(self, epoch, logs) -> dict[str, str]:
         """What has gone wrong often enough by this epoch: kind -> what it means."""
         found = {}
+        if epoch + 1 < self.first_epoch:
+            return found
         for kind, (seen, said) in self._collapsed(logs).items():
             if self._again(kind, seen):
                 found["collapse"] = (
@@ -243,6 +255,12 @@ class Alarms(keras.callbacks.Callback):
                     "the samples (see class_share). More epochs may bring it back; else try "
                     "smaller steps, another --seed or a conditional model"
                 )
+        covered, modes = logs.get("modes_covered", 0), self.model.num_classes
+        if self._again("modes", 1 < covered < modes):  # one is a collapse
+            found["absent"] = (
+                f"the generator drops modes: its samples cover {covered:.0f} of {modes}. More "
+                "epochs may bring the others; else try --model=wgan_gp or sngan, or another --seed"
+            )
         return found
 
     def _won(self, logs) -> bool:
