@@ -186,6 +186,23 @@ def test_a_claim_falls_with_its_numbers(root, claim, path, do):
     assert verdict() == "does not hold here."
 
 
+def test_a_card_tells_classes_apart(root):
+    accuracies = [{"mean": 0.5 + k / 100, "standard_error": 0.01} for k in range(9)]
+    errors = [k / 100 for k in range(10)]
+    for name, part, changed in (
+        ("bayes_classifier", "classification", {"accuracy_per_class": [*accuracies, None]}),
+        ("bayes_conditional", "likelihood", {"p_y_error_nats_per_class": errors}),
+    ):
+        path = root / f"zoo/pretrained/{name}.json"
+        change(path, lambda r, part=part, changed=changed: r["figures"][part].update(changed))
+    pages = report.pages(root)
+    text = pages[root / "zoo/pretrained/bayes_classifier.md"]
+    assert "| class | accuracy |\n" in text and "| Trouser | 0.5100 ± 0.0100 |" in text
+    assert "| Ankle boot |  |" in text
+    text = pages[root / "zoo/pretrained/bayes_conditional.md"]
+    assert "| class | error of p(y), nats | fidelity |" in text and "| Trouser | 0.010 | 0." in text
+
+
 def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     path = root / "docs/claims/mnist.json"
     path.unlink(missing_ok=True)

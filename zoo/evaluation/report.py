@@ -329,7 +329,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         f"Measured by `{record['command']}` in {record['seconds']:.0f} seconds, with at most "
         f"{record['peak_memory_gb']:.1f} GB of memory, on {machine_of(record)}.",
         "",
-        *_per_class(settings["class_names"], figures.get("samples")),
+        *_per_class(settings["class_names"], figures),
         *_neighbours(figures.get("samples")),
         "## Making",
         "",
@@ -396,34 +396,44 @@ def _short(commit: str) -> str:
     return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
-def _per_class(names: list[str], samples: dict[str, Any] | None) -> list[str]:
-    """Of each class that was asked for: what the classifier sees, FID, what a sampler says."""
-    if not samples or "fid_per_class" not in samples["model"]:
-        return []
+def _per_class(names: list[str], figures: dict[str, Any]) -> list[str]:
+    """Of each class its accuracy; or, where it is asked for, fidelity, FID and how drawing went."""
+    samples = figures.get("samples", {"model": {}, "floor": {}})
     columns = [
-        (head, samples[side][key], digits)
-        for key, head, digits in (
-            ("class_fidelity_per_class", "fidelity", 3),
-            ("fid_per_class", "FID", 1),
-            ("effective_sample_size_per_class", "effective sample size", 0),
-            ("r_hat_per_class", "R-hat", 2),
+        (head, part[key], digits)
+        for key, head, digits, part in (
+            ("accuracy_per_class", "accuracy", 4, figures.get("classification", {})),
+            ("p_y_error_nats_per_class", "error of p(y), nats", 3, figures.get("likelihood", {})),
+            *(
+                (key, head, digits, samples[side])
+                for key, of, digits in (
+                    ("class_fidelity_per_class", "fidelity", 3),
+                    ("fid_per_class", "FID", 1),
+                    ("effective_sample_size_per_class", "effective sample size", 0),
+                    ("r_hat_per_class", "R-hat", 2),
+                )
+                for side, head in (("model", of), ("floor", f"floor: {of}"))
+            ),
         )
-        for side, head in (("model", head), ("floor", f"floor: {head}"))
-        if key in samples[side]
+        if key in part
     ]
-    rows = [
-        [
-            name,
-            *(tables.cells({"": of[k]} if of[k] else {}, [("", "", d)])[0] for _, of, d in columns),
-        ]
-        for k, name in enumerate(names)
-    ]
+    if not columns:
+        return []
+    rows = [[name, *(_cell(of[k], d) for _, of, d in columns)] for k, name in enumerate(names)]
     return [
         "Class by class:",
         "",
         *tables.table(["class", *(head for head, _, _ in columns)], rows),
         "",
     ]
+
+
+def _cell(value: Any, digits: int) -> str:
+    """A mean with its error, or a number; nothing where a class was not asked for."""
+    if isinstance(value, dict):
+        [cell] = tables.cells({"": value}, [("", "", digits)])
+        return cell
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _neighbours(samples: dict[str, Any] | None) -> list[str]:
