@@ -8,6 +8,7 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
+from zoo.evaluation import metrics
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_categories": 4}
 
@@ -87,3 +88,33 @@ def test_traversals_change_one_code_each():
         np.testing.assert_allclose(paths[row, :, j], np.linspace(-2, 2, 7), rtol=1e-6, atol=1e-6)
         kept = np.delete(np.asarray(z), j, 1)
         np.testing.assert_array_equal(np.delete(paths[row], j, 1), np.repeat(kept, 7, 0))
+
+
+def test_categories_are_named_by_training_images(fashion_mnist):
+    model = zoo.create("infogan", **SMALL)
+    train, real = fashion_mnist.train.first(300), fashion_mnist.test.first(200)
+    of = {}  # what Q is to see in each image: 0 in T-shirts and trousers, 1 in bags, else 2
+    for split in (train, real):
+        for image, label in zip(split.images, split.labels, strict=True):
+            of[image.tobytes()] = {0: 0, 1: 0, 8: 1}.get(int(label), 2)
+
+    def categorize(images):
+        seen = np.round(np.asarray(images) * (255 if images.dtype != np.uint8 else 1))
+        return np.eye(4)[[of[image.tobytes()] for image in seen.astype(np.uint8)]]
+
+    model.categorize = categorize
+    found = metrics.categories(model, train, real)
+    counts = np.bincount(train.labels, minlength=10)
+    first = 0 if counts[0] >= counts[1] else 1
+    others = [k for k in range(2, 10) if k != 8]
+    last = max(others, key=lambda k: (counts[k], -k))
+    share = np.isin(real.labels, [first, 8, last]).mean()
+    assert found["accuracy_of_categories"]["mean"] == pytest.approx(share)
+    assert found["classes_found"] == 3
+
+
+def test_categorize_is_q():
+    model = zoo.create("infogan", **SMALL)
+    x = np.random.default_rng(0).random((5, 28, 28, 1)).astype(np.float32)
+    output = model.discriminator(2 * x - 1)
+    np.testing.assert_allclose(model.categorize(x), tf.nn.softmax(output[:, 1:5]), rtol=1e-5)

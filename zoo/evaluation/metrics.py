@@ -299,6 +299,35 @@ def samples(
     }
 
 
+def categories(model, train: Split, real: Split) -> dict[str, Any]:
+    """How well categories that were found without labels tell classes apart.
+
+    Each stands for the class of most of its training images (Chen et al. 2016, arXiv:1606.03657,
+    section 7.2).
+
+    Args:
+      model: has `categorize`.
+      train: images, and labels by which categories are named.
+      real: those whose labels are guessed so.
+    """
+
+    def category(images):
+        found = [np.argmax(model.categorize(b), -1) for b in features.batches(images)]
+        return np.concatenate(found)
+
+    seen = category(train.images)
+    counts = np.zeros((seen.max() + 1, train.labels.max() + 1), int)
+    np.add.at(counts, (seen, train.labels), 1)
+    stands_for = {c: counts[c].argmax() for c in np.unique(seen)}
+    hits = np.array([stands_for.get(c, -1) for c in category(real.images)]) == real.labels
+    return {
+        "num_train": len(train),
+        "num_images": len(real),
+        "classes_found": len(set(stands_for.values())),
+        "accuracy_of_categories": mean_and_error(hits),
+    }
+
+
 def mode_coverage(
     model,
     mixture: Mixture,
@@ -384,6 +413,9 @@ def evaluate(
         train, real = (split(name).first(num_images) for name in ("train", held_out))
         if len(np.unique(train.labels)) > 1:  # else there is nothing to tell apart
             result["representation"] = representation(model, train, real)
+    if hasattr(model, "categorize") and mixture is None:
+        train, real = (split(name).first(num_images) for name in ("train", held_out))
+        result["categories"] = categories(model, train, real)
     if not result:
         raise InputError(f"{model.name} has nothing to measure without a --classifier")
     return result

@@ -13,6 +13,7 @@ _SAME_FIGURES = {
     "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "levels", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
+    "categories": ("num_train", "num_images"),
 }
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
 _NAMES = ("feature_net",)  # of what a digest stands beside

@@ -23,6 +23,7 @@ PROBES = (
     ("probe_of_pixels", "pixels", 3),
 )
 ACCURACY = (("accuracy", "test accuracy", 4),)
+CATEGORIES = (("accuracy_of_categories", "accuracy", 3),)
 TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -105,7 +106,7 @@ def results(
     for dataset in sorted({r["dataset"] for r in records.values()}):
         here = {n: r for n, r in records.items() if r["dataset"] == dataset}
         title = TITLES.get(dataset, dataset)
-        for part in (_samples, _likelihoods, _representations, _accuracies):
+        for part in (_samples, _likelihoods, _representations, _categories, _accuracies):
             lines += part(title, manifest, here)
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
@@ -218,6 +219,20 @@ def _chosen_by_fid(settings: dict[str, Any]) -> bool:
     return settings["recipe"]["monitor"] == "val_fid" and bool(watched)
 
 
+def _categories(title, manifest, records) -> list[str]:
+    return _part(
+        title,
+        manifest,
+        records,
+        "categories",
+        "categories found without labels",
+        CATEGORIES,
+        "Each category stands for the class of most of its training images; the accuracy is that "
+        "of labels of test images by their category. Of ten classes, guessing finds 0.1.",
+        {"classes found": lambda r: str(r["figures"]["categories"]["classes_found"])},
+    )
+
+
 def _accuracies(title, manifest, records) -> list[str]:
     return _part(title, manifest, records, "classification", "classification", ACCURACY)
 
@@ -297,13 +312,14 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         (figures.get("classification", {}), ACCURACY),
         (figures.get("likelihood", {}), LIKELIHOODS),
         (figures.get("representation", {}), PROBES),
+        (figures.get("categories", {}), CATEGORIES),
         (figures.get("samples", {}).get("model", {}), tables.FIGURES),
     ):
         floor = figures["samples"]["floor"] if part and shown is tables.FIGURES else {}
         for key, head, digits in shown:
             if key in part:
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
-                head = f"linear probe: {head}" if shown is PROBES else head
+                head = {PROBES: "linear probe: ", CATEGORIES: "categories: "}.get(shown, "") + head
                 rows.append([head, own, least])
     lines = [
         f"# {name}",

@@ -86,6 +86,11 @@ class InfoGAN(dcgan.DCGAN):
         """Logits [N] of D(x) for images [N, H, W, C] in [0, 1] (or uint8)."""
         return self.judge(images, training)[0]
 
+    def categorize(self, images) -> tf.Tensor:
+        """Q(c_0|x), the probabilities [N, K] of the category, of images [N, H, W, C]."""
+        _, (categorical, _) = self.judge(images)
+        return categorical.probs_parameter()
+
     def bounds(self, q, latents) -> tuple[tf.Tensor, tf.Tensor]:
         """Each example's parts [B] of L_I, log Q(c|x) + H(c) in nats: category, and other codes."""
         k, n = self.config.num_categories, self.config.num_continuous
