@@ -282,6 +282,7 @@ def main(argv: list[str]) -> None:
     """Measures and draws."""
     out = pathlib.Path(_OUT.value)
     if _MNIST_DIR.value:
+        out.mkdir(parents=True, exist_ok=True)
         files.write_json(out / "mnist.json", bounds_of_mnist())
         print(f"numbers: {out / 'mnist.json'}")
         return

@@ -58,6 +58,11 @@ def trained(workdir: pathlib.Path) -> str:
                 f"{workdir} began with weights of {run['init_from']} that are not pretrained ones, "
                 "so nobody could repeat it: publish those, and train it again with --init_from=NAME"
             )
+    if run["classifier"] and run["classifier"] not in pretrained.manifest():
+        raise InputError(
+            f"{workdir} was judged by {run['classifier']}, which is not pretrained, so nobody "
+            "could repeat it: publish that, and train it again with --classifier=NAME"
+        )
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
     if run["dataset"] == data.name_of("", ""):
         run["dataset"] = ""  # the default

@@ -83,11 +83,11 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         expected = models[model].generate(code, np.full(4, 9, np.int32))
         np.testing.assert_allclose(images[1::2], expected, atol=1e-6)
     if what == "edit" and "labels" not in settings:
-        model, real = models[model], fashion_mnist.test.first(4)
-        y = real.labels if model.conditional else None
-        code = np.array(model.encode(real.images, y).mean())
+        own, real = models[model], fashion_mnist.test.first(4)
+        y = real.labels if own.conditional else None
+        code = np.array(own.encode(real.images, y).mean())
         code[:, list(settings["changes"])] += list(settings["changes"].values())
-        np.testing.assert_allclose(images[1::2], model.generate(code, y), atol=1e-6)
+        np.testing.assert_allclose(images[1::2], own.generate(code, y), atol=1e-6)
     if what == "interpolate" and hasattr(models[model], "encode"):  # both ends are reconstructions
         made = models[model].reconstruct(fashion_mnist.test.images[:5])
         np.testing.assert_allclose(images[::5], made[:-1], atol=1e-5)

@@ -129,6 +129,20 @@ def test_dead_codes_come_back_as_vectors_of_the_batch():
     np.testing.assert_allclose(found[3], [92, 92], rtol=1e-5)  # rare, and alive
 
 
+def test_a_code_that_came_back_has_time_to_find_its_own():
+    layer = VectorQuantizer(2, 2, decay=0.99)  # of 1,000 vectors 1% of even use is 5
+    layer.codebook.assign([[0, 0], [90, 90]])
+    layer.counts.assign([500.0, 4.0])
+    layer.sums.assign([[0, 0], [360, 360]])
+    z = np.random.default_rng(8).standard_normal((1000, 2)).astype(np.float32)
+    layer.follow(z, layer.nearest(z), tf.constant([1, 2]))
+    back = np.array(layer.codebook[1])
+    assert (back == z).all(1).any() and float(layer.counts[1]) == pytest.approx(10)
+    for step in range(20):  # in which it is used by none
+        layer.follow(z, np.zeros(1000, np.int32), tf.constant([1, step]))
+        np.testing.assert_allclose(layer.codebook[1], back, rtol=1e-4)
+
+
 def test_the_bound_is_exact_arithmetic_and_below_log_p(images):
     # all 3^4 grids of a tiny model: log p(x) = log sum_z p(x|z) p(z), of which q takes one term
     model = make()

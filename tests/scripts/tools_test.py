@@ -313,6 +313,10 @@ def test_a_run_that_nobody_could_repeat_is_not_published(run, workdirs, tmp_path
         (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
         code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
         assert code == 2 and f"began with weights of {source} that are not pretrained" in err
+    settings["run"] |= {"init_from": "", "classifier": "runs/judge"}
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
+    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+    assert code == 2 and "was judged by runs/judge, which is not pretrained" in err
     assert (pretrained.FOLDER / "manifest.json").read_bytes() == before
 
 
@@ -331,6 +335,8 @@ def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir
     assert not out.exists()
     code, _, err = run(*flags, f"--classifier={judge}")
     assert code == 0, err
+    sha256 = setup.feature_net(judge).sha256
+    assert json.loads((out / "config.json").read_text())["classifier_sha256"] == sha256
     validation = setup.split_of(str(out), "validation").images
     labels = np.arange(len(validation)) % 10
     made = np.concatenate(list(features.samples(zoo.load(out), len(labels), 0, labels)))

@@ -118,6 +118,7 @@ def test_every_registered_model_is_published_with_all_that_belongs_to_it():
         assert about["command"] == setup.command(settings), name
         if source := settings["run"].get("init_from"):
             assert settings["initial_weights_sha256"] == entries[source]["sha256"], name
+        assert settings["run"].get("classifier", "") in {"", *entries}, name
         record = records.read_record(pretrained.FOLDER / f"{name}.json")
         files = [f"{name}.md"]
         if "samples" in record["figures"]:

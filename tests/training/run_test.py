@@ -24,10 +24,36 @@ def train(data_dir, tmp_path):
     def train(count, config=CONFIG, code=0, **more):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
-        settings = recipes.Run(steps_per_epoch=2, **{**settings, **more})
+        settings = recipes.Run(**{**settings, "steps_per_epoch": 2, **more})
         assert run.train("gan", config, recipe, settings) == code
 
     return train
+
+
+def test_an_average_that_begins_with_trained_weights_keeps_them(train, tmp_path):
+    train(1, {**CONFIG, "ema_decay": 0.9})
+    trained = setup.load(tmp_path)
+    old = [v.numpy() for v in trained.average.weights]
+    new = tmp_path / "new"
+    more = {"init_from": str(tmp_path), "workdir": str(new), "steps_per_epoch": 1}
+    train(1, {**CONFIG, "ema_decay": 0.9}, **more)
+    model = setup.load(new)
+    for a, b, w in zip(model.average.weights, old, model.generator.weights, strict=True):
+        np.testing.assert_allclose(a, 0.9 * b + 0.1 * w.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"classifier": "classifier"}, "whose samples are looked at"),  # --eval_every=0
+        ({"classifier": "classifier", "dataset": "ring", "data_dir": ""}, "judged by modes"),
+        ({"classifier": "classifier", "eval_every": 1}, "learnt from other images"),
+    ],
+)
+def test_a_classifier_that_has_nothing_to_judge_is_refused(train, tmp_path, more, message):
+    with pytest.raises(InputError, match=message):
+        train(1, **more)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_settings_are_of_what_was_trained_and_versions_of_all_that_took_part(

@@ -189,11 +189,16 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
     whole = alarms_of(model, stop_on_collapse=True)
     for epoch in range(watching.PATIENCE - 1):
         whole.on_epoch_end(epoch, bad)
-    resumed = alarms_of(model, stop_on_collapse=True, past=[bad] * (watching.PATIENCE - 1))
+    past = [{**bad, "epoch": epoch} for epoch in range(1, watching.PATIENCE + 1)]
+    resumed = alarms_of(model, stop_on_collapse=True, past=past[:-1])
     for alarms in (whole, resumed):
         with pytest.raises(watching.Collapsed):
             alarms.on_epoch_end(watching.PATIENCE - 1, bad)
-    told = alarms_of(model, past=[bad] * watching.PATIENCE)  # said before, and not again
+    late = alarms_of(model, stop_on_collapse=True, past=past[:-1], first_epoch=2)
+    late.on_epoch_end(watching.PATIENCE - 1, bad)  # the first one did not count
+    with pytest.raises(watching.Collapsed):
+        late.on_epoch_end(watching.PATIENCE, bad)
+    told = alarms_of(model, past=past)  # said before, and not again
     told.on_epoch_end(watching.PATIENCE, bad)
     assert not capsys.readouterr().err
 
@@ -201,7 +206,7 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
 @pytest.mark.parametrize(
     ("modes", "distinct", "alarm"),
     [
-        (0, 0.3, ""),
+        (0, 0.3, "drops modes: its samples cover 0 of 10"),
         (1, 0.3, "lie in one mode"),
         (2, 0.3, "drops modes: its samples cover 2 of 10"),
         (10, 0.3, ""),

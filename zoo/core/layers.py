@@ -291,9 +291,11 @@ class VectorQuantizer(layers.Layer):
         sums = blend(tf.convert_to_tensor(self.sums), tf.matmul(chosen, z, transpose_a=True))
         order = tf.argsort(tf.random.stateless_uniform([tf.shape(z)[0]], seed, alg="philox"))
         drawn = tf.gather(z, tf.gather(order, tf.range(self.size) % tf.shape(z)[0]))
-        dead = counts < self.revive * tf.cast(tf.shape(z)[0], tf.float32) / self.size
-        counts = tf.where(dead, 1.0, counts)
-        sums = tf.where(dead[:, None], drawn, sums)
+        least = self.revive * tf.cast(tf.shape(z)[0], tf.float32) / self.size
+        dead = counts < least
+        begin = tf.maximum(1.0, 2 * least)  # so that it has time to find its own
+        counts = tf.where(dead, begin, counts)
+        sums = tf.where(dead[:, None], begin * drawn, sums)
         self.counts.assign(counts)
         self.sums.assign(sums)
         self.codebook.assign(sums / counts[:, None])

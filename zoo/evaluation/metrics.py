@@ -415,7 +415,8 @@ def evaluate(
             result["representation"] = representation(model, train, real)
     if hasattr(model, "categorize") and mixture is None:
         train, real = (split(name).first(num_images) for name in ("train", held_out))
-        result["categories"] = categories(model, train, real)
+        if len(np.unique(train.labels)) > 1:
+            result["categories"] = categories(model, train, real)
     if not result:
         raise InputError(f"{model.name} has nothing to measure without a --classifier")
     return result

@@ -45,7 +45,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
         raise InputError("docs/claims/benchmark.json is of another version: run it again")
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
-    weights = {about["sha256"] for about in manifest.values()}
+    published = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
         if name not in notes:
             raise InputError(f"{folder}/notes.json says nothing of {name}")
@@ -57,18 +57,21 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 f"{folder}/{name}.json is of another {other[0]}: evaluate {name} again"
             )
         net = record["sample_metrics"]
-        if net and net["sha256"] not in weights:
+        if net and net["sha256"] not in published:
             raise InputError(
                 f"{folder}/{name}.json is of another classifier: evaluate {name} again"
             )
     judge = manifest["classifier"]["sha256"]
     if "seeds" in claims and claims["seeds"]["classifier"] != judge:
         raise InputError("docs/claims/seeds.json is of another classifier: run scripts/seeds.py")
-    for measured in (claims, claims.get("mnist", {"weights": {}})):
-        for name, sha256 in measured["weights"].items():
+    for weights, flags in (
+        (claims["weights"], ""),
+        (claims.get("mnist", {}).get("weights", {}), " --mnist_dir=DIR"),
+    ):
+        for name, sha256 in weights.items():
             if sha256 != manifest[name]["sha256"]:
                 raise InputError(
-                    f"docs/claims is of other weights of {name}: run scripts/claims.py"
+                    f"docs/claims is of other weights of {name}: run scripts/claims.py{flags}"
                 )
     found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
     for name, about in manifest.items():
@@ -147,8 +150,8 @@ def _samples(title, manifest, records) -> list[str]:
             )
         if chosen := [n for n in group if _chosen_by_fid(manifest[n]["settings"])]:
             said.append(
-                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples it "
-                "judged best, on validation images."
+                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples "
+                "the classifier that judges here judged best, on validation images."
             )
         judged = [" ".join(said), ""] if said else []
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
@@ -213,10 +216,11 @@ def _representations(title, manifest, records) -> list[str]:
 
 
 def _chosen_by_fid(settings: dict[str, Any]) -> bool:
-    """Whether a run kept the checkpoint of the least FID in training."""
+    """Whether a run kept the checkpoint of the least FID in training, by the default judge."""
     # (weights from before there was the setting are of the last epoch)
-    watched = settings["run"].get("eval_every", 0)
-    return settings["recipe"]["monitor"] == "val_fid" and bool(watched)
+    run = settings["run"]
+    by_this_one = run.get("eval_every", 0) and not run.get("classifier", "")
+    return settings["recipe"]["monitor"] == "val_fid" and bool(by_this_one)
 
 
 def _categories(title, manifest, records) -> list[str]:

@@ -314,8 +314,8 @@ def _claim_of_flexibility(
     ]
     if of_mnist is not None:
         lines += [
-            f"The same of MNIST in black and white, {of_mnist['num_samples']:,} samples. "
-            f"{_verdict(_richer(of_mnist))}",
+            "The same of MNIST in black and white, of what was trained on it, with "
+            f"{of_mnist['num_samples']:,} samples. {_verdict(_richer(of_mnist))}",
             "",
             *_bounds(of_mnist, manifest),
             "",

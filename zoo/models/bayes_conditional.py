@@ -147,8 +147,8 @@ class BayesConditional(ImageModel):
                 count = tf.cast(tf.shape(log_w)[0], tf.float32)
                 self._log_normalizer = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
                 # the weights' deviation over their mean and the root of their number
-                error = tf.sqrt(1 / effective_sample_size(log_w) - 1 / count)
-                self.normalizer_error = error.numpy()
+                square = 1 / effective_sample_size(log_w) - 1 / count
+                self.normalizer_error = np.sqrt(np.maximum(square, 0))  # rounding, of equal ones
         return tf.constant(self._log_normalizer)
 
     def p_y(self) -> tfd.Distribution:
@@ -230,8 +230,8 @@ class BayesConditional(ImageModel):
             if not apart:
                 return []
             return [
-                f"chains of class {', '.join(apart)} have not mixed (R-hat above {MIXED}): take "
-                "more --num_burnin and --num_steps, or --method=sir"
+                f"chains of class {', '.join(apart)} have not mixed (R-hat not below {MIXED}): "
+                "take more --num_burnin and --num_steps, or --method=sir"
             ]
         size = self.report["effective_sample_size"]
         few = [f"{k} ({size[k]:.0f})" for k in np.flatnonzero(size < asked_for)]

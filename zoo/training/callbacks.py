@@ -79,7 +79,7 @@ class KLPerDimension(keras.callbacks.Callback):
 class Modes(keras.callbacks.Callback):
     """Adds `modes_covered` and `high_quality` of 2,500 samples to an epoch's logs.
 
-    And `high_quality_of` each mode, what share of them are that lie in it.
+    And `high_quality_of` each mode: the share of the samples that are good and lie in it.
     """
 
     def __init__(self, mixture: toy.Mixture):

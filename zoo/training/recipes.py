@@ -152,8 +152,8 @@ class Run:
     )
     stop_on_collapse: bool = field(
         False,
-        "Stop, with exit code 3, when nearly all samples are alike in three looks in a row "
-        "(adversarial models, with --eval_every).",
+        "Stop, with exit code 3, when nearly all samples are alike in three looks in a row, after "
+        "500 steps (adversarial models, with --eval_every).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
 

@@ -94,7 +94,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             jit_compile=run.jit_compile == "on",
             steps_per_execution=run.steps_per_execution,
         )
-    _check_model(model, run, dataset.digest)
+    _check_model(model, run)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
     # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()
@@ -114,6 +114,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     if run.init_from:
         settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
         model.from_noise = False
+    net = None
+    if isinstance(model, AdversarialModel) and run.eval_every:
+        if judge := run.classifier or setup.pretrained_classifier(dataset.digest):
+            net = setup.judge(judge, dataset.digest)
+            if run.classifier:  # one that learns on would be another judge
+                settings["classifier_sha256"] = net.sha256
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
@@ -134,7 +140,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             if chief and done < recipe.epochs * steps_per_epoch:
                 _goes_on(workdir / setup.CONFIG_FILE, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
-            _fit(model, dataset, recipe, run, written, log, batch, settings, done)
+            _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
             if chief:
                 test = pipeline.as_seen(dataset.test, run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
@@ -178,16 +184,14 @@ def _check(recipe: Recipe, run: Run, replicas: int) -> None:
         raise InputError(f"samples of {run.dataset} are judged by modes: leave --classifier out")
 
 
-def _check_model(model, run: Run, dataset_digest: str) -> None:
+def _check_model(model, run: Run) -> None:
     """Raises InputError for settings that do not go with the model."""
     if run.jit_compile == "on" and not model.jit_compile:
         raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
     if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
         raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
-    if run.classifier:
-        if not (isinstance(model, AdversarialModel) and run.eval_every):
-            raise InputError("classifier is for adversarial models whose samples are looked at")
-        setup.judge(run.classifier, dataset_digest)
+    if run.classifier and not (isinstance(model, AdversarialModel) and run.eval_every):
+        raise InputError("classifier is for adversarial models whose samples are looked at")
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
@@ -216,7 +220,7 @@ def _kept(manager: checkpoints.Manager) -> str:
     return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
 
 
-def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> None:
+def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) -> None:
     steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
     if done >= total:
@@ -251,7 +255,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
     if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     if isinstance(model, AdversarialModel):
-        samples = _samples(dataset, run, recipe, validation)
+        samples = _samples(dataset, run, recipe, validation, net)
         watchers[1:1] = [watching.Players(), *samples]
         past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
         num = samples[0].num if samples else watching.NUM_SAMPLES
@@ -291,15 +295,14 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done) -> No
             signal.signal(number, handler)
 
 
-def _samples(dataset, run, recipe, validation) -> list[watching.Samples]:
-    """What looks at samples of an adversarial model, if anything does."""
+def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
+    """What looks at samples of an adversarial model, if anything does; `net` judges them."""
     if not run.eval_every or len(validation) < 2:
         return []
-    judge = run.classifier or setup.pretrained_classifier(dataset.digest)
     samples = watching.Samples(
         validation,
         pipeline.as_seen(dataset.train.first(watching.NUM_SAMPLES), run.binarization, run.seed),
-        setup.judge(judge, dataset.digest) if judge else None,
+        net,
         every=run.eval_every,
         epochs=recipe.epochs,
         class_names=dataset.class_names,

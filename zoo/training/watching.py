@@ -170,9 +170,10 @@ def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
 
 
 class Alarms(keras.callbacks.Callback):
-    """Says in plain words, once for each kind, what has gone wrong in three looks in a row.
+    """Says in plain words, once for each kind, what has gone wrong three times in a row.
 
-    Looks in the first 500 steps do not count.
+    That is in three looks at samples, or three epochs of what each epoch tells. Those that end in
+    the first 500 steps do not count.
 
     - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
       image or, of a conditional model, no more than two a class), and half as many as of real
@@ -209,8 +210,8 @@ class Alarms(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Counts what was seen, and said, before."""
-        for epoch, record in enumerate(self.past):
-            self.said |= set(self._seen(epoch, record))
+        for record in self.past:
+            self.said |= set(self._seen(record["epoch"] - 1, record))
         self.past = ()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -255,11 +256,12 @@ class Alarms(keras.callbacks.Callback):
                     "the samples (see class_share). More epochs may bring it back; else try "
                     "smaller steps, another --seed or a conditional model"
                 )
-        covered, modes = logs.get("modes_covered", 0), self.model.num_classes
-        if self._again("modes", 1 < covered < modes):  # one is a collapse
+        modes = self.model.num_classes
+        covered = logs.get("modes_covered", modes)
+        if self._again("modes", covered != 1 and covered < modes):  # one is a collapse
             found["absent"] = (
                 f"the generator drops modes: its samples cover {covered:.0f} of {modes}. More "
-                "epochs may bring the others; else try --model=wgan_gp or sngan, or another --seed"
+                "epochs may bring the others; else try another --seed or --loss, or a --penalty"
             )
         return found
 
