@@ -38,7 +38,7 @@ def compare(name, settings):
             # where D is steep, steps grow what rounding does, and so do the kinks of many ReLUs
             kinks = settings.get("network") == "conv"
             steep = "penalty" in model.tracked or name == "sngan"
-            rate /= 25 if name == "sngan" else 5 if steep or kinks else 1  # that one is both
+            rate /= 25 if name == "sngan" else 10 if kinks else 5 if steep else 1
             optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
             model.compile(*optimizers[: 1 + isinstance(model, AdversarialModel)])
         history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
