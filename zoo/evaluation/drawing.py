@@ -134,7 +134,8 @@ def draw(
         else:
             mean, deviation = np.zeros(model.latent_dim), np.ones(model.latent_dim)
             if hasattr(model, "p_z"):  # which may have been learnt
-                mean, deviation = model.p_z().mean().numpy(), model.p_z().stddev().numpy()
+                prior = model.p_z()
+                mean, deviation = prior.mean().numpy(), prior.stddev().numpy()
             values = np.linspace(mean - TRAVERSAL * deviation, mean + TRAVERSAL * deviation, steps)
             num = min(num, model.latent_dim)
             paths = [latents.traverse(code, j, values[:, j]) for j in range(num)]

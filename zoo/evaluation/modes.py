@@ -69,7 +69,11 @@ def in_levels(images: np.ndarray) -> np.ndarray:
     return images.reshape(-1, 2).astype(np.float64)
 
 
-def scalars(model, mixture: Mixture) -> dict[str, float]:
-    """Modes covered by one set of samples, always of the same seed, and the share in them."""
-    found = figures(sample(model, SET), mixture)
+def scalars(found: dict[str, Any]) -> dict[str, float]:
+    """The modes covered and the share of high-quality samples, of `figures`, without errors."""
     return {name: found[name]["mean"] for name in SCALARS}
+
+
+def of_one_set(model, mixture: Mixture) -> dict[str, Any]:
+    """`figures` of one set of samples, always of the same seed."""
+    return figures(sample(model, SET), mixture)

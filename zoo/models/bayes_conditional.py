@@ -258,11 +258,11 @@ class BayesConditional(ImageModel):
         # 1 and 2 have drawn labels elsewhere
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
         images, log_w = self._candidates(seeds[0], "sample" if self.binary else "mean", progress)
+        size = effective_sample_size(log_w)
         log_w = tf.transpose(log_w)  # [K, M]
         count = tf.shape(labels)[0]
         drawn = tf.random.stateless_categorical(log_w, count, seeds[1], tf.int32)  # [K, count]
         chosen = tf.gather_nd(drawn, tf.stack([labels, tf.range(count)], -1))
-        size = effective_sample_size(tf.transpose(log_w))
         return tf.gather(images, chosen), {"effective_sample_size": size}
 
     @tf.function(reduce_retracing=True)

@@ -89,8 +89,8 @@ class Modes(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """From the same latents in every epoch."""
-        found = modes.figures(modes.sample(self.model, modes.SET), self.mixture)
-        logs.update((name, found[name]["mean"]) for name in modes.SCALARS)
+        found = modes.of_one_set(self.model, self.mixture)
+        logs.update(modes.scalars(found))
         counts = enumerate(found["high_quality_per_mode"])
         logs["high_quality_of"] = {str(mode): count / modes.SET for mode, count in counts}
 

@@ -336,7 +336,7 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
         batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
     if mixture is not None and hasattr(model, "sample"):
-        figures |= modes.scalars(model, mixture)
+        figures |= modes.scalars(modes.of_one_set(model, mixture))
     scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list | dict)}
     summary = {
         "epochs": scalars.pop("epoch"),
