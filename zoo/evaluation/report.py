@@ -103,7 +103,8 @@ def results(
         "Numbers of a model are of its weights in the package, as they are loaded; ± is one "
         "standard error, of images and samples and not of trainings; an interval of 95% reaches "
         "two of them to either side. Each card names the command "
-        "that measures again, and the machine: minutes of different ones do not compare.",
+        "that measures again, and the machine: minutes of different ones do not compare, and those "
+        "of one name may differ too.",
         "",
     ]
     for dataset in sorted({r["dataset"] for r in records.values()}):
@@ -146,7 +147,7 @@ def _samples(title, manifest, records) -> list[str]:
         if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
             said.append(
                 f"The classifier that judges here is a part of {', '.join(own)}, of whose figures "
-                "only sharpness and the nearest training image are thus judged independently."
+                "only CAS, sharpness and the nearest training image are thus judged independently."
             )
         if chosen := [n for n in group if _chosen_by_fid(manifest[n]["settings"])]:
             said.append(

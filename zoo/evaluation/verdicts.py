@@ -17,7 +17,8 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
     return [
         "## What courses claim, measured",
         "",
-        "By `python scripts/claims.py`, on Fashion-MNIST. Verdicts are computed from the numbers.",
+        "By `python scripts/claims.py`, on Fashion-MNIST (`pip install -e '.[plots]'`), where no "
+        "other command is named. Verdicts are computed from the numbers.",
         "",
         *_claim_of_beta(claims["beta"]),
         *_claim_of_gradients(claims["gradients"]),
@@ -204,11 +205,12 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
     return [
         "### “GANs are fragile”",
         "",
-        f"By `{found['command']}`: runs that differ in nothing but the seed, cut short after "
-        f"{found['epochs']} epochs: FID of 1,000 samples against as many validation images (floor "
-        f"{floor:.2f}; so few images do not compare with the table above), and of the worst one "
-        "the share of samples that are no near-copy of an earlier one, the number of absent "
-        "classes and, where a class is asked for, the class fidelity. "
+        f"By `{found['command']}`: short runs that differ in nothing but the seed, of "
+        f"{found['epochs']} epochs, by whose end step sizes that decay have reached 0: FID of "
+        f"1,000 samples against as many validation images (floor {floor:.2f}; so few images do not "
+        "compare with the table above), and of the worst one the share of samples that are no "
+        "near-copy of an earlier one, the number of absent classes and, where a class is asked "
+        "for, the class fidelity. "
         f"**All runs of {steady} of {len(rows)} models end without a collapse**: 9 of 10 samples "
         "are distinct, and no class is absent (which is not asked of models that are given it). "
         "That is a stricter word than in training, whose alarm waits for 2% of distinct samples. "
@@ -315,7 +317,8 @@ def _claim_of_flexibility(
     if of_mnist is not None:
         lines += [
             "The same of MNIST in black and white, of what was trained on it, with "
-            f"{of_mnist['num_samples']:,} samples. {_verdict(_richer(of_mnist))}",
+            f"{of_mnist['num_samples']:,} samples (`claims.py --mnist_dir=DIR`). "
+            f"{_verdict(_richer(of_mnist))}",
             "",
             *_bounds(of_mnist, manifest),
             "",

@@ -207,17 +207,20 @@ class BayesConditional(ImageModel):
           progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
         """
         seed = stateless_seed(seed)
-        labels = self.labels_for(num_samples, labels, seed)
+        labels = self._known(self.labels_for(num_samples, labels, seed))
         images, report, course = self._draw(labels, seed, progress)
         if tf.executing_eagerly():
             self.report = {k: np.asarray(v) for k, v in report.items()}
             self.course = {k: np.asarray(v) for k, v in course.items()}
-            self.doubts = self._doubts(np.argmax(self.one_hot(labels), -1))
+            self.doubts = self._doubts(np.asarray(labels))
         return images
+
+    def _known(self, labels) -> tf.Tensor:
+        """Labels int32 [N], checked."""
+        return tf.argmax(self.one_hot(labels), -1, tf.int32)
 
     def _draw(self, labels, seed, progress: bool = False):
         """Images, how it went, and step by step."""
-        labels = tf.argmax(self.one_hot(labels), -1, tf.int32)
         if self.config.method == "mcmc":
             return self._walk(labels, seed)
         return *self._resample(labels, seed, progress), {}
@@ -319,7 +322,7 @@ class BayesConditional(ImageModel):
         self.p_y()
 
         def sample(labels, seed):
-            images, report, _ = self._draw(labels, stateless_seed(seed))
+            images, report, _ = self._draw(self._known(labels), stateless_seed(seed))
             return {"images": images, **report}
 
         def log_prob(images, num_samples, seed, labels):

@@ -188,10 +188,10 @@ def _check_model(model, run: Run) -> None:
     """Raises InputError for settings that do not go with the model."""
     if run.jit_compile == "on" and not model.jit_compile:
         raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
-    if run.stop_on_collapse and not (isinstance(model, AdversarialModel) and run.eval_every):
-        raise InputError("stop_on_collapse is for adversarial models whose samples are looked at")
-    if run.classifier and not (isinstance(model, AdversarialModel) and run.eval_every):
-        raise InputError("classifier is for adversarial models whose samples are looked at")
+    if not (isinstance(model, AdversarialModel) and run.eval_every):
+        for name in ("stop_on_collapse", "classifier"):
+            if getattr(run, name):
+                raise InputError(f"{name} is for adversarial models whose samples are looked at")
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
