@@ -35,7 +35,10 @@ def ends(body, *flags):
         ("return 3", 3, ""),
         ("raise InputError('x is wrong')", 2, "error: x is wrong\n"),
         ("raise KeyboardInterrupt", 130, "\nstopped\n"),
-        ("open('/does/not/exist')", 1, "error: No such file or directory: /does/not/exist\n"),
+        ("open('/does/not/exist')", 2, "error: No such file or directory: /does/not/exist\n"),
+        ("raise OSError(5, 'x', 'y')", 1, "error: Input/output error: y\n"),
+        ("raise RuntimeError('z; No space left on device')", 1, "error: No space left on device\n"),
+        ("raise MemoryError", 1, "error: this takes more memory than there is: ask for less\n"),
     ],
 )
 def test_exit_codes_and_one_clear_line(body, expected, said):

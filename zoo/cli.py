@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
 import sys
@@ -12,10 +13,21 @@ from typing import Any
 from absl import app, flags, logging
 
 from zoo import registry
-from zoo.errors import InputError
+from zoo.errors import InputError, no_space
 from zoo.serving import pretrained
 
 _HELP = {"?", "h", "help", "helpshort", "helpfull", "helpxml"}
+_BAD_PATH = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 _DEFINE = {
     float: flags.DEFINE_float,
     int: flags.DEFINE_integer,
@@ -206,9 +218,17 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
         except BrokenPipeError:
             return 1
         except OSError as e:
-            if e.filename is None and e.errno is None:
+            if e.errno is None:
                 raise
             print(f"error: {os.strerror(e.errno)}: {e.filename or 'writing'}", file=sys.stderr)
+            return 2 if e.errno in _BAD_PATH else 1
+        except Exception as e:
+            if reason := no_space(e):
+                print(f"error: {reason}", file=sys.stderr)
+            elif isinstance(e, MemoryError) or type(e).__name__ == "ResourceExhaustedError":
+                print("error: this takes more memory than there is: ask for less", file=sys.stderr)
+            else:
+                raise
             return 1
 
     app.run(guarded, flags_parser=flags_parser or _parse)

@@ -1,4 +1,6 @@
-"""The one error that is the user's to mend. Any part of the zoo may import this file."""
+"""Errors that are not our bugs. Any part of the zoo may import this file."""
+
+_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 
 class InputError(ValueError):
@@ -6,3 +8,8 @@ class InputError(ValueError):
 
     Scripts print it without a traceback and exit with code 2 (`zoo/cli.py`).
     """
+
+
+def no_space(error: Exception) -> str | None:
+    """What the system says of a full disk, whoever met it (TensorFlow's are no OSError)."""
+    return next((line for line in _NO_SPACE if line in str(error)), None)

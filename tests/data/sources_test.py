@@ -1,6 +1,8 @@
 """Data sets: the splits are disjoint parts of the files, and bad input is named."""
 
 import gzip
+import os
+import pathlib
 import shutil
 
 import keras
@@ -183,6 +185,33 @@ def test_validation_has_every_class_of_a_train_folder(classes, tmp_path):
         shutil.copytree(classes, tmp_path / "both" / part)
     read = sources.load(f"folder:{tmp_path / 'both'}")
     assert len(read.validation) == 20 and set(read.validation.labels) == {0, 1}
+
+
+def test_names_of_files_may_be_of_any_bytes_and_those_of_classes_not(classes):
+    first = min((classes / "cat").iterdir())
+    odd = os.fsdecode(b"caf\xe9")
+    first.rename(first.with_name(f"{odd}.png"))
+    read = sources.load(f"folder:{classes}")
+    assert len(read.train) + len(read.validation) + len(read.test) == 20
+    (classes / "cat").rename(classes / odd)
+    with pytest.raises(InputError, match="is not UTF-8: rename it"):
+        sources.load(f"folder:{classes}")
+
+
+def test_a_class_folder_that_cannot_be_read_is_not_an_empty_one(classes, tmp_path, monkeypatch):
+    (tmp_path / "both").mkdir()
+    for part in ("train", "test"):
+        shutil.copytree(classes, tmp_path / "both" / part)
+    iterdir = pathlib.Path.iterdir
+
+    def refused(path):
+        if path == tmp_path / "both" / "test" / "cat":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", refused)
+    with pytest.raises(PermissionError):
+        sources.load(f"folder:{tmp_path / 'both'}")
 
 
 def test_a_class_folder_without_images(classes):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -219,6 +220,14 @@ def test_export(run, workdirs, tmp_path):
     code, _, err = run("export", f"--workdir={workdirs / 'vae'}", f"--out={tmp_path / 'model'}")
     assert code == 0, err
     assert (tmp_path / "model" / "saved_model.pb").exists()
+
+    def limit():  # a file may not grow past this, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    flags = (f"--workdir={workdirs / 'vae'}", f"--out={tmp_path / 'other'}")
+    code, _, err = run("export", *flags, preexec_fn=limit)
+    assert code == 1 and err.endswith("error: File too large\n") and "Traceback" not in err, err
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):

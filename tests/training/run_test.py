@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from PIL import Image
 from written import epochs
 
 from zoo import InputError
@@ -142,6 +143,69 @@ def test_to_start_afresh_takes_the_old_evaluation_along(train, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     train(1, overwrite=True)
     assert not (tmp_path / "evaluation.json").exists() and (tmp_path / "notes.txt").exists()
+
+
+def test_what_is_not_ours_is_not_overwritten(train, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match="holds checkpoints but no config.json"):
+        train(1, overwrite=True)
+    (tmp_path / "config.json").write_text('{"model_type": "of another program"}')
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="config.json is not of train.py"):
+            train(1, overwrite=overwrite)
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoints", "config.json"}
+    (tmp_path / "config.json").write_text('{"model": "gan", ')  # a damaged one of ours
+    train(1, overwrite=True)
+    assert len(epochs(tmp_path)) == 1
+
+
+def test_a_run_is_not_overwritten_by_one_that_starts_from_it(train, tmp_path):
+    train(1)
+    before = digest(checkpoints.weights_of(setup.load(tmp_path)))
+    with pytest.raises(InputError, match="--overwrite would delete --init_from="):
+        train(1, overwrite=True, init_from=f"{tmp_path}/../{tmp_path.name}")
+    assert digest(checkpoints.weights_of(setup.load(tmp_path))) == before
+
+
+def test_folders_that_are_links_are_replaced_and_what_they_lead_to_stays(train, tmp_path):
+    train(1)
+    for name in ("logs", "saved_model"):
+        (tmp_path / name).rename(tmp_path / f"my_{name}")
+        (tmp_path / name).symlink_to(tmp_path / f"my_{name}")
+    train(2)  # exports anew
+    assert not (tmp_path / "saved_model").is_symlink() and (tmp_path / "my_saved_model").exists()
+    train(1, overwrite=True)
+    assert not (tmp_path / "logs").is_symlink() and any((tmp_path / "my_logs").iterdir())
+
+
+def test_what_goes_on_after_an_overwrite_is_the_command_without_it(train, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise callbacks.Interrupted(signal.SIGTERM, 2)
+
+    monkeypatch.setattr(run, "finish", stop)
+    for overwrite, said in (
+        (True, "the same command, but without --overwrite, goes on"),
+        (False, "the same command goes on"),
+    ):
+        train(1, code=128 + signal.SIGTERM, overwrite=overwrite)
+        assert said in capsys.readouterr().out
+
+
+def test_a_folder_of_images_that_has_moved_is_the_same_data(train, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "here" / name).mkdir(parents=True)
+        for i in range(50):
+            image = Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8))
+            image.save(tmp_path / "here" / name / f"{i}.png")
+    there = {"data_dir": "", "workdir": str(tmp_path / "run")}
+    train(1, dataset=f"folder:{tmp_path / 'here'}", **there)
+    (tmp_path / "here").rename(tmp_path / "moved")
+    train(2, dataset=f"folder:{tmp_path / 'moved'}/", **there)
+    assert len(epochs(tmp_path / "run")) == 2
+    (tmp_path / "moved" / "a" / "0.png").unlink()
+    with pytest.raises(InputError, match="dataset_digest"):
+        train(3, dataset=f"folder:{tmp_path / 'moved'}", **there)
 
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -19,6 +20,14 @@ def read_json(path: pathlib.Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise InputError(f"{path} cannot be read: {e}") from None
+
+
+def remove(path: pathlib.Path) -> None:
+    """Deletes a file, a link (not what it leads to) or a folder with all in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import pathlib
 
 import numpy as np
@@ -83,17 +84,24 @@ def read(path: pathlib.Path, image_size: int | None):
 
 def _classes(root: pathlib.Path) -> list[str]:
     """The names of the folders in it, but for hidden ones."""
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    for name in names:
+        if os.fsencode(name).decode(errors="replace") != name:
+            raise InputError(
+                f"{root}: the name of the class folder {name!r} is not UTF-8: rename it"
+            )
+    return names
 
 
 def _listing(root: pathlib.Path, names: list[str]) -> list[tuple[pathlib.Path, int]]:
     items = [
         (file, label)
         for label, name in enumerate(names)
-        for file in (root / name).glob("*")
+        if (root / name).is_dir()  # not every class need be in `test`
+        for file in (root / name).iterdir()
         if file.suffix.lower() in SUFFIXES
     ]
-    items.sort(key=lambda item: hashlib.sha256(str(item[0].relative_to(root)).encode()).digest())
+    items.sort(key=lambda item: hashlib.sha256(os.fsencode(item[0].relative_to(root))).digest())
     return items
 
 

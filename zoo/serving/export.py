@@ -5,6 +5,8 @@ import shutil
 
 import keras
 
+from zoo.core import files
+
 
 def saved_model(model, path: pathlib.Path) -> None:
     """Writes a model as a SavedModel with its declared endpoints as signatures.
@@ -27,7 +29,7 @@ def saved_model(model, path: pathlib.Path) -> None:
     temporary.mkdir()  # where it cannot be, Python says so more clearly than TensorFlow
     try:
         archive.write_out(str(temporary), verbose=False)
-        shutil.rmtree(path, ignore_errors=True)
+        files.remove(path)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,7 +11,7 @@ from zoo.data import toy
 class Recipe:
     """Settings of a training run that are not the model's own."""
 
-    epochs: int = field(20, "Passes over the training images.", lower=1)
+    epochs: int = field(20, "Passes over the training images.", lower=1, upper=2**31 - 1)
     batch_size: int = field(128, "Images a step, over all devices.", lower=1)
     learning_rate: float = field(1e-3, "Adam's step size.", lower=1e-9)
     beta_1: float = field(0.9, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
@@ -28,7 +28,7 @@ class Recipe:
 class AdversarialRecipe(Recipe):
     """The same for two players; steps and first moment are those of Radford et al. 2016 (DCGAN)."""
 
-    epochs: int = field(12, "Passes over the training images.", lower=1)
+    epochs: int = field(12, "Passes over the training images.", lower=1, upper=2**31 - 1)
     batch_size: int = field(64, "Images for each step of D, over all devices.", lower=1)
     learning_rate: float = field(2e-4, "Adam's step size for the generator.", lower=1e-9)
     discriminator_learning_rate: float = field(
@@ -113,7 +113,9 @@ class Run:
         "Start from the weights of this pretrained model or workdir, whose networks are of the "
         "same shapes.",
     )
-    steps_per_epoch: int = field(0, "Steps an epoch; 0: a pass over the data.", lower=0)
+    steps_per_epoch: int = field(
+        0, "Steps an epoch; 0: a pass over the data.", lower=0, upper=2**31 - 1
+    )
     seed: int = field(0, "Of weights, noise and order of the data.", lower=0, upper=2**31 - 1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = field(
         "float32", "What layers compute in; weights and losses stay float32."

@@ -20,7 +20,7 @@ from zoo import data, registry
 from zoo.core import config, files
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline, toy
-from zoo.errors import InputError
+from zoo.errors import InputError, no_space
 from zoo.evaluation import modes
 from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
 from zoo.training.recipes import Recipe, Run
@@ -49,7 +49,6 @@ _MAY_CHANGE = {
     "data_dir",
     "stop_on_collapse",
 }
-_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 
 def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:
@@ -111,6 +110,11 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "versions": provenance.versions(),
     }
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
+    if run.overwrite:
+        for name in ("init_from", "classifier"):
+            source = getattr(run, name)
+            if source and pathlib.Path(source).resolve() == workdir.resolve():
+                raise InputError(f"--overwrite would delete --{name}={source}: choose a --workdir")
     if run.init_from:
         settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
         model.from_noise = False
@@ -154,13 +158,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             _fail(f"stopped, as --stop_on_collapse asks: {e} ({_kept(manager)})")
             return DIVERGED
         except callbacks.Interrupted as e:
-            print(f"\n{e}; the same command goes on from there.")
+            print(f"\n{e}; {_again(run)} goes on from there.")
             return 128 + e.signal_number
         except (OSError, tf.errors.OpError) as e:
-            reason = next((line for line in _NO_SPACE if line in str(e)), None)
-            if reason is None:
+            if (reason := no_space(e)) is None:
                 raise
-            _fail(f"{reason}: {workdir}; {_kept(manager)}. Then the same command goes on")
+            _fail(f"{reason}: {workdir}; {_kept(manager)}. Then {_again(run)} goes on")
             return 1
     return 0
 
@@ -213,6 +216,11 @@ def _first_weights(model, workdir: pathlib.Path, run: Run) -> str:
 
 def _fail(line: str) -> None:
     print(f"error: {line}.", file=sys.stderr)
+
+
+def _again(run: Run) -> str:
+    """What continues a run."""
+    return f"the same command{', but without --overwrite,' if run.overwrite else ''}"
 
 
 def _kept(manager: checkpoints.Manager) -> str:
@@ -406,17 +414,19 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
     """The workdir, locked, with `config.json`: new, or of the same settings as before.
 
     Raises:
-      InputError: it belongs to another run, in configuration or in time.
+      InputError: it belongs to another run, in configuration or in time, or to other software.
     """
     path = workdir / setup.CONFIG_FILE
     settings = json.loads(json.dumps(settings))
-    if path.exists() and not overwrite:
+    if path.exists() and overwrite:
+        setup.check_is_of_run(path)
+    elif path.exists():
         if different := _differences(*map(_usual, (setup.read_config(workdir), settings))):
             raise InputError(
                 f"{workdir} was trained with other settings ({'; '.join(different)}): "
                 "choose another --workdir, or --overwrite"
             )
-    elif not path.exists() and (strangers := [n for n in _WRITES if (workdir / n).exists()]):
+    elif strangers := [n for n in _WRITES if (workdir / n).exists()]:
         raise InputError(
             f"{workdir} holds {strangers[0]} but no config.json, so it is no run of train.py: "
             "choose another --workdir"
@@ -429,10 +439,7 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
             raise InputError(f"another run is writing to {workdir}") from None
         if overwrite:
             for name in _WRITES:
-                if (workdir / name).is_dir():
-                    shutil.rmtree(workdir / name)
-                else:
-                    (workdir / name).unlink(missing_ok=True)
+                files.remove(workdir / name)
         if not path.exists():
             files.write_json(path, settings)
         yield
@@ -448,10 +455,15 @@ def _goes_on(path: pathlib.Path, settings: dict[str, Any]) -> None:
 
 
 def _usual(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of which the default data have no name: spelled out they are the same."""
+    """Settings without what does not matter of the data's name, whose digest is compared too.
+
+    The default data spelled out are the same, and so is a folder that has moved.
+    """
     run = settings["run"]
     if run["dataset"] == data.name_of("", "") and not run["data_dir"]:
         run = {**run, "dataset": ""}
+    if run["dataset"].startswith("folder:"):
+        run = {**run, "dataset": "folder:"}
     return {**settings, "run": run}
 
 

@@ -24,6 +24,7 @@ from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 CONFIG_FILE = "config.json"
 _PARTS = ("config", "recipe", "run")
+_FACTS = ("model", "image_shape", "num_classes", "dataset_digest")
 
 
 @contextlib.contextmanager
@@ -128,27 +129,40 @@ def read_config(source) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path} does not exist: {source} is no workdir of train.py")
     settings = files.read_json(path)
-    if isinstance(settings, dict) and {"model", *_PARTS} <= settings.keys():
-        name = settings["model"]
-        classes = (registry.config_class(name), type(RECIPES[name]), Run)
-        usual = [dataclasses.asdict(cls()) for cls in classes]
-        for part, values in zip(_PARTS, json.loads(json.dumps(usual)), strict=True):
-            settings[part] = {**values, **settings[part]}
+    if not _is_of_run(settings):
+        raise _no_config(path)
+    name = settings["model"]
+    classes = (registry.config_class(name), type(RECIPES[name]), Run)
+    usual = [dataclasses.asdict(cls()) for cls in classes]
+    for part, values in zip(_PARTS, json.loads(json.dumps(usual)), strict=True):
+        settings[part] = {**values, **settings[part]}
     return settings
+
+
+def check_is_of_run(path: pathlib.Path) -> None:
+    """Raises InputError where a `config.json` is another program's; a damaged one may be ours."""
+    try:
+        settings = files.read_json(path)
+    except InputError:
+        return
+    if not _is_of_run(settings):
+        raise _no_config(path)
+
+
+def _is_of_run(settings) -> bool:
+    if not isinstance(settings, dict) or not settings.keys() >= {*_FACTS, *_PARTS}:
+        return False
+    return all(isinstance(settings[part], dict) for part in _PARTS)
+
+
+def _no_config(path: pathlib.Path) -> InputError:
+    return InputError(f"{path} is not of train.py: {path.parent} is no workdir of it")
 
 
 def load(source):
     """The model of that name or of a workdir, with trained weights, in float32; see `zoo.load`."""
     settings = read_config(source)
-    try:
-        arguments = (
-            settings["model"],
-            tuple(settings["image_shape"]),
-            settings["num_classes"],
-            settings["config"],
-        )
-    except (KeyError, TypeError) as e:
-        raise InputError(f"{source}/{CONFIG_FILE} lacks the setting {e}") from None
+    arguments = [settings[k] for k in ("model", "image_shape", "num_classes", "config")]
     with precision("float32"):
         model = create(*arguments, published=is_pretrained(source))
     if settings["model"] in registry.COMPOSED:
