@@ -101,7 +101,7 @@ def main(argv: list[str]) -> None:
     if "samples" in figures and mixture is not None:
         protocol = modes.PROTOCOL
     elif "samples" in figures:
-        protocol = metrics.protocol(_SEED.value)
+        protocol = metrics.protocol(_SEED.value, _SPLIT.value, figures["samples"])
         protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
         "model": settings["model"],

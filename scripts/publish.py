@@ -38,6 +38,7 @@ def trained(workdir: pathlib.Path) -> str:
     """Publishes the model of a run; its name."""
     import zoo
     from zoo import data
+    from zoo.data import toy
     from zoo.serving import pretrained
     from zoo.training import checkpoints, setup
 
@@ -63,6 +64,8 @@ def trained(workdir: pathlib.Path) -> str:
             f"{workdir} was judged by {run['classifier']}, which is not pretrained, so nobody "
             "could repeat it: publish that, and train it again with --classifier=NAME"
         )
+    if run["dataset"] in toy.MIXTURES:
+        raise InputError(f"{workdir} is of points of the plane, and RESULTS.md is of images")
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
     if run["dataset"] == data.name_of("", ""):
         run["dataset"] = ""  # the default

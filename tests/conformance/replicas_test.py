@@ -19,6 +19,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import zoo
 from zoo.core.base import AdversarialModel
+from zoo.core.metrics import Perplexity
 from zoo.data import sources
 
 train = sources.load().train
@@ -41,7 +42,14 @@ def compare(name, settings):
             rate /= 25 if name == "sngan" else 10 if kinks else 5 if steep else 1
             optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
             model.compile(*optimizers[: 1 + isinstance(model, AdversarialModel)])
-        history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
+        perplexities = any(isinstance(m, Perplexity) for m in model.metrics)  # are no means
+        history = model.fit(
+            data,
+            epochs=2,
+            verbose=0,
+            shuffle=False,
+            validation_data=data if perplexities else None,
+        ).history
         logs.append({k: v for k, v in history.items() if "grad_norm" not in k})
         # averages, statistics of batch norm and power iterations too
         weights = [v for v in model.weights if v.dtype == "float32"]

@@ -184,6 +184,28 @@ def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
     assert [v and v["mean"] for v in one["class_fidelity_per_class"]] == [None, 1.0, None]
 
 
+def test_classes_are_asked_for_as_often_as_real_images_have_them():
+    model = zoo.create("cgan", (12, 12, 1), 3, network="mlp", hidden=(4,))
+    real = np.repeat([0, 1, 2], [600, 300, 100])
+    asked_for = metrics.labels_as_often(model, real)
+    np.testing.assert_array_equal(np.bincount(asked_for), [600, 300, 100])
+    for part in asked_for.reshape(10, 100):  # batches are alike
+        assert np.abs(np.bincount(part, minlength=3) - [60, 30, 10]).max() <= 1
+    even = metrics.labels_as_often(model, np.repeat([0, 1, 2], 5))
+    np.testing.assert_array_equal(even, metrics.labels_in_turn(model, 15))
+    np.testing.assert_array_equal(metrics.labels_as_often(model, np.array([2, 0])), [0, 2])
+    assert metrics.labels_as_often(zoo.create("gan", hidden=(4,)), real) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01])
+def test_what_is_no_image_becomes_none(value):
+    images = np.full((2, 4, 4, 1), 0.5, np.float32)
+    np.testing.assert_array_equal(features.in_bytes(images), 128)
+    images[1, 2, 3] = value
+    with pytest.raises(zoo.InputError, match=r"samples are not numbers in \[0, 1\]"):
+        features.in_bytes(images)
+
+
 def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
     class Copier:
         """Draws training images of the classes asked for, and so is its own floor."""

@@ -38,6 +38,7 @@ RECORD = {
             "num_images": 100,
             "num_samples": 5,
             "p_x_given_z": "gaussian",
+            "levels": 256,
             "elbo_nats": value(-90.0),
         },
     },
@@ -72,9 +73,10 @@ def changed(*path, to):
         (["figures", "likelihood", "given"], "labels", "given of likelihood: None or labels"),
         (
             ["figures", "likelihood", "p_x_given_z"],
-            "bernoulli",
-            "p_x_given_z of likelihood: gaussian or bernoulli",
+            "quantized_gaussian",
+            "pixels of likelihood: a density or masses of levels",
         ),
+        (["figures", "likelihood", "levels"], 2, "levels of likelihood: 256 or 2"),
     ],
 )
 def test_records_of_other_protocols_are_refused_and_it_says_in_what(path, to, said):
@@ -82,6 +84,13 @@ def test_records_of_other_protocols_are_refused_and_it_says_in_what(path, to, sa
     assert records.differences(RECORD, other) == said
     with pytest.raises(InputError, match=f"a and b were not measured alike: {said}"):
         records.side_by_side({"a": RECORD, "b": other})
+
+
+def test_an_exact_likelihood_compares_with_a_bound_on_one_of_the_same_levels():
+    bound = changed("figures", "likelihood", "p_x_given_z", to="quantized_gaussian")
+    exact = changed("figures", "likelihood", "p_x_given_z", to=None)
+    exact["figures"]["likelihood"] |= {"p_x_i": "categorical", "num_samples": None}
+    assert records.differences(bound, exact) == ""
 
 
 def test_records_of_one_protocol_stand_side_by_side():

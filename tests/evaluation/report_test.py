@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -97,6 +98,25 @@ def test_samples_of_all_latents_are_those_of_the_records(root):
             expected = record["figures"]["samples"]["model"][key]["mean"]
             # the machines that measured them round in other ways
             assert row[key]["mean"] == pytest.approx(expected, rel=0.01), (row["name"], key)
+
+
+def test_who_chose_the_weights_is_known_by_its_digest(root):
+    def said():
+        return report.pages(root)[root / "RESULTS.md"].split("## Fashion-MNIST: likelihood")[0]
+
+    def judged_by(name):
+        def do(manifest):
+            sha256 = manifest[name]["sha256"]
+            manifest["sngan"]["settings"]["classifier_sha256"] = sha256
+
+        return do
+
+    chosen = r"The weights of [^.]*\bsngan\b[^.]* are those of the epoch"
+    assert re.search(chosen, said())
+    change(root / "zoo/pretrained/manifest.json", judged_by("classifier"))
+    assert re.search(chosen, said())
+    change(root / "zoo/pretrained/manifest.json", judged_by("classifier_seed1"))
+    assert not re.search(chosen, said())
 
 
 def test_the_order_of_gans_follows_their_fid(root):
@@ -218,11 +238,11 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     record["weights"] = {name: manifest[name]["sha256"] for name in names}
     path.write_text(json.dumps(record))
     text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
-    assert "with 2,000 samples. **It holds here.**" in text
+    assert "with 2,000 samples (`claims.py --mnist_dir=DIR`). **It holds here.**" in text
     assert "| flow_vae_mnist | 487,212 | 440,000 | -86.0 ± 0.2 | 0.50 ± 0.20 |" in text
     change(path, lambda r: rows_of(r)["flow_vae_mnist"]["above_vae_nats"].update(mean=0.3))
     text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
-    assert "with 2,000 samples. **It does not hold here.**" in text
+    assert "(`claims.py --mnist_dir=DIR`). **It does not hold here.**" in text
     change(path, lambda r: r["weights"].update(vae_mnist="0"))
     with pytest.raises(InputError, match="other weights of vae_mnist.*--mnist_dir"):
         report.pages(root)
@@ -249,6 +269,8 @@ def test_runs_of_several_seeds(root):
     assert "(floor 3.50;" in text
     assert "| dcgan | 20.0, 22.0 | 21.0 | 1.4 | 1.000 | 0 |  |" in text
     assert "| wgan_gp | 20.0, diverged | 20.0 |  | 1.000 | 0 |  |" in text
+    change(root / SEEDS, lambda r: r.update(runs={"dcgan": [{"diverged": True}]}))
+    assert "| dcgan | diverged |" in report.pages(root)[root / "RESULTS.md"]
     change(root / SEEDS, lambda r: r.update(classifier="0"))
     with pytest.raises(InputError, match="seeds.json is of another classifier"):
         report.pages(root)
@@ -304,6 +326,11 @@ def test_what_a_step_costs(root):
         (RECORD, lambda r: r.pop("figures"), "it lacks figures"),
         (CLAIMS, lambda c: c["weights"].update(vae="0"), "is of other weights of vae"),
         ("zoo/pretrained/notes.json", lambda n: n.pop("gan"), "says nothing of gan"),
+        (
+            RECORD,
+            lambda r: r["figures"]["samples"].update(num_images=5000),
+            r"cgan.json was not measured as \w+.json \(num_images of samples: 10000 or 5000\)",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(root, path, do, message):

@@ -97,11 +97,9 @@ def test_a_completed_image_is_drawn_given_its_first_rows(kind):
     )
 
 
-@every
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "bernoulli"])
 def test_given_rows_are_on_the_models_levels(kind):
     model = make(kind, (4, 4, 1))
-    if model.binary:
-        return
     grey = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
     rounded = np.round(grey * 2) / np.float32(2)
     labels = labels_of(model, grey)
@@ -109,6 +107,21 @@ def test_given_rows_are_on_the_models_levels(kind):
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(one[:, :2], rounded[:, :2])
     np.testing.assert_array_equal(model.log_prob(grey, labels), model.log_prob(rounded, labels))
+
+
+def test_each_image_has_a_label_of_its_own():
+    model = make("conditional", (4, 4, 1))
+    images = np.zeros((3, 4, 4, 1), np.float32)
+    for call in (model.log_prob, lambda x, y: model.complete(x, 2, y, seed=0)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a label for each image"):
+            call(images, [1])
+
+
+def test_black_and_white_pixels_have_two_levels_whatever_was_said():
+    some = make("bernoulli", (4, 4, 1), levels=256, pixels="one_hot")
+    assert some.num_parameters() == make("bernoulli", (4, 4, 1), pixels="one_hot").num_parameters()
+    images = np.random.default_rng(0).integers(0, 2, (3, 4, 4, 1)).astype(np.float32)
+    assert np.isfinite(some.log_prob(images)).all()
 
 
 @every

@@ -156,7 +156,7 @@ def test_moments_are_estimates_by_the_same_noise_for_each_image(images):
     np.testing.assert_allclose(alone.stddev()[0], q.stddev()[3], rtol=1e-4)
 
 
-def test_kl_per_dim_is_below_the_kl_of_the_marginal(images):
+def test_kl_per_dim_is_that_of_a_gaussian_of_the_marginals_moments(images):
     model = moving(by=0.1, latent_dim=2)
     x = images[:1]
     q = model.encode(x)
@@ -166,12 +166,9 @@ def test_kl_per_dim_is_below_the_kl_of_the_marginal(images):
     density = np.exp(q.log_prob(grid), dtype=np.float64).reshape(601, 601)
     for j in range(2):
         marginal = density.sum(1 - j) * step
-        log_ratio = np.log(np.maximum(marginal, 1e-300)) - stats.norm.logpdf(side)
-        exact = np.sum(marginal * log_ratio) * step
         mean = np.sum(marginal * side) * step
         variance = np.sum(marginal * (side - mean) ** 2) * step
         gaussian = 0.5 * (mean**2 + variance - 1 - np.log(variance))  # of its exact moments
-        assert gaussian <= exact + 1e-4
         assert float(model.kl_per_dim(x)[0, j]) == pytest.approx(
             gaussian, abs=0.2 * gaussian + 0.05
         )

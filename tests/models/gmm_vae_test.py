@@ -63,7 +63,9 @@ def test_a_prior_of_one_standard_gaussian_is_the_vae(images):
     one.prior_loc.assign(0 * one.prior_loc)
     one.prior_raw_scale.assign([[raw(1.0)] * 3])
     x = images / np.float32(255)
-    a, b = (m.losses(x, None, training=True) for m in (one, plain))
+    with tf.GradientTape() as tape:
+        a, b = (m.losses(x, None, training=True) for m in (one, plain))
+    assert None not in tape.gradient(a["loss"], one.trainable_variables)
     for name, values in b.items():
         np.testing.assert_allclose(a[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
     np.testing.assert_allclose(one.sample(4, seed=1), plain.sample(4, seed=1), atol=1e-6)

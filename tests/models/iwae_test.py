@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.models import iwae
+from zoo.training import setup
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
@@ -95,6 +96,19 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
     assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 20  # and no zeros
     if beta == 1:
         assert b.std(0).mean() < a.std(0).mean()  # that is what it is for
+
+
+def test_the_gradient_by_z_of_sharp_pixels_fits_into_float16(images):
+    with setup.precision("mixed_float16"):
+        settings = {"num_samples": 3, "gradient": "doubly_reparameterized", "scale": "shared"}
+        model = make("iwae", likelihood="gaussian", **settings)
+    model.raw_scale.assign(np.log(np.expm1(1e-3)))  # d log p/dx of a pixel is up to 10^6
+    x = images / np.float32(255)
+    loss_scaled = 2.0**-10
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.losses(x, None, training=True)["loss"]) * loss_scaled
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert np.isfinite(gradient).all()
 
 
 def test_a_gradient_that_overflows_leaves_the_value_alone():

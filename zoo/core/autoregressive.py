@@ -112,8 +112,7 @@ class AutoregressiveModel(LikelihoodModel):
         Raises:
           InputError: there are labels but the model is unconditional, or the other way round.
         """
-        self.check_labels(labels)
-        return self.log_p_x(in_unit_range(images), labels)
+        return self.log_p_x(in_unit_range(images), self.labels_of(images, labels))
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
@@ -143,7 +142,7 @@ class AutoregressiveModel(LikelihoodModel):
           seed: an integer; the same one gives the same images.
           progress: whether the rows are counted on stderr.
         """
-        self.check_labels(labels)
+        labels = self.labels_of(images, labels)
         num_rows, seed = tf.convert_to_tensor(num_rows, tf.int32), stateless_seed(seed)
         given = self.on_levels(in_unit_range(images))
         return self.walk(given, num_rows, labels, seed, progress)[0]

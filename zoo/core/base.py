@@ -7,6 +7,7 @@ gradients, two optimizers, several devices, logged means) is here, once for all.
 import dataclasses
 import functools
 import math
+import numbers
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -199,6 +200,20 @@ class ImageModel(keras.Model):
         if not self.conditional and labels is not None:
             raise InputError(f"{self.name} is unconditional: it takes no labels")
 
+    def labels_of(self, images, labels) -> tf.Tensor | None:
+        """Labels of images, one for each, or None.
+
+        Raises:
+          InputError: as `check_labels`.
+          InvalidArgumentError: they are not as many.
+        """
+        self.check_labels(labels)
+        if labels is None:
+            return None
+        labels = tf.convert_to_tensor(labels, tf.int32)
+        as_many = tf.size(labels) == tf.shape(images)[0]
+        return provided(as_many, "there must be a label for each image", labels)
+
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
         """The labels of `num_samples` samples: those given, or uniform ones by the seed.
 
@@ -214,8 +229,10 @@ class ImageModel(keras.Model):
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
         labels = tf.convert_to_tensor(labels, tf.int32)
-        if isinstance(num_samples, int) and labels.shape.rank and labels.shape[0] != num_samples:
-            raise InputError(f"{num_samples} samples need as many labels, not {labels.shape[0]}")
+        if isinstance(num_samples, numbers.Integral):
+            if not labels.shape.is_compatible_with([num_samples]):
+                there = labels.shape[0] if labels.shape.rank else "a single number"
+                raise InputError(f"{num_samples} samples need as many labels, not {there}")
         return labels
 
     def _sample_endpoint(self) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Stacks of layers. The last layer of each computes in float32 whatever the precision policy."""
+"""Stacks of layers. Output layers compute in float32 whatever the precision policy."""
 
 import functools
 import math
@@ -76,7 +76,8 @@ def conv_down(
     Args:
       image_shape: (H, W, C), sides that are multiples of 4.
       width: channels of the first strided convolution; the second has twice as many.
-      output_size: of the result; None: no dense layers, the result is [B, H/4, W/4, 2 width].
+      output_size: of the result; None: no dense layers, the result is [B, H/4, W/4, 2 width], of a
+        leaky ReLU, in the policy's precision.
       hidden: units of dense layers after the convolutions.
       dropout: share of the activations dropped after each convolution.
       batch_norm: whether the second convolution is normalised by the batch's statistics.

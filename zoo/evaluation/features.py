@@ -152,8 +152,15 @@ def observation(model) -> str | None:
 
 
 def in_bytes(images: np.ndarray) -> np.ndarray:
-    """Images in [0, 1] rounded to uint8, as real ones are."""
-    return np.round(images * 255).astype(np.uint8)
+    """Images in [0, 1] rounded to uint8, as real ones are.
+
+    Raises:
+      InputError: they are not numbers in [0, 1].
+    """
+    levels = np.round(images * 255)
+    if not ((levels >= 0) & (levels <= 255)).all():
+        raise InputError("samples are not numbers in [0, 1]")
+    return levels.astype(np.uint8)
 
 
 def samples(

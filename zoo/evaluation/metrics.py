@@ -106,6 +106,23 @@ def labels_in_turn(model, num: int) -> np.ndarray | None:
     return np.arange(num, dtype=np.int32) % model.num_classes if model.conditional else None
 
 
+def labels_as_often(model, labels: np.ndarray) -> np.ndarray | None:
+    """The labels int32 [N] that a conditional model is asked for: each as often as in `labels`.
+
+    Classes take turns as evenly as they can: equally frequent ones are 0 .. K-1, again and again.
+
+    Args:
+      model: says whether it is conditional.
+      labels: of real images, int [N].
+    """
+    if not model.conditional:
+        return None
+    counts = np.bincount(labels, minlength=model.num_classes)
+    classes = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    turns = np.concatenate([(np.arange(n) + 0.5) / max(n, 1) for n in counts])
+    return classes[np.lexsort((classes, turns))]
+
+
 def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
     """How often a classifier sees in an image the class that was asked for.
 
@@ -158,7 +175,10 @@ def nearest_training_images(images: np.ndarray, train: np.ndarray) -> dict[str, 
 
 
 def parzen_window(made: np.ndarray, validation: np.ndarray, real: np.ndarray) -> dict[str, float]:
-    """The Parzen-window log-likelihood in nats of real images under made ones, all uint8."""
+    """The Parzen-window log-likelihood in nats of real images under made ones, all uint8.
+
+    The last of `validation` choose sigma.
+    """
     made = _flat(made)
     sigma = parzen.choose_sigma(_flat(validation[-PARZEN_VALIDATION:]), made)
     return {**mean_and_error(parzen.log_likelihood(_flat(real), made, sigma)), "sigma": sigma}
@@ -229,7 +249,8 @@ def samples(
     """Samples of a model against real images, and the floor: as many training images against them.
 
     Args:
-      model: has `sample`; a conditional one is asked for its classes in turn.
+      model: has `sample`; a conditional one is asked for classes as often as the real images have
+        them.
       net: sees the images.
       split: gives the images of a split by its name.
       held_out: the split of the real images.
@@ -241,8 +262,8 @@ def samples(
     num_images = min(num_images, len(split(held_out)), len(split("train")))
     if num_images < model.num_classes:
         raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
-    labels = labels_in_turn(model, num_images)
     every, real = split("train"), split(held_out).first(num_images)
+    labels = labels_as_often(model, real.labels)
     train = every.first(num_images)
     others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
     drawn, speed, reports = [], [], []  # 8-bit images: less than their features
@@ -285,14 +306,16 @@ def samples(
             images[:NEIGHBOUR_QUERIES], every.images
         )
     if with_parzen:
-        # images that are neither scored nor, but for huge sets, samples of the floor
-        validation = split("validation" if held_out == "test" else "train").images
+        # images that are neither scored nor samples of the floor
+        others = split("validation").images if held_out == "test" else every.images[num_images:]
+        if not len(others):
+            raise InputError("no training images are left to choose --parzen's sigma by")
         for into, made in ((own, fake), (floor, train.images)):
-            into["parzen_nats"] = parzen_window(made, validation, real.images)
+            into["parzen_nats"] = parzen_window(made, others, real.images)
     return {
         "num_images": num_images,
         "num_train": len(every),
-        "num_floor_sets": len(others) // num_images,
+        "num_floor_sets": len(of_others) // num_images,
         "observation": features.observation(model),
         "model": own,
         "floor": floor,
@@ -339,7 +362,8 @@ def mode_coverage(
     """Modes that samples cover and the share of good ones, and the floor: as many held-out points.
 
     Args:
-      model: has `sample`; a conditional one is asked for its classes, the modes, in turn.
+      model: has `sample`; a conditional one is asked for its classes, the modes, as often as the
+        held-out points have them.
       mixture: what the data were drawn from.
       split: gives the images of a split by its name.
       held_out: the split of the floor.
@@ -347,7 +371,7 @@ def mode_coverage(
       seed: of the samples.
     """
     real = split(held_out).first(num_images)
-    labels = labels_in_turn(model, len(real))
+    labels = labels_as_often(model, real.labels)
     made, known = modes.sample(model, len(real), seed, labels), modes.in_levels(real.images)
     own, floor = modes.figures(made, mixture), modes.figures(known, mixture)
     if labels is not None:  # the nearest centre is the best judge that there is
@@ -422,14 +446,21 @@ def evaluate(
     return result
 
 
-def protocol(seed: int) -> dict[str, Any]:
-    """What the figures depend on beside features and numbers of images, for the record."""
+def protocol(seed: int, held_out: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What figures depend on beside features and numbers of images, for the record.
+
+    Args:
+      seed: of all noise.
+      held_out: the split of the real images.
+      found: what `samples` returned.
+    """
+    others = "validation" if held_out == "test" else "further training"
     return {
-        **quality.protocol(seed),
-        "neighbour_queries": NEIGHBOUR_QUERIES,
+        **quality.protocol(seed, found["num_floor_sets"]),
+        "neighbour_queries": min(NEIGHBOUR_QUERIES, found["num_images"]),
         "cas": f"the zoo's classifier, {CAS_EPOCHS} epochs of batches of {CAS_BATCH}",
         "cas_error": "of the test images, not of the one training",
-        "parzen": f"sigma by at most {PARZEN_VALIDATION} validation images out of 10 from 0.1 to 1",
+        "parzen": f"sigma by at most {PARZEN_VALIDATION} {others} images out of 10 from 0.1 to 1",
         "images": "samples are rounded to 8 bits",
     }
 

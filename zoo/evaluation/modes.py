@@ -61,7 +61,7 @@ def figures(points: np.ndarray, mixture: Mixture) -> dict[str, Any]:
 def sample(model, num: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
     """Samples of a model as points [num, 2], in whole levels as the data are."""
     drawn = np.concatenate(list(features.samples(model, num, seed, labels)))
-    return in_levels(np.round(drawn * 255))
+    return in_levels(features.in_bytes(drawn))
 
 
 def in_levels(images: np.ndarray) -> np.ndarray:

@@ -93,11 +93,12 @@ def sharpness(images: np.ndarray) -> np.ndarray:
     return laplacian.var(axis=(1, 2, 3))
 
 
-def protocol(seed: int) -> dict[str, Any]:
+def protocol(seed: int, num_floor_sets: int) -> dict[str, Any]:
     """What the numbers of `compare` depend on beside the features, for the record."""
+    of_floor = "; floor: spread of disjoint sets" if num_floor_sets > 1 else ""
     return {
         "covariance": "unbiased, divided by N - 1",
-        "fid_error": f"{BOOTSTRAPS} bootstraps of both sides; floor: spread of disjoint sets",
+        "fid_error": f"{BOOTSTRAPS} bootstraps of both sides{of_floor}",
         "kid": f"mean of {PARTS} disjoint random parts, kernel (x.y/D + 1)^3",
         "errors_of_neighbours": f"jackknife over {PARTS} parts of both sides, mostly too large",
         "neighbours": distances.NEIGHBOURS,

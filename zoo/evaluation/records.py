@@ -10,11 +10,12 @@ from zoo.errors import InputError
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
     "samples": ("num_images", "num_train"),
-    "likelihood": ("num_images", "num_samples", "p_x_given_z", "p_x_i", "levels", "given"),
+    "likelihood": ("num_images", "levels", "given"),
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
     "categories": ("num_train", "num_images"),
 }
+_SAME_WHERE_BOTH_HAVE_IT = ("observation", "num_samples")  # a decoder's, a bound's
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
@@ -56,12 +57,20 @@ def differences(
         a, b = (record["figures"].get(part) for record in (one, other))
         if a and b:
             pairs |= {f"{k} of {part}": (a.get(k), b.get(k)) for k in _SAME_FIGURES[part]}
-            if a.get("observation") and b.get("observation"):  # both have a decoder
-                pairs[f"observation of {part}"] = (a["observation"], b["observation"])
+            for key in _SAME_WHERE_BOTH_HAVE_IT:
+                if a.get(key) and b.get(key):
+                    pairs[f"{key} of {part}"] = (a[key], b[key])
+            if part == "likelihood":
+                pairs["pixels of likelihood"] = (_pixels(a), _pixels(b))
     a, b = (record["sample_metrics"] for record in (one, other))
     if a and b and "samples" in parts:
         pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}
     return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
+
+
+def _pixels(likelihood: dict[str, Any]) -> str:
+    """Of what a likelihood is made: only those of one kind compare."""
+    return "a density" if likelihood["p_x_given_z"] == "gaussian" else "masses of levels"
 
 
 def side_by_side(records: dict[str, Any]) -> str:

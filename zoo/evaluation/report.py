@@ -57,7 +57,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 f"{folder}/{name}.json is of another {other[0]}: evaluate {name} again"
             )
         net = record["sample_metrics"]
-        if net and net["sha256"] not in published:
+        if net and net.get("sha256") not in published:
             raise InputError(
                 f"{folder}/{name}.json is of another classifier: evaluate {name} again"
             )
@@ -101,8 +101,8 @@ def results(
         "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
         "beside it and those in `docs/claims`; a test fails when this page and they disagree. "
         "Numbers of a model are of its weights in the package, as they are loaded; ± is one "
-        "standard error, of images and samples and not of trainings; an interval of 95% reaches "
-        "two of them to either side. Each card names the command "
+        "standard error, of images and samples and not of trainings; an interval of about 95% "
+        "reaches two of them to either side. Each card names the command "
         "that measures again, and the machine: minutes of different ones do not compare, and those "
         "of one name may differ too.",
         "",
@@ -149,10 +149,19 @@ def _samples(title, manifest, records) -> list[str]:
                 f"The classifier that judges here is a part of {', '.join(own)}, of whose figures "
                 "only CAS, sharpness and the nearest training image are thus judged independently."
             )
-        if chosen := [n for n in group if _chosen_by_fid(manifest[n]["settings"])]:
+        if chosen := [n for n in group if _chosen_by(manifest[n]["settings"], manifest) == judge]:
+            same = " (the same latents are among those of this table)"
             said.append(
-                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples "
-                "the classifier that judges here judged best, on validation images."
+                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples"
+                f"{'' if records[fullest]['seed'] else same} the classifier that judges here "
+                "judged best, against validation images."
+            )
+        if again := [n for n in group if "effective_sample_size_per_class" in found[n]["model"]]:
+            said.append(
+                f"± of {', '.join(again)} counts samples as independent. Of each 500 those of a "
+                "class are drawn again from one set of candidates: of 50 and an effective sample "
+                "size of n (on the card) the error of a class is larger by a factor of about "
+                "sqrt(1 + 49/n)."
             )
         judged = [" ".join(said), ""] if said else []
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
@@ -216,12 +225,18 @@ def _representations(title, manifest, records) -> list[str]:
     )
 
 
-def _chosen_by_fid(settings: dict[str, Any]) -> bool:
-    """Whether a run kept the checkpoint of the least FID in training, by the default judge."""
+def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None:
+    """The digest of the classifier by whose FID a run kept its best checkpoint, if it did."""
     # (weights from before there was the setting are of the last epoch)
-    run = settings["run"]
-    by_this_one = run.get("eval_every", 0) and not run.get("classifier", "")
-    return settings["recipe"]["monitor"] == "val_fid" and bool(by_this_one)
+    if settings["recipe"]["monitor"] != "val_fid" or not settings["run"].get("eval_every", 0):
+        return None
+    usual = (  # as `setup.pretrained_classifier`
+        about["sha256"]
+        for about in manifest.values()
+        if about["settings"]["model"] == "classifier"
+        and about["settings"]["dataset_digest"] == settings["dataset_digest"]
+    )
+    return settings.get("classifier_sha256") or next(usual, None)
 
 
 def _categories(title, manifest, records) -> list[str]:

@@ -2,10 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Iterable
 from typing import Any
 
 from zoo.data import toy
+from zoo.errors import InputError
 from zoo.evaluation import tables
+from zoo.evaluation.records import differences
 
 
 def _verdict(holds: bool) -> str:
@@ -111,6 +114,7 @@ def _claim_of_gradients(found: dict[str, Any]) -> list[str]:
 
 def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
     shown = [f for f in tables.FIGURES if f[0] in ("sharpness", "fid")]
+    _check_alike(records, ("vae", "gan", "cgan"), "samples")
     found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
     real = found["vae"]["floor"]["sharpness"]["mean"]
     sharpness, fid = (
@@ -147,6 +151,7 @@ def _claim_of_order(records: dict[str, Any], manifest: dict[str, Any]) -> list[s
         for name, record in records.items()
         if record["dataset"] == "fashion_mnist" and "samples" in record["figures"]
     }
+    _check_alike(records, fid, "samples")
     gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
     vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
     in_order = max(gans["sngan"], gans["projection_cgan"]) < gans["dcgan"] < gans["gan"]
@@ -168,6 +173,16 @@ def _claim_of_order(records: dict[str, Any], manifest: dict[str, Any]) -> list[s
         "bound on the likelihood of validation images.",
         "",
     ]
+
+
+def _check_alike(records: dict[str, Any], names: Iterable[str], part: str) -> None:
+    """Raises InputError where a verdict would rank what was not measured alike."""
+    first, *others = names
+    for name in others:
+        if found := differences(records[first], records[name], (part,)):
+            raise InputError(
+                f"{name}.json was not measured as {first}.json ({found}): evaluate {name} again"
+            )
 
 
 def _of_each(runs: list[dict[str, Any]], key: str, digits: int) -> str:
@@ -198,16 +213,15 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
                 of("val_class_fidelity", min, 3),
             ]
         )
-    floor = next(
-        r["floor_fid"] for runs in found["runs"].values() for r in runs if "floor_fid" in r
-    )
+    floors = [r["floor_fid"] for runs in found["runs"].values() for r in runs if "floor_fid" in r]
+    floor = f"floor {floors[0]:.2f}; " if floors else ""
     heads = ["FID", "mean", "deviation", "distinct", "absent classes", "class fidelity"]
     return [
         "### “GANs are fragile”",
         "",
         f"By `{found['command']}`: short runs that differ in nothing but the seed, of "
         f"{found['epochs']} epochs, by whose end step sizes that decay have reached 0: FID of "
-        f"1,000 samples against as many validation images (floor {floor:.2f}; so few images do not "
+        f"1,000 samples against as many validation images ({floor}so few images do not "
         "compare with the table above), and of the worst one the share of samples that are no "
         "near-copy of an earlier one, the number of absent classes and, where a class is asked "
         "for, the class fidelity. "
@@ -427,6 +441,7 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
             )
     if "pixelcnn" not in found:
         return []
+    _check_alike(records, found, "likelihood")
     others = [bits for name, (bits, _) in found.items() if not name.startswith("pixel")]
     holds = found["pixelcnn"][0] < min(others)
     return [

@@ -122,9 +122,10 @@ class CategoricalVAE(vae.VAE):
         kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
         perturbed = self._perturbed(q, self.next_seed())
         z = decoded = self._hard(perturbed)
-        values = {"perplexity": self._apart(q.mean())}  # of whose mean it is
+        temperature = self._anneal() if training else tf.identity(self.temperature)
+        # the perplexity is that of the mean
+        values = {"perplexity": self._apart(q.mean()), "temperature": temperature}
         if training:
-            values["temperature"] = temperature = self._anneal()
             y = self._relaxed(perturbed, temperature)
             # the bracket adds a gradient and no value
             decoded = z + (y - tf.stop_gradient(y)) if self.config.straight_through else y

@@ -81,7 +81,9 @@ class GMMVAE(vae.VAE):
         if c.prior == "mixture":
             shape = (c.num_prior_components, c.latent_dim)
             one = keras.initializers.Constant(math.log(math.e - 1))  # softplus gives 1
-            self.prior_logits = self.add_weight(shape[:1], "zeros", name="prior_logits")
+            self.prior_logits = self.add_weight(
+                shape[:1], "zeros", name="prior_logits", trainable=shape[0] > 1
+            )
             self.prior_loc = self.add_weight(shape, normal(stddev=0.5), name="prior_loc")
             self.prior_raw_scale = self.add_weight(shape, one, name="prior_raw_scale")
         if c.prior == "vamp":

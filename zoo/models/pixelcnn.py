@@ -35,7 +35,7 @@ class Config:
         "Each conditional: a softmax over the levels, a mixture of logistics' mass on them, or "
         "Bernoulli (binarized data).",
     )
-    levels: int = field(256, "Grey levels.", lower=2, upper=65536)
+    levels: int = field(256, "Grey levels (bernoulli has two).", lower=2, upper=65536)
     num_components: int = field(10, "Logistics of the mixture (logistic_mixture).", lower=1)
     width: int = field(32, "Channels of both stacks.", lower=1)
     num_layers: int = field(8, "Gated layers.", lower=1)
@@ -60,7 +60,8 @@ class PixelCNN(AutoregressiveModel):
         super().__init__(config, **kwargs)
         c, channels = self.config, self.image_shape[-1]
         self.num_features = c.width
-        self.depth = channels * (c.levels if c.pixels == "one_hot" else 1) + 1  # see `seen`
+        self.levels = 2 if self.binary else c.levels
+        self.depth = channels * (self.levels if c.pixels == "one_hot" else 1) + 1  # see `seen`
         self.make_layers()
         self.label_biases = []
         for i in range(c.num_layers if c.conditional else 0):
@@ -68,7 +69,7 @@ class PixelCNN(AutoregressiveModel):
             bias.build((None, self.num_classes))
             self.label_biases.append(bias)
         outputs = {
-            "categorical": c.levels,
+            "categorical": self.levels,
             "logistic_mixture": 3 * c.num_components,
             "bernoulli": 1,
         }
@@ -111,13 +112,13 @@ class PixelCNN(AutoregressiveModel):
             return tfd.Bernoulli(logits=raw[..., 0], dtype=tf.float32)
         if c.output == "categorical":
             return distributions.Levels(logits=raw)
-        return distributions.logistic_mixture(raw, c.levels)
+        return distributions.logistic_mixture(raw, self.levels)
 
     def on_levels(self, images):
         """Images in [0, 1] rounded to the model's grey levels; black and white ones as they are."""
         if self.binary:
             return images
-        return tf.round(images * (self.config.levels - 1)) / (self.config.levels - 1)
+        return tf.round(images * (self.levels - 1)) / (self.levels - 1)
 
     def features(self, images, labels=None, training=False):
         """The last layer of the horizontal stack, [B, H, W, width]."""
@@ -129,8 +130,8 @@ class PixelCNN(AutoregressiveModel):
     def seen(self, values):
         """Pixels [..., C] as the network sees them, with a 1 that tells them from the padding."""
         if self.config.pixels == "one_hot":
-            levels = tf.cast(tf.round(values * (self.config.levels - 1)), tf.int32)
-            seen = tf.one_hot(levels, self.config.levels)
+            levels = tf.cast(tf.round(values * (self.levels - 1)), tf.int32)
+            seen = tf.one_hot(levels, self.levels)
             seen = tf.reshape(seen, [*tf.unstack(tf.shape(values)[:-1]), self.depth - 1])
         else:
             seen = 2 * values - 1

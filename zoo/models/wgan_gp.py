@@ -55,7 +55,7 @@ class WGANGP(gan.GAN):
     """A Wasserstein GAN of images [N, H, W, C].
 
     Raises:
-      InputError: clipped weights and a penalty, or neither.
+      InputError: clipped weights and a penalty; or neither, in the Wasserstein game.
     """
 
     Config = Config

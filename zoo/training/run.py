@@ -146,7 +146,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
             _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
             if chief:
-                test = pipeline.as_seen(dataset.test, run.binarization, run.seed)
+                test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
         except checkpoints.Diverged as e:
             _fail(
@@ -236,7 +236,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
         return
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
-    validation = pipeline.as_seen(dataset.validation, run.binarization, run.seed)
+    validation = pipeline.as_seen(dataset.validation, "validation", run.binarization, run.seed)
     # each replica's mean weighs the same, so that they see as many images
     even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
     validation_batches = pipeline.evaluation_batches(validation.first(even), recipe.batch_size)
@@ -309,7 +309,9 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
         return []
     samples = watching.Samples(
         validation,
-        pipeline.as_seen(dataset.train.first(watching.NUM_SAMPLES), run.binarization, run.seed),
+        pipeline.as_seen(
+            dataset.train.first(watching.NUM_SAMPLES), "train", run.binarization, run.seed
+        ),
         net,
         every=run.eval_every,
         epochs=recipe.epochs,

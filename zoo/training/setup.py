@@ -263,7 +263,7 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
     found = data.load(dataset or None, folder or None, run["image_size"] or None)
     if found.digest != settings["dataset_digest"]:
         raise InputError(f"{found.description}: not the images that {source} was trained on")
-    return pipeline.as_seen(getattr(found, name), run["binarization"], seed)
+    return pipeline.as_seen(getattr(found, name), name, run["binarization"], seed)
 
 
 def command(settings: dict[str, Any]) -> str:

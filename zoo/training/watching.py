@@ -73,8 +73,8 @@ class Samples(keras.callbacks.Callback):
     - `val_fid`: against as many validation images, in the features of a classifier. The FID of
       1,000 images is biased upwards, so it compares with its floor and with other epochs only, not
       with the FID of 10,000 in RESULTS.md.
-    - `val_class_fidelity`, of conditional models, which are asked for their classes in turn, and
-      `val_class_fidelity_of` each class.
+    - `val_class_fidelity`, of conditional models, which are asked for each class as often as these
+      images have it, and `val_class_fidelity_of` each class.
     - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
       classifier takes for each class, and of how many classes there are (nearly) none.
 
@@ -108,6 +108,7 @@ class Samples(keras.callbacks.Callback):
         self.num = min(NUM_SAMPLES, len(validation), len(train))
         self.every, self.epochs, self.class_names = every, epochs, class_names
         real = validation.first(self.num)
+        self.labels = real.labels
         self.radius = distances.copy_radius(real.images)
         self.floor = {"distinct": distances.distinct(real.images, self.radius)}
         self.net = net
@@ -132,7 +133,7 @@ class Samples(keras.callbacks.Callback):
         """
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
-        labels = metrics.labels_in_turn(self.model, self.num)
+        labels = metrics.labels_as_often(self.model, self.labels)
         images = np.concatenate(list(features.samples(self.model, self.num, _SEED, labels)))
         if not np.isfinite(images).all():
             raise checkpoints.Diverged(f"after epoch {epoch + 1} samples are not finite")
