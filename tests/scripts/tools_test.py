@@ -14,7 +14,7 @@ from PIL import Image
 from written import events, scalars
 
 import zoo
-from zoo.evaluation import distances, features, records, tables
+from zoo.evaluation import distances, features, metrics, records, tables
 from zoo.models.bayes_conditional import BayesConditional, Config
 from zoo.serving import export, pretrained
 from zoo.training import setup
@@ -346,11 +346,11 @@ def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir
     assert code == 0, err
     sha256 = setup.feature_net(judge).sha256
     assert json.loads((out / "config.json").read_text())["classifier_sha256"] == sha256
-    validation = setup.split_of(str(out), "validation").images
-    labels = np.arange(len(validation)) % 10
-    made = np.concatenate(list(features.samples(zoo.load(out), len(labels), 0, labels)))
+    validation, model = setup.split_of(str(out), "validation"), zoo.load(out)
+    labels = metrics.labels_as_often(model, validation.labels)
+    made = np.concatenate(list(features.samples(model, len(labels), 0, labels)))
     made = np.round(made * 255).astype(np.uint8)
-    (real, _), (of_made, p) = (setup.feature_net(judge).see([x]) for x in (validation, made))
+    (real, _), (of_made, p) = (setup.feature_net(judge).see([x]) for x in (validation.images, made))
     shown, floor, train = (scalars(out / "logs" / run) for run in ("validation", "floor", "train"))
     assert shown["fid"] == {1: pytest.approx(distances.fid(real, of_made), rel=1e-3)}
     hits = p.argmax(-1) == labels
