@@ -522,7 +522,8 @@ def _protocol(
         + "; for classifier score, class fidelity, nearest "
         f"training image and sharpness, the {split} images themselves. Classifier score: the "
         "Inception Score's formula, exp E[KL(p(y|x) || p(y))], of the feature net's p(y|x); class "
-        "fidelity: how often it sees the class that was asked for. Samples a second: 500 at a "
+        "fidelity: how often it sees the class that was asked for, which is each as often as among "
+        f"the {split} images. Samples a second: 500 at a "
         f"time, on {' or '.join(machines)}"
         + ("." if len(machines) == 1 else "; those of different machines do not compare.")
     ]
