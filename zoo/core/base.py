@@ -229,10 +229,10 @@ class ImageModel(keras.Model):
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
         labels = tf.convert_to_tensor(labels, tf.int32)
-        if isinstance(num_samples, numbers.Integral):
-            if not labels.shape.is_compatible_with([num_samples]):
-                there = labels.shape[0] if labels.shape.rank else "a single number"
-                raise InputError(f"{num_samples} samples need as many labels, not {there}")
+        known = isinstance(num_samples, numbers.Integral)
+        if known and not labels.shape.is_compatible_with([num_samples]):
+            there = labels.shape[0] if labels.shape.rank else "a single number"
+            raise InputError(f"{num_samples} samples need as many labels, not {there}")
         return labels
 
     def _sample_endpoint(self) -> Endpoint:

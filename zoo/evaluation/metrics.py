@@ -307,15 +307,15 @@ def samples(
         )
     if with_parzen:
         # images that are neither scored nor samples of the floor
-        others = split("validation").images if held_out == "test" else every.images[num_images:]
-        if not len(others):
+        choosing = split("validation").images if held_out == "test" else every.images[num_images:]
+        if not len(choosing):
             raise InputError("no training images are left to choose --parzen's sigma by")
         for into, made in ((own, fake), (floor, train.images)):
-            into["parzen_nats"] = parzen_window(made, others, real.images)
+            into["parzen_nats"] = parzen_window(made, choosing, real.images)
     return {
         "num_images": num_images,
         "num_train": len(every),
-        "num_floor_sets": len(of_others) // num_images,
+        "num_floor_sets": len(others) // num_images,
         "observation": features.observation(model),
         "model": own,
         "floor": floor,
@@ -454,13 +454,13 @@ def protocol(seed: int, held_out: str, found: dict[str, Any]) -> dict[str, Any]:
       held_out: the split of the real images.
       found: what `samples` returned.
     """
-    others = "validation" if held_out == "test" else "further training"
+    choosing = "validation" if held_out == "test" else "further training"
     return {
         **quality.protocol(seed, found["num_floor_sets"]),
         "neighbour_queries": min(NEIGHBOUR_QUERIES, found["num_images"]),
         "cas": f"the zoo's classifier, {CAS_EPOCHS} epochs of batches of {CAS_BATCH}",
         "cas_error": "of the test images, not of the one training",
-        "parzen": f"sigma by at most {PARZEN_VALIDATION} {others} images out of 10 from 0.1 to 1",
+        "parzen": f"sigma by at most {PARZEN_VALIDATION} {choosing} images out of 10 from 0.1 to 1",
         "images": "samples are rounded to 8 bits",
     }
 

@@ -73,6 +73,20 @@ def _pixels(likelihood: dict[str, Any]) -> str:
     return "a density" if likelihood["p_x_given_z"] == "gaussian" else "masses of levels"
 
 
+def usual_judge(manifest: dict[str, Any], dataset_digest: str) -> str | None:
+    """The pretrained classifier, first by name, that learnt from these images; else None.
+
+    Args:
+      manifest: of the pretrained models.
+      dataset_digest: of the images.
+    """
+    for name, known in manifest.items():
+        settings = known["settings"]
+        if settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest:
+            return name
+    return None
+
+
 def side_by_side(records: dict[str, Any]) -> str:
     """The figures of several records as a table.
 

@@ -7,7 +7,7 @@ from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables, verdicts
-from zoo.evaluation.records import differences, read_record
+from zoo.evaluation.records import differences, read_record, usual_judge
 
 LIKELIHOODS = (
     ("bits_per_dim", "exact, bits a dimension", 3),
@@ -230,13 +230,10 @@ def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None
     # (weights from before there was the setting are of the last epoch)
     if settings["recipe"]["monitor"] != "val_fid" or not settings["run"].get("eval_every", 0):
         return None
-    usual = (  # as `setup.pretrained_classifier`
-        about["sha256"]
-        for about in manifest.values()
-        if about["settings"]["model"] == "classifier"
-        and about["settings"]["dataset_digest"] == settings["dataset_digest"]
-    )
-    return settings.get("classifier_sha256") or next(usual, None)
+    if sha256 := settings.get("classifier_sha256"):
+        return sha256
+    name = usual_judge(manifest, settings["dataset_digest"])
+    return name and manifest[name]["sha256"]
 
 
 def _categories(title, manifest, records) -> list[str]:

@@ -17,7 +17,7 @@ from zoo.core.arrays import digest
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
 from zoo.errors import InputError
-from zoo.evaluation import features
+from zoo.evaluation import features, records
 from zoo.serving import pretrained
 from zoo.training import checkpoints
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults
@@ -212,11 +212,8 @@ def weights_sha256(source, model) -> str:
 
 def pretrained_classifier(dataset_digest: str) -> pretrained.Name | None:
     """The pretrained classifier, first by name, that learnt from these images; else None."""
-    for name, known in pretrained.manifest().items():
-        settings = known["settings"]
-        if settings["model"] == "classifier" and settings["dataset_digest"] == dataset_digest:
-            return pretrained.Name(name)
-    return None
+    name = records.usual_judge(pretrained.manifest(), dataset_digest)
+    return name and pretrained.Name(name)
 
 
 def feature_net(source) -> features.FeatureNet:
