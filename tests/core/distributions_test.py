@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
 from zoo.core.distributions import (
+    Bernoulli,
     Levels,
     QuantizedLogistic,
     QuantizedNormal,
@@ -110,6 +112,17 @@ def test_image_distribution_sums_over_pixels():
     np.testing.assert_allclose(whole, tf.reduce_sum(pixels, [1, 2, 3]), rtol=1e-6)
     binary = image_distribution("bernoulli", loc, None).log_prob(tf.ones_like(loc))
     np.testing.assert_allclose(binary, -tf.reduce_sum(tf.nn.softplus(-loc), [1, 2, 3]), rtol=1e-6)
+
+
+def test_bernoulli_is_the_logarithm_of_a_sigmoid_even_at_large_logits():
+    logits = np.array([-200, -30, -3, -0.5, 0, 0.5, 3, 30, 200], np.float32)
+    for x in (0.0, 1.0):
+        variable, sign = tf.Variable(logits), 2 * x - 1
+        with tf.GradientTape() as tape:
+            log_p = Bernoulli(logits=variable).log_prob(x)
+        np.testing.assert_allclose(log_p, scipy.special.log_expit(sign * logits), atol=2e-6)
+        slope = sign * scipy.special.expit(-sign * logits)  # d log p / dl = x - p(1)
+        np.testing.assert_allclose(tape.gradient(log_p, variable), slope, atol=1e-6)
 
 
 def test_levels_are_a_softmax():

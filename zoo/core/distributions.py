@@ -133,6 +133,13 @@ class Levels(tfd.Categorical):
         return super()._sample_n(n, seed=seed) / self._top
 
 
+class Bernoulli(tfd.Bernoulli):
+    """TFP's, of logits l: log p(x) = x l - log(1 + e^l), with one softplus in place of two."""
+
+    def _log_prob(self, x):
+        return x * self.logits - tf.nn.softplus(self.logits)
+
+
 def logistic_mixture(raw: tf.Tensor, levels: int) -> tfd.Distribution:
     """A mixture of M logistics' mass on grey levels, from raw network outputs [..., 3 M].
 
@@ -156,7 +163,7 @@ def image_distribution(likelihood: str, loc: tf.Tensor, scale: tf.Tensor) -> tfd
       scale: positive, of a shape that broadcasts with `loc`.
     """
     if likelihood == "bernoulli":
-        pixels = tfd.Bernoulli(logits=loc, dtype=loc.dtype)
+        pixels = Bernoulli(logits=loc, dtype=loc.dtype)
     else:
         family = {"quantized_gaussian": QuantizedNormal, "gaussian": tfd.Normal}[likelihood]
         pixels = family(loc, tf.broadcast_to(scale, tf.shape(loc)))

@@ -13,7 +13,6 @@ of its pixel in the last layers alone.
 import dataclasses
 from typing import Literal
 
-import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 from keras import layers
 
@@ -22,8 +21,6 @@ from zoo.core.autoregressive import AutoregressiveModel
 from zoo.core.config import field
 from zoo.core.layers import GatedCausalBlock
 from zoo.errors import InputError
-
-tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +106,7 @@ class PixelCNN(AutoregressiveModel):
         known = tf.concat([tf.nn.relu(features), 2 * earlier - 1], -1)
         raw = self.outputs[channel](self.hidden[channel](known))
         if self.binary:
-            return tfd.Bernoulli(logits=raw[..., 0], dtype=tf.float32)
+            return distributions.Bernoulli(logits=raw[..., 0], dtype=tf.float32)
         if c.output == "categorical":
             return distributions.Levels(logits=raw)
         return distributions.logistic_mixture(raw, self.levels)
