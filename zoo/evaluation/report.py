@@ -10,9 +10,9 @@ from zoo.evaluation import tables, verdicts
 from zoo.evaluation.records import differences, read_record, usual_judge
 
 LIKELIHOODS = (
-    ("bits_per_dim", "exact, bits a dimension", 3),
-    ("elbo_bits_per_dim", "ELBO, bits a dimension", 3),
-    ("iwae_bound_bits_per_dim", "K-sample bound, bits a dimension", 3),
+    ("bits_per_dim", "exact, bits a dimension", 4),
+    ("elbo_bits_per_dim", "ELBO, bits a dimension", 4),
+    ("iwae_bound_bits_per_dim", "K-sample bound, bits a dimension", 4),
     ("log_prob_nats", "exact, nats", 2),
     ("elbo_nats", "ELBO, nats", 2),
     ("iwae_bound_nats", "K-sample bound, nats", 2),
