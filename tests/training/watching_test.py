@@ -15,9 +15,9 @@ NUM = 300
 
 @pytest.fixture(scope="module")
 def splits(fashion_mnist):
-    """As many images of each split as are looked at."""
+    """As many validation images as are looked at, and more to train on."""
     return {
-        "train": fashion_mnist.train.first(NUM),
+        "train": fashion_mnist.train.first(3 * NUM),
         "validation": fashion_mnist.validation.first(NUM),
     }
 
@@ -61,7 +61,8 @@ def without_last_layer(model):
 def test_what_is_logged_is_what_evaluate_says_of_the_same_images(name, splits, net):
     model = zoo.create(name, network="mlp", hidden=(16,), latent_dim=20)
     logs = look(model, splits, net)
-    found = metrics.evaluate(model, splits.get, held_out="validation", net=net)["samples"]
+    one_set = {**splits, "train": splits["train"].first(NUM)}  # of which a look's floor is
+    found = metrics.evaluate(model, one_set.get, held_out="validation", net=net)["samples"]
     assert found["num_images"] == NUM
     for prefix, part in (("val", "model"), ("floor", "floor")):
         figures = found[part]
@@ -204,30 +205,52 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
 
 
 @pytest.mark.parametrize(
-    ("modes", "distinct", "alarm"),
+    ("modes", "good", "distinct", "alarm"),
     [
-        (0, 0.3, "drops modes: its samples cover 0 of 10"),
-        (1, 0.3, "lie in one mode"),
-        (2, 0.3, "drops modes: its samples cover 2 of 10"),
-        (10, 0.3, ""),
-        (0, 0.001, "all samples are alike"),  # one point, wherever it is
+        (0, 0.0, 0.3, "drops modes: its samples cover 0 of 10"),
+        (1, 0.9, 0.3, "lie in one mode"),
+        (1, 0.01, 0.3, "drops modes: its samples cover 1 of 10"),  # hit by chance
+        (2, 0.9, 0.3, "drops modes: its samples cover 2 of 10"),
+        (10, 0.9, 0.3, ""),
+        (0, 0.0, 0.001, "all samples are alike"),  # one point, wherever it is
     ],
 )
-def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, distinct, alarm, capsys):
+def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, good, distinct, alarm, capsys):
     # on a raster real points are often alike, so that some copies tell nothing
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
-    logs = {"val_distinct": distinct, "floor_distinct": 0.4, "modes_covered": modes}
+    covered = {"modes_covered": modes, "high_quality": good}
+    logs = {"val_distinct": distinct, "floor_distinct": 0.4, **covered}
     alarms = alarms_of(model)
     for epoch in range(2 * watching.PATIENCE):
-        seen = logs if epoch % 2 else {"modes_covered": modes}  # --eval_every=2
+        seen = logs if epoch % 2 else covered  # --eval_every=2
         alarms.on_epoch_end(epoch, {**seen, "d_real": 0.5, "d_fake": 0.5})
     said = capsys.readouterr().err
     assert alarm in said and bool(said) == bool(alarm)
+    assert ("collapsed" in said) == (alarm in ("lie in one mode", "all samples are alike"))
+
+
+def test_modes_are_missing_however_many_it_is(capsys):
+    alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2))
+    quiet = {"d_real": 0.5, "d_fake": 0.5, "high_quality": 0.9}
+    for epoch in range(watching.PATIENCE):
+        alarms.on_epoch_end(epoch, {**quiet, "modes_covered": 1 + (epoch + 1) % 2})
+    assert "drops modes: its samples cover 2 of 10" in capsys.readouterr().err
+
+
+def test_a_class_that_is_never_seen_where_it_is_asked_for_is_absent(capsys):
+    model = zoo.create("cgan", network="mlp", hidden=(4,), latent_dim=2)
+    alarms = alarms_of(model)
+    of = {name: 0.9 for name in NAMES}
+    logs = {"val_class_fidelity_of": {**of, NAMES[3]: 0.05}, "floor_class_fidelity_of": of}
+    for epoch in range(watching.PATIENCE):
+        assert not capsys.readouterr().err
+        alarms.on_epoch_end(epoch, {"d_real": 0.5, "d_fake": 0.5, **logs})
+    assert f"hardly any {NAMES[3]} where it is asked for" in capsys.readouterr().err
 
 
 def test_modes_are_counted_in_epochs_without_a_look(capsys):
     alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2))
-    quiet = {"d_real": 0.5, "d_fake": 0.5}
+    quiet = {"d_real": 0.5, "d_fake": 0.5, "high_quality": 0.9}
     looked = {"val_distinct": 0.3, "floor_distinct": 0.4}
     for epoch in range(2 * watching.PATIENCE):  # never one mode in a row
         seen = {"modes_covered": 1, **looked} if epoch % 2 else {"modes_covered": 10}

@@ -154,8 +154,9 @@ class Run:
     )
     stop_on_collapse: bool = field(
         False,
-        "Stop, with exit code 3, when nearly all samples are alike in three looks in a row, after "
-        "500 steps (adversarial models, with --eval_every).",
+        "Stop, with exit code 3, when nearly all samples are alike in three looks in a row, or all "
+        "good points of the plane lie in one mode, after 500 steps (adversarial models, with "
+        "--eval_every).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
 

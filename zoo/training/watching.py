@@ -24,6 +24,7 @@ WARM_UP = 500  # steps before the first look that counts: batch norm's averages 
 COLLAPSED = 0.02  # share of distinct samples; the first epochs of `gan` have 0.04, and it grows
 SURE = 0.01  # how near to 1 and to 0 D(x) and D(G(z)) are when D has won
 ABSENT = 0.1  # of its share among real images: a class of less is (nearly) absent
+GOOD = 0.1  # share of points near a mode; noise has 0.02, and what it covers is chance
 _SEED = 0  # that of evaluate.py by default, whose figures are then the same
 
 
@@ -78,9 +79,10 @@ class Samples(keras.callbacks.Callback):
     - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
       classifier takes for each class, and of how many classes there are (nearly) none.
 
-    `floor_...` is the same of as many real images: FID of training images, the rest of validation
-    images. FID and fidelity are what `evaluate.py --split=validation --num_images=1000` says
-    of a float32 model (half precision draws a little differently, and is evaluated in float32).
+    `floor_...` is the same of as many real images: FID of the first training images, the rest of
+    validation images. FID and fidelity of the samples are what `evaluate.py --split=validation
+    --num_images=1000` says of a float32 model (half precision draws a little differently, and is
+    evaluated in float32); its floor of the FID is the mean of more such sets.
     """
 
     def __init__(
@@ -178,12 +180,12 @@ class Alarms(keras.callbacks.Callback):
 
     - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
       image or, of a conditional model, no more than two a class), and half as many as of real
-      images; or of points of the plane all that are good lie in one mode.
+      images; or of points of the plane a tenth or more are good, and all of these lie in one mode.
     - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
       are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
       hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
-    - A class is (nearly) absent from the samples of an unconditional model, or a mode of points of
-      the plane is not covered.
+    - A class is (nearly) absent from the samples of an unconditional model, or never seen where a
+      conditional one is asked for it; or a mode of points of the plane is not covered.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """
@@ -249,17 +251,23 @@ class Alarms(keras.callbacks.Callback):
                 "--discriminator_learning_rate, another --loss, --penalty=r1, or a smaller "
                 "discriminator"
             )
-        if (share := logs.get("val_class_share")) is not None:
-            missing = absent(share, logs["floor_class_share"])
+        for figure, where in (
+            ("class_share", "among the samples"),
+            ("class_fidelity_of", "where it is asked for"),
+        ):
+            if (share := logs.get(f"val_{figure}")) is None:
+                continue
+            missing = absent(share, logs[f"floor_{figure}"])
             if names := [k for k in share if self._again(f"absent {k}", k in missing)]:
+                also = " or a conditional model" if figure == "class_share" else ""
                 found["absent"] = (
-                    f"the generator drops classes: there is hardly any {', '.join(names)} among "
-                    "the samples (see class_share). More epochs may bring it back; else try "
-                    "smaller steps, another --seed or a conditional model"
+                    f"the generator drops classes: there is hardly any {', '.join(names)} {where} "
+                    f"(see {figure}). More epochs may bring it back; else try smaller steps, "
+                    f"another --seed{also}"
                 )
         modes = self.model.num_classes
         covered = logs.get("modes_covered", modes)
-        if self._again("modes", covered != 1 and covered < modes):  # one is a collapse
+        if self._again("modes", covered < modes) and "collapse" not in found:
             found["absent"] = (
                 f"the generator drops modes: its samples cover {covered:.0f} of {modes}. More "
                 "epochs may bring the others; else try another --seed or --loss, or a --penalty"
@@ -277,7 +285,7 @@ class Alarms(keras.callbacks.Callback):
         found = {}
         if "modes_covered" in logs:  # counted in every epoch
             found["one mode"] = (
-                logs["modes_covered"] == 1,
+                logs["modes_covered"] == 1 and logs["high_quality"] >= GOOD,
                 "all samples that are good lie in one mode",
             )
         if "val_distinct" not in logs:
