@@ -5,6 +5,7 @@ file.
 """
 
 import math
+import os
 import pathlib
 import sys
 
@@ -94,6 +95,8 @@ def main(argv: list[str]) -> None:
             )
         if (folder := pathlib.Path(_LOGDIR.value)).exists() and not folder.is_dir():
             raise InputError(f"--logdir={folder} is no folder")
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise InputError(f"--logdir={folder} is a folder that may not be written to")
 
     def real(count: int):
         return _split("test").first(count)

@@ -75,3 +75,8 @@ def test_settings_of_composed_models_are_flags_of_every_script_that_takes_them(r
     for model, flag in (("bayes_conditional", "--p_x"), ("bayes_classifier", "--p_x_given_y")):
         code, out, err = run(script, f"--model={model}", "--help")
         assert code == 0 and flag in out and "Traceback" not in err
+
+
+def test_names_that_are_not_utf8_can_be_said():
+    code, out, err = ends(r"print('caf\udce9')")
+    assert (code, err) == (0, "") and out.endswith("caf\\udce9\n")

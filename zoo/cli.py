@@ -201,6 +201,8 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     Most of TensorFlow's start-up notices are turned off, unless the user has set how loud it is.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
 
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:  # absl.app itself makes it INFO

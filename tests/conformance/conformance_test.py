@@ -26,7 +26,7 @@ LOGGED = {
     "acgan": {"log_p_y_real", "log_p_y_fake"},
     "categorical_vae": {"perplexity", "temperature"},
     "gmm_vae": {"components_used", "prior_components_used"},
-    "infogan": {"mi_nats"},
+    "infogan": {"mi_nats", "mi_category_nats"},
     "iwae": {"iwae_nats"},
     "vqvae": {"codes_used"},
     "wgan_gp": {"penalty"},

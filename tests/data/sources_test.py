@@ -233,6 +233,29 @@ def test_more_pixels_than_memory_are_refused_by_the_headers(classes):
     assert str(classes) in str(error.value)
 
 
+def test_images_are_upright_and_what_is_transparent_is_white(tmp_path):
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    lying = Image.Exif()
+    lying[0x0112] = 6  # orientation: to be turned by 90 degrees, clockwise
+    Image.fromarray(pixels).save(tmp_path / "x.png", exif=lying)
+    upright = np.rot90(pixels, -1)
+    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", None), upright)
+    alpha = np.where(pixels < 32, 0, 255).astype(np.uint8)
+    Image.fromarray(np.stack([pixels, alpha], -1), "LA").save(tmp_path / "y.png")
+    shown = np.where(pixels < 32, 255, pixels)
+    for mode, expected in (("L", shown), ("RGB", np.stack([shown] * 3, -1))):
+        np.testing.assert_array_equal(folder._decode(tmp_path / "y.png", mode, None), expected)
+
+
+def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
+    labels = 1 + np.arange(20, dtype=np.uint8) % 3  # as EMNIST's letters begin with 1
+    images = np.zeros([20, 4, 4], np.uint8)
+    for name, array in zip(sources.FILES, (images, labels, images, labels), strict=True):
+        idx.write(tmp_path / f"{name}.gz", array)
+    read = sources.load("letters", data_dir=str(tmp_path))
+    assert read.description.endswith("; warning: not one to train on of class 0")
+
+
 def test_a_crop_alone_keeps_the_pixels(tmp_path):
     pixels = np.tile(np.array([0, 255] * 4 + [0], np.uint8), (8, 1))
     Image.fromarray(pixels).save(tmp_path / "x.png")

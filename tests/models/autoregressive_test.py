@@ -174,7 +174,9 @@ def test_each_conditional_depends_on_all_earlier_pixels_and_on_no_other(kind):
 def test_drawing_meets_the_features_of_the_whole_image(kind):
     model = make(kind, (6, 5, 2))
     labels = np.array([0, 1, 2], np.int32) if model.conditional else None
-    images, met = model.walk(tf.zeros([3, 6, 5, 2]), tf.constant(0), labels, tf.constant([1, 2]))
+    blank, seed = tf.zeros([3, 6, 5, 2]), tf.constant([1, 2])
+    images, met = model.walk(blank, tf.constant(0), labels, seed, with_features=True)
+    np.testing.assert_array_equal(images, model.sample(3, labels, seed))
     np.testing.assert_allclose(met, model.features(images, labels), rtol=1e-4, atol=1e-4)
 
 

@@ -68,6 +68,10 @@ def test_the_conditional_is_that_of_enumeration(world):
         found = np.exp(model.log_prob(IMAGES, labels))
         np.testing.assert_allclose(found, joint[:, y] / joint[:, y].sum(), rtol=1e-4)
         assert found.sum() == pytest.approx(1, abs=1e-4)
+    for images, labels in ((IMAGES, [1]), (IMAGES[:1], [0, 1])):
+        for density in (model.log_prob, model.log_joint):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="a label for each image"):
+                density(images, labels)
 
 
 def test_a_temperature_makes_another_classifier(world):

@@ -87,6 +87,19 @@ def test_every_bound_is_exact_where_the_posterior_is():
     assert np.abs(other - expected).max() > 0.1
 
 
+@pytest.mark.parametrize("name", ["cvae", "cgan", "pixelcnn"])
+def test_labels_are_integers_of_any_type(name):
+    small = {"pixelcnn": {"width": 4, "num_layers": 1, "conditional": True}}.get(name, SMALL)
+    model, labels = zoo.create(name, (4, 4, 1), **small), [1, 0, 1]
+    for dtype in (tf.int64, tf.uint8):
+        of_type = tf.constant(labels, dtype)
+        images = model.sample(3, of_type, seed=1)
+        np.testing.assert_array_equal(images, model.sample(3, labels, seed=1))
+        if hasattr(model, "log_prob"):
+            found, expected = (model.log_prob(images, y, seed=1) for y in (of_type, labels))
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_it_draws_uniform_labels_and_refuses_none_elsewhere(model, data):
     assert model.sample(3, seed=0).shape == (3, 28, 28, 1)
     counts = np.bincount(model.labels_for(10_000, None, (0, 0)), minlength=10)

@@ -114,6 +114,19 @@ def test_sampling_and_labels():
         model.sample(5, labels=[1] * 5)
 
 
+def test_a_loaded_average_is_not_forgotten(data):
+    model = zoo.load("dcgan")
+    averages, networks = (
+        [v.numpy() for v in net.weights] for net in (model.average, model.generator)
+    )
+    for optimizer in (model.optimizer, model.discriminator_optimizer):
+        optimizer.learning_rate = 0.0
+    model.train_step(data)
+    for a, w, found in zip(averages, networks, model.average.weights, strict=True):
+        if "moving" not in found.path:  # batch norm's own averages follow the batch
+            np.testing.assert_allclose(found, 0.999 * a + 0.001 * w, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("from_noise", [True, False])
 def test_average_follows_its_recurrence_and_is_what_draws(data, from_noise):
     keras.utils.set_random_seed(0)

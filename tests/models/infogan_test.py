@@ -65,6 +65,7 @@ def test_both_players_ascend_the_bound(loss):
     category, continuous = model.bounds(model.judge(model.generate(z))[1], z)
     mi = 0.5 * category + 0.2 * continuous
     np.testing.assert_allclose(values["mi_nats"], category + continuous, rtol=1e-5)
+    np.testing.assert_array_equal(values["mi_category_nats"], category)
     np.testing.assert_allclose(values["d_loss"], -values["value"] - mi, rtol=1e-5)
     logits = model.discriminate(model.generate(z))
     g_loss = model.g_losses(x, None, z, training=False)["g_loss"]
@@ -118,3 +119,8 @@ def test_categorize_is_q():
     x = np.random.default_rng(0).random((5, 28, 28, 1)).astype(np.float32)
     output = model.discriminator(2 * x - 1)
     np.testing.assert_allclose(model.categorize(x), tf.nn.softmax(output[:, 1:5]), rtol=1e-5)
+    of_codes = model.endpoints()["categorize"][0](x)
+    np.testing.assert_array_equal(of_codes["probabilities"], model.categorize(x))
+    np.testing.assert_allclose(of_codes["loc"], output[:, 5:7], rtol=1e-5)
+    scale = np.log1p(np.exp(output[:, 7:])) + 1e-4
+    np.testing.assert_allclose(of_codes["scale"], scale, rtol=1e-5)

@@ -153,7 +153,7 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
 def test_drawing_meets_the_logits_that_the_likelihood_has(name, fashion_mnist):
     model = zoo.load(name)
     images = tf.constant(fashion_mnist.test.images[:3] / np.float32(255))
-    kept, met = model.walk(images, tf.constant(28), None, tf.constant([0, 0]))
+    kept, met = model.walk(images, tf.constant(28), None, tf.constant([0, 0]), with_features=True)
     np.testing.assert_allclose(kept, images, atol=1e-6)
     nothing = tf.zeros([*images.shape[:3], 0])
     found, expected = (

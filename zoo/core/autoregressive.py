@@ -152,7 +152,9 @@ class AutoregressiveModel(LikelihoodModel):
         return self.log_prob(*(images if self.conditional else (images,)))
 
     @tf.function(reduce_retracing=True)
-    def walk(self, images, num_rows, labels, seed, progress=False) -> tuple[tf.Tensor, tf.Tensor]:
+    def walk(
+        self, images, num_rows, labels, seed, progress=False, with_features=False
+    ) -> tuple[tf.Tensor, ...]:
         """Goes through images pixel by pixel, keeps the first rows and draws the others.
 
         Args:
@@ -161,9 +163,10 @@ class AutoregressiveModel(LikelihoodModel):
           labels: int32 [B] for a conditional model.
           seed: int32 [2].
           progress: whether the rows are counted on stderr.
+          with_features: whether to keep the features, which are far larger than the images.
 
         Returns:
-          The images, and the features [B, H, W, F] that were met on the way.
+          The images and, if so asked, the features [B, H, W, F] that were met on the way.
         """
         height, width, channels = self.image_shape
 
@@ -175,10 +178,10 @@ class AutoregressiveModel(LikelihoodModel):
                 value = tf.concat([value, drawn[:, None]], -1)
             return value
 
-        def row(i, above, pixels, met):
+        def row(i, above, *arrays):
             context, left = self.begin_row(above)
 
-            def column(j, left, pixels, met):
+            def column(j, left, pixels, *met):
                 features, left = self.pixel(context, left, j)
                 at = i * width + j
                 value = tf.cond(
@@ -187,30 +190,31 @@ class AutoregressiveModel(LikelihoodModel):
                     lambda: draw(features, tf.random.experimental.stateless_fold_in(seed, at)),
                 )
                 left = self.after_pixel(left, value)
-                return j + 1, left, pixels.write(at, value), met.write(at, features)
+                met = [array.write(at, features) for array in met]
+                return j + 1, left, pixels.write(at, value), *met
 
-            _, left, pixels, met = tf.while_loop(
-                lambda j, *_: j < width, column, [0, left, pixels, met], parallel_iterations=1
+            _, left, *arrays = tf.while_loop(
+                lambda j, *_: j < width, column, [0, left, *arrays], parallel_iterations=1
             )
+            pixels = arrays[0]
             done = pixels.gather(tf.range(i * width, (i + 1) * width))  # [W, B, C]
             above = self.end_row(context, left, tf.transpose(done, [1, 0, 2]))
             if progress:
                 tf.print("\rrow", i + 1, "of", height, end="", output_stream=sys.stderr)
-            return i + 1, above, pixels, met
+            return i + 1, above, *arrays
 
         # one iteration at a time: with several under way TensorFlow 2.21 crashes now and then (seen
         # with small networks on CPUs), and nothing is to be gained: each waits for the one before
-        array = tf.TensorArray(tf.float32, height * width, clear_after_read=False)
-        met = tf.TensorArray(tf.float32, height * width)
-        start = [0, self.begin(tf.shape(images)[0], labels), array, met]
-        _, _, pixels, met = tf.while_loop(
-            lambda i, *_: i < height, row, start, parallel_iterations=1
-        )
+        arrays = [tf.TensorArray(tf.float32, height * width, clear_after_read=False)]
+        if with_features:
+            arrays.append(tf.TensorArray(tf.float32, height * width))
+        start = [0, self.begin(tf.shape(images)[0], labels), *arrays]
+        _, _, *arrays = tf.while_loop(lambda i, *_: i < height, row, start, parallel_iterations=1)
         if progress:
             tf.print("", output_stream=sys.stderr)
         return tuple(
             tf.reshape(tf.transpose(a.stack(), [1, 0, 2]), [-1, height, width, size])
-            for a, size in ((pixels, channels), (met, self.num_features))
+            for a, size in zip(arrays, (channels, self.num_features), strict=False)
         )
 
     def endpoints(self) -> dict[str, Endpoint]:

@@ -210,7 +210,7 @@ class ImageModel(keras.Model):
         self.check_labels(labels)
         if labels is None:
             return None
-        labels = tf.convert_to_tensor(labels, tf.int32)
+        labels = tf.cast(labels, tf.int32)
         as_many = tf.size(labels) == tf.shape(images)[0]
         return provided(as_many, "there must be a label for each image", labels)
 
@@ -228,7 +228,7 @@ class ImageModel(keras.Model):
             return tf.random.stateless_uniform(
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
-        labels = tf.convert_to_tensor(labels, tf.int32)
+        labels = tf.cast(labels, tf.int32)
         known = isinstance(num_samples, numbers.Integral)
         if known and not labels.shape.is_compatible_with([num_samples]):
             there = labels.shape[0] if labels.shape.rank else "a single number"

@@ -9,8 +9,6 @@ tfd = tfp.distributions
 def kl(
     q: tfd.Distribution,
     p: tfd.Distribution,
-    num_samples: int = 1,
-    seed=None,
     draws: tf.Tensor | None = None,
     weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
@@ -19,9 +17,7 @@ def kl(
     Args:
       q: the distribution of the expectation, of batch shape [B] (or [B, D] for D separate terms).
       p: the other one.
-      num_samples: draws of the Monte Carlo estimate, where there is no closed form.
-      seed: int32 [2], for the Monte Carlo estimate only.
-      draws: of q, [S, ...], where the estimate is to take those.
+      draws: of q, [S, ...], for a Monte Carlo estimate where there is no closed form.
       weights: of the draws [S, ...], with a sum of 1 over S; all the same when left out.
 
     Returns:
@@ -30,8 +26,9 @@ def kl(
     try:
         return tfd.kl_divergence(q, p)
     except NotImplementedError:
-        z = q.sample(num_samples, seed=seed) if draws is None else draws
-        log_ratio = q.log_prob(z) - p.log_prob(z)
+        if draws is None:
+            raise
+        log_ratio = q.log_prob(draws) - p.log_prob(draws)
         if weights is None:
             return tf.reduce_mean(log_ratio, axis=0)
         return tf.reduce_sum(weights * log_ratio, axis=0)

@@ -134,7 +134,7 @@ class LatentVariableModel(LikelihoodModel):
         """
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
         if self._known(labels) is not None:
-            labels = tf.convert_to_tensor(labels, tf.int32)
+            labels = tf.cast(labels, tf.int32)
         return self._importance_bound(
             in_unit_range(images), labels, num_samples, stateless_seed(seed)
         )

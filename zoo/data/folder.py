@@ -4,9 +4,10 @@ import hashlib
 import math
 import os
 import pathlib
+import struct
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from zoo.data import idx
 from zoo.errors import InputError
@@ -19,9 +20,10 @@ RESIZE = "centre crop to a square, then Pillow's antialiased bicubic resize"
 def read(path: pathlib.Path, image_size: int | None):
     """Reads a folder of images.
 
-    Images are grey [.., 1] if every one is, else RGB [.., 3]. Files are in the order of a hash of
-    their names, so that the end of `train`, the validation split, holds every class. Without
-    `train` and `test` folders the last tenth is the test split.
+    Images are grey [.., 1] if every one is, else RGB [.., 3]; upright, as their EXIF says; what is
+    transparent is white. Files are in the order of a hash of their names, so that classes are mixed
+    and the end of `train`, the validation split, is like the rest. Without `train` and `test`
+    folders the last tenth is the test split.
 
     Args:
       path: the folder.
@@ -116,6 +118,10 @@ def _header(file: pathlib.Path) -> tuple[str, tuple[int, int]]:
 def _decode(file: pathlib.Path, mode: str, image_size: int | None) -> np.ndarray:
     try:
         with Image.open(file) as image:
+            image = ImageOps.exif_transpose(image)
+            if image.has_transparency_data:
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image.convert("RGBA"))
             if image.mode.startswith("I"):  # 16 bits: Pillow would clip, not scale
                 pixels = np.asarray(image).astype(np.float64) / 257
                 image = Image.fromarray(np.round(pixels).astype(np.uint8))
@@ -127,5 +133,5 @@ def _decode(file: pathlib.Path, mode: str, image_size: int | None) -> np.ndarray
                 image = image.crop((left, top, left + side, top + side))
                 image = image.resize((image_size,) * 2, Image.Resampling.BICUBIC)
             return np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as e:
+    except (OSError, ValueError, SyntaxError, struct.error) as e:
         raise InputError(f"{file}: cannot be decoded ({e})") from None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 
 import numpy as np
@@ -160,11 +161,8 @@ def load(
 
 def _split(name, arrays, class_names, how) -> Dataset:
     images, labels, test_images, test_labels = arrays
-    for x, y, part in ((images, labels, "train"), (test_images, test_labels, "test")):
-        if len(x) != len(y):
-            raise InputError(f"{name}{how}: {len(x)} {part} images but {len(y)} labels")
-        if len(y) and (y.min() < 0 or y.max() >= len(class_names)):
-            bad = int(y.max() if y.max() >= len(class_names) else y.min())
+    for y, part in ((labels, "train"), (test_labels, "test")):
+        if (bad := int(y.max(initial=0))) >= len(class_names):
             raise InputError(
                 f"{name}{how}: a {part} label is {bad}, outside the {len(class_names)} classes"
             )
@@ -183,6 +181,8 @@ def _split(name, arrays, class_names, how) -> Dataset:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     shape = "x".join(map(str, images.shape[1:]))
+    unseen = np.bincount(labels[:cut], minlength=len(class_names)) == 0
+    unseen = ", ".join(itertools.compress(class_names, unseen))
     return Dataset(
         name=name,
         train=Split(images[:cut], labels[:cut]),
@@ -193,6 +193,7 @@ def _split(name, arrays, class_names, how) -> Dataset:
         description=(
             f"{name}{how}: {cut:,} train, {len(images) - cut:,} validation, "
             f"{len(test_images):,} test images of {shape}"
+            + (f"; warning: not one to train on of class {unseen}" if unseen else "")
         ),
     )
 

@@ -167,7 +167,7 @@ class BayesConditional(ImageModel):
         images = in_unit_range(images)
         if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
             images = self.unconditional.on_levels(images)
-        one_hot = self.one_hot(labels)  # checked
+        one_hot = self.one_hot(self.labels_of(images, labels))  # checked
         log_p_x = self.unconditional.log_prob(images, num_samples=num_samples, seed=seed)
         return tf.reduce_sum(one_hot * self.log_weights(images), -1) + log_p_x
 

@@ -5,7 +5,8 @@
 D ascends V, then G descends, in turn, each with its own step size (algorithm 1). The second half
 of V saturates when D is sure of itself; the non-saturating generator minimises -log D(G(z))
 instead, which has the same fixed point and strong gradients early on (section 3). At the
-equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and leaky ReLU in D for maxout.
+equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and in D leaky ReLU for maxout
+and, between dense layers, no dropout.
 
 Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
 punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).
@@ -53,7 +54,8 @@ class Config:
     )
     ema_decay: float = field(
         0.0,
-        "Decay of the moving average of G's weights that draws and is exported; 0: G does.",
+        "Decay of the moving average of G's weights that draws and is exported; where G begins "
+        "with noise at most (1 + t) / (10 + t) after t steps. 0: G itself draws.",
         lower=0.0,
         upper=0.99999,
     )

@@ -48,8 +48,8 @@ class InfoGAN(dcgan.DCGAN):
 
     @property
     def tracked(self):
-        """The family's quantities, and the bound on the mutual information, by D's step."""
-        return (*super().tracked, "mi_nats")
+        """The family's quantities, and L_I by D's step: all of it, and the category's part."""
+        return (*super().tracked, "mi_nats", "mi_category_nats")
 
     def size_of_latents(self):
         """Number of latent dimensions: the codes, and z."""
@@ -111,7 +111,11 @@ class InfoGAN(dcgan.DCGAN):
         real_logits, _ = self.judge(real, training)
         fake_logits, q = self.judge(fake, training)
         values, parts = self.d_values(real_logits, fake_logits), self.bounds(q, latents)
-        values |= {"mi_nats": sum(parts), "d_loss": values["d_loss"] - self.weighted(*parts)}
+        values |= {
+            "d_loss": values["d_loss"] - self.weighted(*parts),
+            "mi_nats": sum(parts),
+            "mi_category_nats": parts[0],  # log K at most
+        }
         return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
@@ -120,6 +124,19 @@ class InfoGAN(dcgan.DCGAN):
         fake_logits, q = self.judge(fake, training)
         loss = self.game.generator_loss(fake_logits)
         return {"g_loss": loss - self.weighted(*self.bounds(q, latents))}
+
+    def endpoints(self):
+        """Those of a GAN and `categorize`: what Q says of the codes."""
+
+        def categorize(images):
+            _, (categorical, gaussian) = self.judge(images)
+            return {
+                "probabilities": categorical.probs_parameter(),
+                "loc": gaussian.mean(),
+                "scale": gaussian.stddev(),
+            }
+
+        return {**super().endpoints(), "categorize": (categorize, [self.images_spec])}
 
     def traversals(self, latents, steps: int) -> tf.Tensor:
         """Paths through the codes: every category, then each continuous one from -2 to 2.

@@ -85,7 +85,8 @@ class ProjectionCGAN(sngan.SNGAN):
     def generate(self, latents, labels=None, training=False, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
         network = by or self.average or self.generator
-        return (tf.tanh(network([latents, self.one_hot(labels)], training=training)) + 1) / 2
+        y = self.one_hot(self.labels_of(latents, labels))  # one for all would be broadcast
+        return (tf.tanh(network([latents, y], training=training)) + 1) / 2
 
     def discriminate(self, images, labels=None, training=False):
         """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""

@@ -173,6 +173,7 @@ def load(source):
         checkpoints.assign_weights(source, model, pretrained.weights(source))
     else:
         checkpoints.Manager(pathlib.Path(source) / "checkpoints").restore_weights(model)
+    model.from_noise = False  # `fit` goes on from these
     return model
 
 
