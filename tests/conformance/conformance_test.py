@@ -296,8 +296,8 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, whole, in_float
     got = first_step(mixed, whole)
     for key, values in logged.items():
         if "loss" in key or "nats" in key:
-            # means of scores, which are no logits, cancel, as log K and what Q knows do: their scale
-            # is 1, however small they are
+            # means of scores, which are no logits, cancel, and so do log K and what Q knows: their
+            # scale is 1, however small they are
             cancels = key.startswith("mi_") or not getattr(plain, "probabilistic", True)
             atol = 0.03 if cancels else 0.0
             np.testing.assert_allclose(got[key], values, rtol=0.03, atol=atol, err_msg=key)
