@@ -176,8 +176,17 @@ def free_ports(count):
 
 
 @pytest.mark.slow
-def test_two_workers_are_one_device(start, run, data_dir, tmp_path):
-    flags = ["--model=gan", "--hidden=16", "--latent_dim=4", "--batch_size=32"]
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--model=gan", "--hidden=16"],
+        # batch norm of the global batch, an average of G, a deviation of the global batch
+        ["--model=dcgan", "--width=4", "--ema_decay=0.9", "--penalty=dragan"],
+    ],
+    ids=["gan", "dcgan"],
+)
+def test_two_workers_are_one_device(settings, start, run, data_dir, tmp_path):
+    flags = [*settings, "--latent_dim=4", "--batch_size=32"]
     flags += ["--steps_per_epoch=5", f"--data_dir={data_dir}"]
     code, _, err = run("train", *flags, "--epochs=2", f"--workdir={tmp_path / 'one'}")
     assert code == 0, err
