@@ -35,3 +35,14 @@ def test_a_checkout_is_dirty_by_its_code_and_not_by_what_scripts_write(tmp_path,
     assert provenance.versions()["commit"] == head
     (tmp_path / "zoo/cli.py").write_text("2")
     assert provenance.versions()["commit"] == f"{head}-dirty"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be pinned here")
+def test_a_pinned_process_has_the_cores_that_it_may_use():
+    cores = os.sched_getaffinity(0)
+    assert provenance.machine()["cores"] == len(cores)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert provenance.machine()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, cores)

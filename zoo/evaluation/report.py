@@ -392,7 +392,7 @@ def _pictures(name: str, found: dict[str, Any]) -> list[str]:
 def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """How a model was trained, and its weights."""
     settings, summary = about["settings"], about["summary"]
-    machine, versions = summary["machine"], settings["versions"]
+    versions = settings["versions"]
     paused = summary.get("paused_seconds", 0) / 60
     stopped = f" (without {paused:.1f} in which the process was stopped)" if paused else ""
     size = str(settings["recipe"]["batch_size"])
@@ -408,7 +408,7 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
         f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
         f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps of {size} images, "
-        f"{_minutes(summary)} minutes on {machine['cores']} cores of {machine['cpu']}{stopped}; "
+        f"{_minutes(summary)} minutes on {machine_of(summary)}{stopped}; "
         f"{summary['parameters']:,} parameters{exported}. Commit "
         f"{_short(versions.get('commit', 'unknown'))}, TensorFlow {versions['tensorflow']}, Keras "
         f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
@@ -483,8 +483,9 @@ def _neighbours(samples: dict[str, Any] | None) -> list[str]:
 
 
 def machine_of(record: dict[str, Any]) -> str:
-    """The processor that a record was made on."""
-    return f"{record['machine']['cores']} cores of {record['machine']['cpu']}"
+    """The processor that a record, or a run, was made on."""
+    cores, cpu = record["machine"]["cores"], record["machine"]["cpu"]
+    return f"{cores} {'core' if cores == 1 else 'cores'} of {cpu}"
 
 
 def _protocol(

@@ -44,17 +44,18 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores, memory and system."""
+    """The processor, the cores of it that this process may use, memory and system."""
     cpu = platform.processor()
     with contextlib.suppress(OSError):
         for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 cpu = line.split(":")[1].strip()
                 break
+    bound = hasattr(os, "sched_getaffinity")  # on Linux a process can be pinned to some cores
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {
         "cpu": cpu,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if bound else os.cpu_count(),
         "memory_gb": round(memory, 1),
         "system": platform.platform(),
     }
