@@ -3,9 +3,9 @@
 Does each run find its way, and how far apart do they end? It writes `docs/claims/seeds.json`, from
 which `scripts/report.py` makes a part of RESULTS.md; with `--dataset=ring` and `--dataset=grid`
 `ring.json` and `grid.json`, and a picture of the points that the runs of the first seed draw. Runs
-that are interrupted go on when the same command is given again. It takes half
-an hour with `--precision=mixed_bfloat16` on two cores that multiply bfloat16 matrices (AMX), and
-two to three hours without.
+that are interrupted go on when the same command is given again. It takes half an hour with
+`--precision=mixed_bfloat16` on two cores that multiply bfloat16 matrices (AMX), and two to three
+hours without.
 """
 
 import pathlib

@@ -130,11 +130,11 @@ class LatentVariableModel(LikelihoodModel):
 
         Raises:
           InputError: there are labels but the model is unconditional, or the other way round.
-          tf.errors.InvalidArgumentError: `num_samples` is below 1.
+          tf.errors.InvalidArgumentError: `num_samples` is below 1, or there are more or
+            fewer labels than images.
         """
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        if self._known(labels) is not None:
-            labels = tf.cast(labels, tf.int32)
+        labels = self.labels_of(images, labels)
         return self._importance_bound(
             in_unit_range(images), labels, num_samples, stateless_seed(seed)
         )

@@ -181,8 +181,8 @@ def _split(name, arrays, class_names, how) -> Dataset:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     shape = "x".join(map(str, images.shape[1:]))
-    unseen = np.bincount(labels[:cut], minlength=len(class_names)) == 0
-    unseen = ", ".join(itertools.compress(class_names, unseen))
+    counts = np.bincount(labels[:cut], minlength=len(class_names))
+    unseen = ", ".join(itertools.compress(class_names, counts == 0))
     return Dataset(
         name=name,
         train=Split(images[:cut], labels[:cut]),

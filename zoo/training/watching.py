@@ -251,15 +251,14 @@ class Alarms(keras.callbacks.Callback):
                 "--discriminator_learning_rate, another --loss, --penalty=r1, or a smaller "
                 "discriminator"
             )
-        for figure, where in (
-            ("class_share", "among the samples"),
-            ("class_fidelity_of", "where it is asked for"),
+        for figure, where, also in (
+            ("class_share", "among the samples", " or a conditional model"),
+            ("class_fidelity_of", "where it is asked for", ""),
         ):
             if (share := logs.get(f"val_{figure}")) is None:
                 continue
             missing = absent(share, logs[f"floor_{figure}"])
             if names := [k for k in share if self._again(f"absent {k}", k in missing)]:
-                also = " or a conditional model" if figure == "class_share" else ""
                 found["absent"] = (
                     f"the generator drops classes: there is hardly any {', '.join(names)} {where} "
                     f"(see {figure}). More epochs may bring it back; else try smaller steps, "
