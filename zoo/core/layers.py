@@ -79,8 +79,8 @@ class GatedCausalBlock(layers.Layer):
         if label_bias is not None:
             raw += tf.cast(label_bias, raw.dtype)
         v = gate(raw)
-        if not self.first:
-            v += tf.cast(window[:, self.reach - 1 :, self.side : -self.side or None], v.dtype)
+        if not self.first:  # tf.slice, as the gradient of window[...] takes a third of a step
+            v += tf.cast(tf.slice(window, [0, self.reach - 1, self.side, 0], tf.shape(v)), v.dtype)
         return v, self.v_to_h(raw)
 
     def horizontal(self, window, from_v, label_bias=None) -> tf.Tensor:
@@ -98,17 +98,18 @@ class GatedCausalBlock(layers.Layer):
         if label_bias is not None:
             raw += tf.cast(label_bias, raw.dtype)
         h = self.h_out(gate(raw))
-        return h if self.first else h + tf.cast(window[:, :, self.reach - 1 :], h.dtype)
+        if not self.first:
+            h += tf.cast(tf.slice(window, [0, 0, self.reach - 1, 0], tf.shape(h)), h.dtype)
+        return h
 
     def call(self, v, h, label_bias=(None, None)):
         """Both stacks of a whole image, [B, H, W, F] each; `label_bias` [B, 1, 1, 2 F] each."""
-        ahead, last = self.reach - 1, None
+        ahead = self.reach - 1
         if self.first:  # the window ends before the pixel itself
-            ahead, last = self.reach, -1
-        v, to_h = self.vertical(
-            tf.pad(v, [[0, 0], [ahead, 0], [self.side] * 2, [0, 0]])[:, :last], label_bias[0]
-        )
-        window = tf.pad(h, [[0, 0], [0, 0], [ahead, 0], [0, 0]])[:, :, :last]
+            ahead, v, h = self.reach, v[:, :-1], h[:, :, :-1]
+        window = tf.pad(v, [[0, 0], [ahead, 0], [self.side] * 2, [0, 0]])
+        v, to_h = self.vertical(window, label_bias[0])
+        window = tf.pad(h, [[0, 0], [0, 0], [ahead, 0], [0, 0]])
         return v, self.horizontal(window, to_h, label_bias[1])
 
 
