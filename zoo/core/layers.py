@@ -157,7 +157,8 @@ class SpectralNormalization(layers.Wrapper):
     def call(self, x, training=False):
         """(W x) / sigma(W) + b."""
         y = self.layer(x)
-        return y / tf.cast(self.sigma(training), y.dtype) + tf.cast(self.bias, y.dtype)
+        inverse = tf.cast(1 / self.sigma(training), y.dtype)  # a product costs less than y / sigma
+        return y * inverse + tf.cast(self.bias, y.dtype)
 
 
 class ConditionalBatchNormalization(layers.Layer):
