@@ -80,22 +80,25 @@ def gradients(dataset) -> dict:
 def bounds(names, images, num_samples: int) -> dict:
     """K-sample bounds of VAEs, and their differences from the first one's, image by image."""
     import zoo
+    from zoo.core.metrics import perplexity
     from zoo.evaluation import metrics
     from zoo.evaluation.intervals import mean_and_error
     from zoo.training import provenance
 
-    nats = {
-        name: metrics.log_likelihoods(zoo.load(name), images, num_samples, _SEED.value)[0]
-        for name in names
-    }
-    rows = [
-        {
+    rows, plain = [], None
+    for name in names:
+        model = zoo.load(name)
+        nats = metrics.log_likelihoods(model, images, num_samples, _SEED.value)[0]
+        plain = nats if plain is None else plain
+        row = {
             "name": name,
-            "bound_nats": mean_and_error(own),
-            "above_vae_nats": mean_and_error(own - nats[names[0]]),
+            "bound_nats": mean_and_error(nats),
+            "above_vae_nats": mean_and_error(nats - plain),
         }
-        for name, own in nats.items()
-    ]
+        if getattr(model, "num_components", 1) > 1:
+            used = perplexity(model.posterior_weights(images.images))
+            row["components_an_image"] = mean_and_error(used.numpy())
+        rows.append(row)
     return {
         "seed": _SEED.value,
         "versions": provenance.versions(),

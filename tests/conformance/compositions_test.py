@@ -90,6 +90,13 @@ def test_export_answers_the_same(name, compositions, data, tmp_path):
         )["log_prob"]
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
             call["sample"](seed=tf.constant(3), labels=tf.constant([10]))
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
+            call["log_prob"](
+                images=images_in[:1],
+                num_samples=tf.constant(1),
+                seed=tf.constant(2),
+                labels=tf.constant([10]),
+            )
     if "classify" in call:
         exported["classify"] = call["classify"](images=images_in)["probabilities"]
     exported = {k: v.numpy() for k, v in exported.items()}

@@ -25,7 +25,7 @@ SHAPE = (12, 12, 1)
 LOGGED = {
     "acgan": {"log_p_y_real", "log_p_y_fake"},
     "categorical_vae": {"perplexity", "temperature"},
-    "gmm_vae": {"components_used", "prior_components_used"},
+    "gmm_vae": {"components_used", "components_an_image", "prior_components_used"},
     "infogan": {"mi_nats", "mi_category_nats"},
     "iwae": {"iwae_nats"},
     "vqvae": {"codes_used"},
@@ -177,7 +177,9 @@ def test_export_answers_the_same(name, data, trained, tmp_path):
     given = {"labels": labels} if model.conditional else {}
     exported = {}
     if "sample" in call:
-        exported["sample"] = call["sample"](seed=seed, **(given or {"num_samples": n}))["images"]
+        drawn = [call["sample"](seed=s, **(given or {"num_samples": n})) for s in (seed, seed + 1)]
+        exported["sample"], other = (d["images"] for d in drawn)
+        assert (other.numpy() != exported["sample"].numpy()).mean() > 0.1
     if "encode" in call:
         exported.update(call["encode"](images=images, **given))
         exported["reconstruct"] = call["reconstruct"](images=images, **given)["images"]
@@ -311,10 +313,31 @@ def test_mixed_precision_keeps_its_float32_islands(name, policy, whole, in_float
         assert np.isfinite(np.asarray(v)).all()
 
 
+@of_each([n for n in registry.trainable() if issubclass(registry.model_class(n), AdversarialModel)])
+def test_the_game_is_that_of_g_and_not_of_its_average(name, data):
+    model = make(name, ema_decay=0.9)
+    x, y = (tf.constant(a) for a in (data[0] / np.float32(255), data[1]))
+    latents = model.draw_prior(len(x), seed=1)
+
+    def losses():
+        known = y if model.conditional else None
+        by_d, by_g = (f(x, known, latents, False) for f in (model.d_losses, model.g_losses))
+        return {"d_fake": by_d["d_fake"].numpy(), "g_loss": by_g["g_loss"].numpy()}
+
+    expected = losses()
+    for v in model.average.trainable_variables:
+        v.assign(v + 0.1)
+    assert_same(expected, losses(), rtol=0, atol=0)
+    for v in model.generator.trainable_variables:
+        v.assign(v + 0.1)
+    for key, values in losses().items():
+        assert (values != expected[key]).all(), key
+
+
 @every_model
 def test_sgd_step_is_the_same_under_loss_scaling(name, data):
     # forgetting scale_loss would divide the step by the scale, and nothing else would tell
-    steps = []
+    steps, norms = [], []
     for policy in ("float32", "mixed_float16"):
         with setup.precision(policy):
             model = make(name)
@@ -323,9 +346,11 @@ def test_sgd_step_is_the_same_under_loss_scaling(name, data):
                 players = [keras.optimizers.LossScaleOptimizer(p, 16.0) for p in players]
             model.compile(*players[: 2 if isinstance(model, AdversarialModel) else 1])
         before = weights(model)
-        model.train_step(data)
+        logs = model.train_step(data)
+        norms.append({key: float(v) for key, v in logs.items() if "grad_norm" in key})
         pairs = zip(weights(model), before, strict=True)
         steps.append(np.concatenate([(new - old).ravel() for new, old in pairs]))
+    assert norms[1] == pytest.approx(norms[0], rel=0.05)
     cosine = steps[0] @ steps[1] / np.linalg.norm(steps[0]) / np.linalg.norm(steps[1])
     assert cosine > 0.98
     assert np.linalg.norm(steps[1]) == pytest.approx(np.linalg.norm(steps[0]), rel=0.05)

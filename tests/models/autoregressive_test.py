@@ -59,8 +59,9 @@ def test_probabilities_of_all_images_sum_to_one(kind, shape):
 
 
 @every
-def test_frequencies_of_draws_are_the_probabilities(kind):
-    model, count = make(kind, (2, 3, 1)), 40_000
+@pytest.mark.parametrize("shape", [(2, 3, 1), (1, 2, 2)])
+def test_frequencies_of_draws_are_the_probabilities(kind, shape):
+    model, count = make(kind, shape), 40_000
     images = all_images(model)
     labels = None if not model.conditional else np.full(count, 2, np.int32)
     drawn = model.sample(count, labels, seed=3).numpy()

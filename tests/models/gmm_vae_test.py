@@ -264,11 +264,25 @@ def test_components_in_use_are_counted(images):
         model.encoder.set_weights([kernel, bias])
         found = model.evaluate(*data, verbose=0, return_dict=True)
         assert found["components_used"] == pytest.approx(used, rel=1e-4)
+        assert found["components_an_image"] == pytest.approx(used, rel=1e-4)
     # two components where the posteriors lie, with weights 3 : 1, and one that is far away
     model.prior_loc.assign([[0.0] * 3, [0.0] * 3, [900.0] * 3])
     model.prior_logits.assign(np.log([3.0, 1.0, 1.0]))
     found = model.evaluate(*data, verbose=0, return_dict=True)["prior_components_used"]
     assert found == pytest.approx(np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)), rel=1e-4)
+
+
+def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
+    model = make(num_components=2, hidden=())
+    kernel, bias = model.encoder.get_weights()
+    kernel[:, -1], bias[-1] = 0, -500.0
+    kernel[0, -1] = 1000.0  # the upper left pixel chooses
+    model.encoder.set_weights([kernel, bias])
+    x = np.zeros_like(images[:4])
+    x[2:, 0, 0] = 1
+    found = model.evaluate(x, np.zeros(4, np.int32), verbose=0, return_dict=True)
+    assert found["components_used"] == pytest.approx(2, rel=1e-4)
+    assert found["components_an_image"] == pytest.approx(1, rel=1e-4)
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])

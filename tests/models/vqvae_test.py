@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 import zoo
@@ -170,6 +171,24 @@ def test_samples_are_decoded_from_codes_of_the_prior():
     model.prior.outputs[0].bias.assign([0.0, 99.0, 0.0])
     expected = model.generate(tf.tile(np.asarray(model.quantizer.codebook)[1:2], [1, 4]))
     np.testing.assert_allclose(model.sample(2, seed=0), tf.repeat(expected, 2, 0), atol=1e-6)
+
+
+def test_grids_are_drawn_as_often_as_the_prior_says():
+    model = make()
+    rng = np.random.default_rng(1)
+    for v in model.prior.trainable_variables:
+        v.assign(v + 0.5 * rng.standard_normal(v.shape))
+    grids = np.array(np.meshgrid(*[np.arange(3)] * 4)).reshape(4, -1).T
+    p = np.exp(tf.reduce_sum(model.p_codes(grids.reshape(-1, 2, 2)), [1, 2]).numpy().astype(float))
+    z = tf.reshape(model.draw_prior(20_000, seed=0), [20_000, 4, 1, -1])
+    distance = tf.reduce_sum((z - tf.convert_to_tensor(model.quantizer.codebook)) ** 2, -1)
+    drawn = tf.argmin(distance, -1).numpy() @ 3 ** np.arange(4)
+    counts = np.bincount(drawn, minlength=81)[grids @ 3 ** np.arange(4)]
+    often = 20_000 * p > 10
+    groups = [
+        np.append(a[often], a[~often].sum()) for a in (counts.astype(float), 20_000 * p / p.sum())
+    ]
+    assert p.std() > 0.3 * p.mean() and scipy.stats.chisquare(*groups).pvalue > 1e-4
 
 
 def test_at_rest_only_the_prior_learns(images):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from written import scalars
+from written import events, scalars
 
 import zoo
 from zoo.training import recipes, run
@@ -55,6 +55,18 @@ def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_di
         np.exp(-(p * np.log(p)).sum()), rel=1e-4
     )
     assert set(board["train"]["codes_used"]) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "name, pictures",
+    [("infogan", {"traversals"}), ("bigan", {"reconstructions", "traversals"})],
+)
+def test_what_a_gan_can_show_of_its_codes_is_shown(train, tmp_path, name, pictures):
+    train(name, {**MLP, "latent_dim": 3})
+    board = events(tmp_path / "logs" / "train")
+    kind = {tag: board.SummaryMetadata(tag).plugin_data for tag in board.Tags()["tensors"]}
+    shown = {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
+    assert shown == {"samples", *pictures}
 
 
 def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.evaluation import distances, features, metrics
-from zoo.training import watching
+from zoo.training import callbacks, checkpoints, watching
 
 NAMES = tuple("abcdefghij")
 NUM = 300
@@ -20,6 +20,16 @@ def splits(fashion_mnist):
         "train": fashion_mnist.train.first(3 * NUM),
         "validation": fashion_mnist.validation.first(NUM),
     }
+
+
+@pytest.mark.parametrize("name", ["loss", "d_loss", "g_loss"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_stops_a_run(name, value):
+    stop = callbacks.StopWhenDiverged(6)
+    stop.set_model(zoo.create("gan", (4, 4, 1), network="mlp", hidden=(4,)))
+    stop.on_train_batch_end(0, {"d_grad_norm": np.inf, name: 1.0})
+    with pytest.raises(checkpoints.Diverged, match=f"at step 8 the {name} is {value}"):
+        stop.on_train_batch_end(1, {name: value})
 
 
 @pytest.fixture(scope="module")

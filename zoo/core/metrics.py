@@ -1,4 +1,4 @@
-"""Sums over an epoch that are no means."""
+"""How many alternatives are in use, and sums over an epoch that are no means."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,13 @@ import keras
 import tensorflow as tf
 
 
+def perplexity(p: tf.Tensor) -> tf.Tensor:
+    """exp(-sum_k p_k log p_k) of weights [..., K]: 1 where one has all, K where all are equal."""
+    return tf.exp(-tf.reduce_sum(tf.math.xlogy(p, p), -1))
+
+
 class Perplexity(keras.metrics.Metric):
-    """How many of K alternatives are in use: exp(-sum_k p_k log p_k), p the mean of weights.
+    """How many of K alternatives are in use: the perplexity of the mean of weights.
 
     It is 1 where all examples take the same one, and K where all are taken equally often. Of
     several choices it is the mean.
@@ -26,4 +31,4 @@ class Perplexity(keras.metrics.Metric):
         """The perplexity so far."""
         total = tf.convert_to_tensor(self.total)
         p = tf.math.divide_no_nan(total, tf.reduce_sum(total, -1, keepdims=True))
-        return tf.reduce_mean(tf.exp(-tf.reduce_sum(tf.math.xlogy(p, p), -1)))
+        return tf.reduce_mean(perplexity(p))

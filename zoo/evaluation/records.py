@@ -127,3 +127,9 @@ def table(figures: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def machine_of(record: dict[str, Any]) -> str:
+    """The processor that a record, or a run, was made on."""
+    cores, cpu = record["machine"]["cores"], record["machine"]["cpu"]
+    return f"{cores} {'core' if cores == 1 else 'cores'} of {cpu}"

@@ -7,7 +7,7 @@ from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables, verdicts
-from zoo.evaluation.records import differences, read_record, usual_judge
+from zoo.evaluation.records import differences, machine_of, read_record, usual_judge
 
 LIKELIHOODS = (
     ("bits_per_dim", "exact, bits a dimension", 4),
@@ -480,12 +480,6 @@ def _neighbours(samples: dict[str, Any] | None) -> list[str]:
     ]
     heads = ["distance to the nearest training image", "1%", "10%", "50%", "90%", "99%"]
     return [*tables.table(heads, rows), ""]
-
-
-def machine_of(record: dict[str, Any]) -> str:
-    """The processor that a record, or a run, was made on."""
-    cores, cpu = record["machine"]["cores"], record["machine"]["cpu"]
-    return f"{cores} {'core' if cores == 1 else 'cores'} of {cpu}"
 
 
 def _protocol(

@@ -7,8 +7,8 @@ from typing import Any
 
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.evaluation import tables
-from zoo.evaluation.records import differences
+from zoo.evaluation import modes, tables
+from zoo.evaluation.records import differences, machine_of
 
 
 def _verdict(holds: bool) -> str:
@@ -219,9 +219,9 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
     return [
         "### “GANs are fragile”",
         "",
-        f"By `{found['command']}`: short runs that differ in nothing but the seed, of "
-        f"{found['epochs']} epochs, by whose end step sizes that decay have reached 0: FID of "
-        f"1,000 samples against as many validation images ({floor}so few images do not "
+        f"By `{found['command']}` on {machine_of(found)}: short runs that differ in nothing but "
+        f"the seed, of {found['epochs']} epochs, by whose end step sizes that decay have reached "
+        f"0: FID of 1,000 samples against as many validation images ({floor}so few images do not "
         "compare with the table above), and of the worst one the share of samples that are no "
         "near-copy of an earlier one, the number of absent classes and, where a class is asked "
         "for, the class fidelity. "
@@ -245,22 +245,30 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
         "",
         "Gaussians in the plane, 8 on a ring and 25 on a grid. A mode is covered if one of 2,500 "
         "samples lies within 3 sigma of its centre, and samples that do so are of high quality "
-        "(of real points 0.99 are; noise all over the plane covers most modes, with 0.01 on the "
-        "ring and 0.02 on the grid). The figures are of each seed, after the last epoch. Each "
-        "model has its own recipe (steps of D, step sizes, moving average), so that recipes are "
-        "compared, not losses alone.",
+        "(of real points 0.99 are). Noise, spread evenly over the plane, covers modes too: its "
+        "row, computed, is what to read the others against. The figures are of each seed, after "
+        "the last epoch. Each model has its own recipe (steps of D, step sizes, moving average), "
+        "so that recipes are compared, not losses alone.",
         "",
     ]
     for name, record in found.items():
-        modes, rows, whole = toy.MIXTURES[name].num_modes, [], []
+        mixture, rows, whole = toy.MIXTURES[name], [], []
         for model, runs in record["runs"].items():
             columns = (("modes_covered", 0), ("high_quality", 2), ("training_seconds", 0))
             rows.append([model, *(_of_each(runs, *column) for column in columns)])
-            if all(run.get("modes_covered") == modes for run in runs):
+            if all(run.get("modes_covered") == mixture.num_modes for run in runs):
                 whole.append(f"`{model}`")
-        heads = ["model", f"modes covered of {modes}", "of high quality", "seconds of training"]
+        noise = modes.noise(mixture)
+        rows.append(["noise", f"{noise['modes_covered']:.1f}", f"{noise['high_quality']:.3f}", ""])
+        heads = [
+            "model",
+            f"modes covered of {mixture.num_modes}",
+            "of high quality",
+            "seconds of training",
+        ]
         lines += [
-            f"By `{record['command']}`; all modes in every run: {', '.join(whole) or 'none'}.",
+            f"By `{record['command']}` on {machine_of(record)}; all modes in every run: "
+            f"{', '.join(whole) or 'none'}.",
             "",
             *tables.table(heads, rows),
             "",
@@ -321,9 +329,9 @@ def _claim_of_flexibility(
         f"The {found['num_samples']}-sample bound of the first {found['num_images']:,} test "
         "images, in nats, of VAEs with the same layers and as many latents, one training of each; "
         "the difference is taken image by image, and ± is of images, not of trainings. The claim: "
-        "mixtures as posterior and as prior (`gmm_vae`) and a flow as posterior (`flow_vae`) are "
+        "a flow as posterior (`flow_vae`), and mixtures as posterior and as prior (`gmm_vae`), are "
         f"each better than the `vae`, by more than two errors. {_verdict(_richer(found))} Beside "
-        "them `iwae`, which is the vae trained by another bound.",
+        f"them `iwae`, which is the vae trained by another bound.{_components(found)}",
         "",
         *_bounds(found, manifest),
         "",
@@ -332,7 +340,7 @@ def _claim_of_flexibility(
         lines += [
             "The same of MNIST in black and white, of what was trained on it, with "
             f"{of_mnist['num_samples']:,} samples (`claims.py --mnist_dir=DIR`). "
-            f"{_verdict(_richer(of_mnist))}",
+            f"{_verdict(_richer(of_mnist))}{_components(of_mnist)}",
             "",
             *_bounds(of_mnist, manifest),
             "",
@@ -345,6 +353,18 @@ def _richer(found: dict[str, Any]) -> bool:
     rows = [r for r in found["rows"] if r["name"].startswith(("gmm_vae", "flow_vae"))]
     above = [row["above_vae_nats"] for row in rows]
     return bool(above) and all(part["mean"] > 2 * part["standard_error"] for part in above)
+
+
+def _components(found: dict[str, Any]) -> str:
+    """Whether the mixture of an image is one."""
+    key = "components_an_image"
+    used = {row["name"]: row[key]["mean"] for row in found["rows"] if key in row}
+    said = [f"The posterior of an image has {v:.2f} components in `{k}`" for k, v in used.items()]
+    if used and max(used.values()) < 1.1:
+        said.append(
+            "so that it is one Gaussian after all, and what the model gains is the prior's doing"
+        )
+    return f" {', '.join(said)} (the perplexity of their weights)." if said else ""
 
 
 def _bounds(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
@@ -449,7 +469,7 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
         "",
         "Bits per dimension of 8-bit test images: exact for pixel models, for the others the "
         "tightest bound of the table above, which their true code length is at most. The claim: "
-        f"`pixelcnn` needs fewer bits than any of them. {_verdict(holds)}",
+        f"`pixelcnn` needs fewer bits than any of these. {_verdict(holds)}",
         "",
         *tables.table(
             ["model", "bits a dimension"],

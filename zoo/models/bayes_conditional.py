@@ -186,7 +186,7 @@ class BayesConditional(ImageModel):
         """
         # log p(x|y) = s log p(y|x) + log p(x) - log E_{p(x)}[p(y|x)^s]
         product = self._log_product(images, labels, num_samples, seed)
-        return product - tf.gather(self.log_normalizer(), tf.cast(labels, tf.int32))
+        return product - tf.linalg.matvec(self.one_hot(labels), self.log_normalizer())
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """Code length in bits a pixel and channel, as p(x) counts it."""

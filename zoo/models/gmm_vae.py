@@ -29,7 +29,7 @@ import tensorflow as tf
 from zoo.core import bounds, distributions
 from zoo.core.base import standard_gumbel, standard_normal, stateless_seed
 from zoo.core.config import field
-from zoo.core.metrics import Perplexity
+from zoo.core.metrics import Perplexity, perplexity
 from zoo.models import vae
 
 tfd = tfp.distributions
@@ -52,10 +52,19 @@ class Config(vae.Config):
 
 
 class GMMVAE(vae.VAE):
-    """A VAE of images [N, H, W, C] whose posterior or prior is a mixture of diagonal Gaussians."""
+    """A VAE of images [N, H, W, C] whose posterior or prior is a mixture of diagonal Gaussians.
+
+    `components_used` counts components of the posterior over all images, `components_an_image`
+    those of one: where that is 1 each q(z|x) is a single Gaussian, if not of the same component.
+    """
 
     Config = Config
-    tracked = (*vae.VAE.tracked, "components_used", "prior_components_used")
+    tracked = (
+        *vae.VAE.tracked,
+        "components_used",
+        "components_an_image",
+        "prior_components_used",
+    )
 
     @property
     def num_components(self) -> int:
@@ -159,6 +168,7 @@ class GMMVAE(vae.VAE):
         return {
             **self.elbo_terms(reconstruction, kl),
             "components_used": tf.transpose(pi),
+            "components_an_image": perplexity(tf.transpose(pi)),
             "prior_components_used": self.responsibilities(p_z, z, pi),
         }
 

@@ -6,10 +6,10 @@ D maximises V_D and G minimises V_G. Each layer of D is divided by its spectral 
 (eq. 8), so that D's slope is bounded: by 1, but for the factor by which a convolution can exceed
 its kernel's norm, and for dropout and attention. No penalty has to be paid for it, and D needs no
 batch norm. D's convolutions alternate as in the paper's table 3, 3x3 at full size and 4x4 by
-strides of 2, with half of its channels. `attention` adds a self-attention layer to both players
-(Zhang et al. 2019, arXiv:1805.08318). Deviations: two such stages, as images of 28 pixels allow, a
-step of D for each of G, greater step sizes that fall to 0, a slope of 0.2 in leaky ReLUs (there
-0.1), no normalization of G's attention, and a moving average of G that draws.
+strides of 2, the 3x3 ones with half of its channels. `attention` adds a self-attention layer to
+both players (Zhang et al. 2019, arXiv:1805.08318). Deviations: two such stages, as images of 28
+pixels allow, a step of D for each of G, greater step sizes that fall to 0, a slope of 0.2 in leaky
+ReLUs (there 0.1), no normalization of G's attention, and a moving average of G that draws.
 """
 
 import dataclasses

@@ -149,9 +149,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
         except checkpoints.Diverged as e:
+            smaller = "--learning_rate"
+            if hasattr(recipe, "discriminator_learning_rate"):
+                smaller += " or --discriminator_learning_rate"
             _fail(
-                f"training diverged: {e}; {_kept(manager)}. Try a smaller --learning_rate with "
-                "another --workdir"
+                f"training diverged: {e}; {_kept(manager)}. Try a smaller {smaller} with another "
+                "--workdir"
             )
             return DIVERGED
         except watching.Collapsed as e:
