@@ -37,6 +37,14 @@ def test_quality_ends_at_three_sigma(mixture, angle):
     assert far["high_quality"]["mean"] == far["modes_covered"]["mean"] == 0
 
 
+@pytest.mark.parametrize("mixture", [RING, GRID])
+def test_noise_is_what_draws_of_it_give(mixture):
+    points = np.random.default_rng(0).integers(0, 256, (400 * modes.SET, 2))
+    found, expected = modes.figures(points, mixture), modes.noise(mixture)
+    for name, value in expected.items():
+        assert found[name]["mean"] == pytest.approx(value, abs=5 * found[name]["standard_error"])
+
+
 def test_a_missing_mode_and_one_that_is_only_nearly_hit():
     points = np.concatenate([GRID.centres[:-2], GRID.centres[-2:-1] + 4 * GRID.sigma])
     found = modes.figures(points, GRID)
