@@ -243,6 +243,31 @@ def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
     assert model["samples_per_second"]["mean"] > 0
 
 
+@pytest.mark.parametrize("shift", [0, 1])
+def test_reconstructions_that_are_the_images_or_those_of_others(fashion_mnist, net, shift):
+    class Copies:
+        conditional = False
+
+        def reconstruct(self, images):
+            return np.roll(images, shift, axis=0) / np.float32(255)
+
+    real = fashion_mnist.test.first(300)
+    found = {
+        k: v["mean"]
+        for k, v in metrics.reconstruction(Copies(), net, real).items()
+        if k != "num_images"
+    }
+    x = real.images.reshape(300, -1) / 255.0
+    apart = np.linalg.norm(x - np.roll(x, 1, 0), axis=1).mean()
+    expected = (0, apart) if shift == 0 else (apart, 0)
+    distances = [found[f"distance_to_{which}_reconstruction"] for which in ("own", "next")]
+    np.testing.assert_allclose(distances, expected, rtol=1e-5, atol=1e-5)
+    seen = np.argmax(net.see([real.images])[1], -1)
+    assert found["class_seen_in_image"] == pytest.approx((seen == real.labels).mean())
+    kept = np.roll(seen, shift) == real.labels
+    assert found["class_seen_in_reconstruction"] == pytest.approx(kept.mean())
+
+
 def test_images_of_one_class_leave_out_what_tells_classes_apart(fashion_mnist):
     def one_class(name):
         images = getattr(fashion_mnist, name).images[:20]

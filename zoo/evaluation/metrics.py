@@ -219,6 +219,36 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
     }
 
 
+def reconstruction(model, net: FeatureNet, real: Split) -> dict[str, Any]:
+    """What is left of images that are encoded and decoded again.
+
+    Args:
+      model: has `reconstruct`.
+      net: a classifier; else how well classes are kept is left out.
+      real: the images.
+
+    Returns:
+      Euclidean distances of pixels in [0, 1], from an image to its reconstruction and, to compare,
+      to the reconstruction of the next image; and how often the net sees an image's class in its
+      reconstruction, and in itself.
+    """
+    parts = zip(*(features.batches(a) for a in (real.images, real.labels)), strict=True)
+    made = [
+        features.in_bytes(np.asarray(model.reconstruct(x, *([y] if model.conditional else []))))
+        for x, y in parts
+    ]
+    x, others = _flat(real.images), _flat(np.concatenate(made))
+    found = {"num_images": len(real)}
+    for name, of_images in (("own", others), ("next", np.roll(others, -1, axis=0))):
+        distance = np.linalg.norm(x - of_images, axis=-1)
+        found[f"distance_to_{name}_reconstruction"] = mean_and_error(distance)
+    if net.probabilities is not None:
+        for name, images in (("reconstruction", made), ("image", features.batches(real.images))):
+            hits = np.argmax(net.see(images)[1], -1) == real.labels
+            found[f"class_seen_in_{name}"] = mean_and_error(hits)
+    return found
+
+
 def of_sampler(reports: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
     """What the sampler of a composed model says of itself, averaged over batches of samples.
 
@@ -433,6 +463,9 @@ def evaluate(
         result["samples"] = samples(
             model, net, split, held_out, num_images, seed, new_classifier, with_parzen
         )
+    if net is not None and hasattr(model, "reconstruct"):
+        real = split(held_out).first(num_images)
+        result["reconstruction"] = reconstruction(model, net, real)
     if hasattr(model, "encode") and not model.conditional:  # codes that were told the label
         train, real = (split(name).first(num_images) for name in ("train", held_out))
         if len(np.unique(train.labels)) > 1:  # else there is nothing to tell apart

@@ -14,6 +14,7 @@ _SAME_FIGURES = {
     "classification": ("num_images",),
     "representation": ("num_train", "num_images", "probe"),
     "categories": ("num_train", "num_images"),
+    "reconstruction": ("num_images",),
 }
 _SAME_WHERE_BOTH_HAVE_IT = ("observation", "num_samples")  # a decoder's, a bound's
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default

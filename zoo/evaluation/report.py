@@ -24,6 +24,12 @@ PROBES = (
 )
 ACCURACY = (("accuracy", "test accuracy", 4),)
 CATEGORIES = (("accuracy_of_categories", "accuracy", 3),)
+RECONSTRUCTIONS = (
+    ("distance_to_own_reconstruction", "distance", 2),
+    ("distance_to_next_reconstruction", "distance to another's", 2),
+    ("class_seen_in_reconstruction", "class seen in it", 3),
+    ("class_seen_in_image", "class seen in the image", 3),
+)
 TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -110,7 +116,14 @@ def results(
     for dataset in sorted({r["dataset"] for r in records.values()}):
         here = {n: r for n, r in records.items() if r["dataset"] == dataset}
         title = TITLES.get(dataset, dataset)
-        for part in (_samples, _likelihoods, _representations, _categories, _accuracies):
+        for part in (
+            _samples,
+            _likelihoods,
+            _representations,
+            _reconstructions,
+            _categories,
+            _accuracies,
+        ):
             lines += part(title, manifest, here)
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
@@ -225,6 +238,21 @@ def _representations(title, manifest, records) -> list[str]:
     )
 
 
+def _reconstructions(title, manifest, records) -> list[str]:
+    return _part(
+        title,
+        manifest,
+        records,
+        "reconstruction",
+        "what a reconstruction keeps",
+        RECONSTRUCTIONS,
+        "Test images, encoded and decoded again: the Euclidean distance of pixels from an image to "
+        "its reconstruction, beside that to the reconstruction of the next image, and how often "
+        "the classifier of the sample metrics sees the image's class in its reconstruction and in "
+        "the image itself. Models that were measured before there was this figure are left out.",
+    )
+
+
 def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None:
     """The digest of the classifier by whose FID a run kept its best checkpoint, if it did."""
     # (weights from before there was the setting are of the last epoch)
@@ -329,6 +357,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         (figures.get("classification", {}), ACCURACY),
         (figures.get("likelihood", {}), LIKELIHOODS),
         (figures.get("representation", {}), PROBES),
+        (figures.get("reconstruction", {}), RECONSTRUCTIONS),
         (figures.get("categories", {}), CATEGORIES),
         (figures.get("samples", {}).get("model", {}), tables.FIGURES),
     ):
@@ -336,7 +365,8 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         for key, head, digits in shown:
             if key in part:
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
-                head = {PROBES: "linear probe: ", CATEGORIES: "categories: "}.get(shown, "") + head
+                kind = {PROBES: "linear probe: ", CATEGORIES: "categories: "}
+                head = (kind | {RECONSTRUCTIONS: "reconstruction: "}).get(shown, "") + head
                 rows.append([head, own, least])
     lines = [
         f"# {name}",
