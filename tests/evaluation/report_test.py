@@ -260,7 +260,8 @@ def test_runs_of_several_seeds(root):
         "wgan_gp": [good, {"diverged": True}],
     }
     judge = json.loads((root / "zoo/pretrained/manifest.json").read_text())["classifier"]["sha256"]
-    record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs}
+    machine = {"cpu": "one", "cores": 2}
+    record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs, "machine": machine}
     (root / SEEDS).unlink(missing_ok=True)
     assert "fragile" not in report.pages(root)[root / "RESULTS.md"]
     (root / SEEDS).write_text(json.dumps(record))
@@ -283,12 +284,14 @@ def test_runs_on_points(root):
     good = {"modes_covered": 8.0, "high_quality": 0.812, "training_seconds": 31.4}
     runs = {"gan": [good, {**good, "modes_covered": 3.0}], "sngan": [good, good]}
     runs["wgan_gp"] = [good, {"diverged": True}]
-    record = {"command": "how", "classifier": None, "runs": runs}
+    machine = {"cpu": "one", "cores": 2}
+    record = {"command": "how", "classifier": None, "runs": runs, "machine": machine}
     (root / "docs/claims/ring.json").write_text(json.dumps(record))
     text = report.pages(root)[root / "RESULTS.md"]
-    assert "By `how`; all modes in every run: `sngan`.\n" in text
+    assert "By `how` on 2 cores of one; all modes in every run: `sngan`.\n" in text
     assert "| gan | 8, 3 | 0.81, 0.81 | 31, 31 |" in text
     assert "| wgan_gp | 8, diverged | 0.81, diverged | 31, diverged |" in text
+    assert "| noise | 7.9 | 0.015 |  |" in text
     assert "docs/claims/ring.png" in text and "docs/claims/grid.png" not in text
 
 
