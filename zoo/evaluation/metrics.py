@@ -237,9 +237,9 @@ def reconstruction(model, net: FeatureNet, real: Split) -> dict[str, Any]:
         features.in_bytes(np.asarray(model.reconstruct(x, *([y] if model.conditional else []))))
         for x, y in parts
     ]
-    x, others = _flat(real.images), _flat(np.concatenate(made))
+    x, rebuilt = _flat(real.images), _flat(np.concatenate(made))
     found = {"num_images": len(real)}
-    for name, of_images in (("own", others), ("next", np.roll(others, -1, axis=0))):
+    for name, of_images in (("own", rebuilt), ("next", np.roll(rebuilt, -1, axis=0))):
         distance = np.linalg.norm(x - of_images, axis=-1)
         found[f"distance_to_{name}_reconstruction"] = mean_and_error(distance)
     if net.probabilities is not None:

@@ -30,6 +30,11 @@ RECONSTRUCTIONS = (
     ("class_seen_in_reconstruction", "class seen in it", 3),
     ("class_seen_in_image", "class seen in the image", 3),
 )
+KINDS = {  # what a card says before their headings
+    PROBES: "linear probe: ",
+    CATEGORIES: "categories: ",
+    RECONSTRUCTIONS: "reconstruction: ",
+}
 TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -365,9 +370,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         for key, head, digits in shown:
             if key in part:
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
-                kind = {PROBES: "linear probe: ", CATEGORIES: "categories: "}
-                head = (kind | {RECONSTRUCTIONS: "reconstruction: "}).get(shown, "") + head
-                rows.append([head, own, least])
+                rows.append([KINDS.get(shown, "") + head, own, least])
     lines = [
         f"# {name}",
         "",

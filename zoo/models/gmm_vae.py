@@ -165,10 +165,11 @@ class GMMVAE(vae.VAE):
         log_p_x = p_x.log_prob(tf.tile(images, [z.shape[0], 1, 1, 1]))  # log p(x|z), [C B]
         reconstruction = tf.reduce_sum(pi * tf.reshape(log_p_x, tf.shape(pi)), axis=0)
         kl = bounds.kl(q, p_z, draws=z, weights=pi)
+        weights = tf.transpose(pi)
         return {
             **self.elbo_terms(reconstruction, kl),
-            "components_used": tf.transpose(pi),
-            "components_an_image": perplexity(tf.transpose(pi)),
+            "components_used": weights,
+            "components_an_image": perplexity(weights),
             "prior_components_used": self.responsibilities(p_z, z, pi),
         }
 
