@@ -279,7 +279,7 @@ def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
     kernel[0, -1] = 1000.0  # the upper left pixel chooses
     model.encoder.set_weights([kernel, bias])
     x = np.zeros_like(images[:4])
-    x[2:, 0, 0] = 1
+    x[2:, 0, 0] = 255
     found = model.evaluate(x, np.zeros(4, np.int32), verbose=0, return_dict=True)
     assert found["components_used"] == pytest.approx(2, rel=1e-4)
     assert found["components_an_image"] == pytest.approx(1, rel=1e-4)
