@@ -94,10 +94,12 @@ class GatedCausalBlock(layers.Layer):
         Returns:
           h [B, R, W, F].
         """
-        raw = self.h_conv(window) + from_v
+        once = window.shape[1:3] == [1, self.reach]
+        convolve = at_one_place if once else layers.Layer.__call__
+        raw = convolve(self.h_conv, window) + from_v
         if label_bias is not None:
             raw += tf.cast(label_bias, raw.dtype)
-        h = self.h_out(gate(raw))
+        h = convolve(self.h_out, gate(raw))
         if not self.first:
             h += tf.cast(tf.slice(window, [0, 0, self.reach - 1, 0], tf.shape(h)), h.dtype)
         return h
@@ -111,6 +113,17 @@ class GatedCausalBlock(layers.Layer):
         v, to_h = self.vertical(window, label_bias[0])
         window = tf.pad(h, [[0, 0], [0, 0], [ahead, 0], [0, 0]])
         return v, self.horizontal(window, to_h, label_bias[1])
+
+
+def at_one_place(convolution: layers.Conv2D, window: tf.Tensor) -> tf.Tensor:
+    """A convolution of a window [B, h, w, F] that its kernel covers once, [B, 1, 1, filters].
+
+    That is a matrix product, and as one takes half the time: most of drawing pixel by pixel.
+    """
+    kernel, bias = (tf.cast(v, window.dtype) for v in (convolution.kernel, convolution.bias))
+    kernel = tf.reshape(kernel, [-1, convolution.filters])
+    product = tf.reshape(window, [-1, kernel.shape[0]]) @ kernel
+    return tf.nn.bias_add(product, bias)[:, None, None]
 
 
 class SpectralNormalization(layers.Wrapper):
