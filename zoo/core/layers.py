@@ -120,10 +120,11 @@ def at_one_place(convolution: layers.Conv2D, window: tf.Tensor) -> tf.Tensor:
 
     That is a matrix product, and as one takes half the time: most of drawing pixel by pixel.
     """
-    kernel, bias = (tf.cast(v, window.dtype) for v in (convolution.kernel, convolution.bias))
-    kernel = tf.reshape(kernel, [-1, convolution.filters])
+    kernel = tf.reshape(tf.cast(convolution.kernel, window.dtype), [-1, convolution.filters])
     product = tf.reshape(window, [-1, kernel.shape[0]]) @ kernel
-    return tf.nn.bias_add(product, bias)[:, None, None]
+    if convolution.use_bias:
+        product = tf.nn.bias_add(product, tf.cast(convolution.bias, window.dtype))
+    return product[:, None, None]
 
 
 class SpectralNormalization(layers.Wrapper):
