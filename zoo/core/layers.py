@@ -94,8 +94,6 @@ class GatedCausalBlock(layers.Layer):
         Returns:
           h [B, R, W, F].
         """
-        once = window.shape[1:3] == [1, self.reach]
-        convolve = at_one_place if once else layers.Layer.__call__
         raw = convolve(self.h_conv, window) + from_v
         if label_bias is not None:
             raw += tf.cast(label_bias, raw.dtype)
@@ -115,11 +113,14 @@ class GatedCausalBlock(layers.Layer):
         return v, self.horizontal(window, to_h, label_bias[1])
 
 
-def at_one_place(convolution: layers.Conv2D, window: tf.Tensor) -> tf.Tensor:
-    """A convolution of a window [B, h, w, F] that its kernel covers once, [B, 1, 1, filters].
+def convolve(convolution: layers.Conv2D, window: tf.Tensor) -> tf.Tensor:
+    """An unpadded convolution of [B, h, w, F].
 
-    That is a matrix product, and as one takes half the time: most of drawing pixel by pixel.
+    Where its kernel covers the window once that is a matrix product, which takes half the time:
+    most of drawing pixel by pixel.
     """
+    if window.shape[1:3] != convolution.kernel.shape[:2]:
+        return convolution(window)
     kernel = tf.reshape(tf.cast(convolution.kernel, window.dtype), [-1, convolution.filters])
     product = tf.reshape(window, [-1, kernel.shape[0]]) @ kernel
     if convolution.use_bias:

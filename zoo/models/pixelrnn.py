@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.core.config import field
-from zoo.core.layers import at_one_place
+from zoo.core.layers import convolve
 from zoo.models import pixelcnn
 
 
@@ -126,16 +126,15 @@ class PixelRNN(pixelcnn.PixelCNN):
         _, from_above, gates, c_above, _ = context
         pixels, inputs, h_row, c_row = left
         here = tf.one_hot(column, self.image_shape[1])[:, None]
-        # [B, 1, 1, width]
-        u = from_above[:, column][:, None, None] + at_one_place(self.from_left, pixels)
+        u = convolve(self.from_left, pixels) + from_above[:, column][:, None, None]
         before, h_new, c_new = [], [], []
         for i, lstm in enumerate(self.lstms):
-            raw = at_one_place(lstm.input_to_state, tf.concat([inputs[i], u], 2))[:, 0, 0]
+            raw = convolve(lstm.input_to_state, tf.concat([inputs[i], u], 2))[:, 0, 0]
             h, c = lstm.step(raw + gates[i][:, column], c_above[i][:, column])
             before.append(u)
             h_new.append((1 - here) * h_row[i] + here * h[:, None])
             c_new.append((1 - here) * c_row[i] + here * c[:, None])
-            u += at_one_place(lstm.up, tf.cast(h[:, None, None], u.dtype))
+            u += convolve(lstm.up, tf.cast(h[:, None, None], u.dtype))
         return tf.cast(u[:, 0, 0], tf.float32), (pixels, before, h_new, c_new)
 
     def after_pixel(self, left, value):
