@@ -113,7 +113,9 @@ def bounds_of_mnist() -> dict:
     from zoo.serving import pretrained
     from zoo.training import setup
 
-    names = [f"{n}_mnist" for n in BOUNDS if f"{n}_mnist" in pretrained.manifest()]
+    model_of = {n: e["settings"]["model"] for n, e in pretrained.manifest().items()}
+    names = [n for n in model_of if n.endswith("_mnist") and model_of[n] in BOUNDS]
+    names.sort(key=lambda n: BOUNDS.index(model_of[n]))  # the vae comes first
     vae = pretrained.Name(names[0])
     images = setup.split_of(vae, "test", _MNIST_DIR.value, _SEED.value).first(BOUND_IMAGES)
     found = bounds(names, images, MNIST_SAMPLES)

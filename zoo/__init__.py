@@ -15,7 +15,10 @@ __all__ = ["InputError", "create", "list_models", "load"]
 
 
 def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, **config):
-    """A new model, compiled by its recipe.
+    """A new model, compiled with the optimizers of its recipe.
+
+    Their step sizes stay as they are, since a decay would have to know the run's length. A batch of
+    `fit` is split among a GAN's `discriminator_steps`, whose recipe counts the images of each.
 
     Args:
       name: one of `list_models()`.

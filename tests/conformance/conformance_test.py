@@ -88,9 +88,15 @@ def rate(optimizer, value):
     optimizer.learning_rate = before
 
 
+def of_its_pixels(model, images):
+    """Images as they are, or black and white where the model knows no others."""
+    white = 255 if images.dtype == np.uint8 else 1
+    return np.where(images > white / 2, white, 0).astype(images.dtype) if model.binary else images
+
+
 def answers(model, data):
     """What a model says by its public methods, as arrays."""
-    images, labels = data[0][:6], data[1][:6]
+    images, labels = of_its_pixels(model, data[0][:6]), data[1][:6]
     known = labels if model.conditional else None
     result = {}
     if hasattr(model, "sample"):
@@ -171,7 +177,7 @@ def test_export_answers_the_same(name, data, trained, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
     call = loaded.signatures
     assert set(call) == {*model.endpoints(), "serving_default"}
-    images = tf.constant(data[0][:6] / np.float32(255))
+    images = tf.constant(of_its_pixels(model, data[0][:6]) / np.float32(255))
     labels = tf.constant(data[1][:6])
     n, seed = tf.constant(6), tf.constant(3)
     given = {"labels": labels} if model.conditional else {}
@@ -238,6 +244,22 @@ def test_labels_that_cannot_be_are_refused(name, data):
     if hasattr(model, "decode") and not model.conditional:
         with pytest.raises(tf.errors.InvalidArgumentError, match="num_samples must be at least 1"):
             model.log_prob(images, num_samples=0)
+
+
+@of_each([name for name in VARIANTS if name.endswith("of black and white")])
+def test_grey_images_have_no_likelihood_under_black_and_white_pixels(name, data, tmp_path):
+    model = make(name)
+    export.saved_model(model, tmp_path / "saved_model")
+    exported = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["log_prob"]
+    more = {} if model.exact else {"num_samples": tf.constant(2), "seed": tf.constant(0)}
+    calls = [model.log_prob, lambda x: exported(images=tf.constant(x), **more)]
+    if hasattr(model, "complete"):
+        calls.append(lambda x: model.complete(x, 6, seed=0))
+    grey = data[0][:2] / np.float32(255)
+    for call in calls:
+        call(of_its_pixels(model, grey))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="pixels must be 0 or 1"):
+            call(grey)
 
 
 @every_model

@@ -211,6 +211,16 @@ def test_resampling_weighs_what_it_shows_and_p_of_y_is_of_what_is_drawn():
     of_means = tf.nn.softmax(means[:, None] * classifier.kernel.sum(0)).numpy().mean(0)
     assert np.abs(expected - of_means).max() > 0.02
 
+    # draws of p(x|z) in place of the means are of p(x|y) itself
+    config = Config(num_candidates=count, guidance=4.0)
+    model = BayesConditional(config, p_y_given_x=classifier, p_x=MeansOfCoins())
+    index = {image.tobytes(): i for i, image in enumerate(IMAGES)}
+    drawn = model.sample(count, labels, seed=0, observation="sample").numpy()
+    share = np.bincount([index[image.tobytes()] for image in drawn], minlength=16) / count
+    joint = p * tf.nn.softmax(classifier(IMAGES)).numpy()[:, 2] ** 4
+    np.testing.assert_allclose(share, joint / joint.sum(), atol=0.015)
+    assert np.abs(joint / joint.sum() - p).max() > 0.06  # p(x) itself is another
+
 
 class Line:
     """z ~ N(0.5, 0.7^2), and an image of four pixels that is z itself."""
@@ -261,6 +271,51 @@ def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     assert (model.report["r_hat"] > 0.95).all() and (model.report["r_hat"] < r_hat).all()
     model.sample(1, np.zeros(1, np.int32), seed=1)
     assert 0.95 < model.report["r_hat"][0] < 1.23  # of the halves of one chain
+
+
+class Plane(Line):
+    """Two hills in the plane, near enough for chains to cross; pixels are z_0 and z_1, twice."""
+
+    name, latent_dim = "plane", 2
+
+    def p_z(self):
+        hills = tfp.distributions.MultivariateNormalDiag(
+            [[-0.6, 0.0], [0.6, 0.5]], [[0.5, 0.8]] * 2
+        )
+        return tfp.distributions.MixtureSameFamily(
+            tfp.distributions.Categorical(probs=[0.3, 0.7]), hills
+        )
+
+    def draw_prior(self, num_samples, seed):
+        return self.p_z().sample(num_samples, seed=seed)
+
+    def generate(self, z):
+        return tf.tile(z[:, None, :, None], [1, 2, 1, 1])
+
+
+def test_chains_know_a_mixture_prior_and_more_latents_than_one():
+    classifier = LinearClassifier()
+    model = BayesConditional(
+        Config(method="mcmc", num_burnin=100, num_steps=400), p_y_given_x=classifier, p_x=Plane()
+    )
+    count = 6000
+    labels = np.arange(count) % 3
+    z = model.sample(count, labels, seed=1).numpy()[:, 0, :, 0]
+    axis = np.linspace(-5, 5, 201, dtype=np.float32)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    prior = Plane().p_z().prob(grid).numpy()
+    density = prior[:, None] * classifier.classify(Plane().generate(grid)).numpy()
+    for y in range(3):
+        for j in range(2):
+            marginal = density[:, y].reshape(201, 201).sum(1 - j)
+            cdf = np.cumsum(marginal) / marginal.sum()
+            found = scipy.stats.kstest(z[labels == y, j], lambda v, c=cdf: np.interp(v, axis, c))
+            assert found.pvalue > 1e-3, (y, j)
+        expected = (density[:, y] @ (grid[:, 0] * grid[:, 1])) / density[:, y].sum()
+        assert z[labels == y].prod(1).mean() == pytest.approx(expected, abs=0.06)
+    assert (model.report["r_hat"] < 1.1).all()
+    with pytest.raises(zoo.InputError, match="draws of it go with --method=sir"):
+        model.sample(3, [0, 1, 2], seed=0, observation="sample")
 
 
 def test_r_hat_is_the_root_of_the_ratio_of_variances():

@@ -51,6 +51,19 @@ def test_discriminator_steps_are_on_distinct_data(data):
     assert int(model.optimizer.iterations) == 1
 
 
+def test_a_last_batch_of_fewer_images_than_steps_is_learnt_from_too(data):
+    model = zoo.create("gan", discriminator_steps=5, **SMALL)
+    seen = []
+    original = model.d_losses
+    model.d_losses = lambda x, *rest, **kw: seen.append(x.numpy()) or original(x, *rest, **kw)
+    model.train_step(tuple(a[:3] for a in data))
+    parts = [data[0][j : j + 1] for j in (0, 1, 2, 0, 1)]
+    np.testing.assert_allclose(np.stack(seen) * 255, parts, atol=1e-3)
+    model.d_losses = original
+    history = model.fit(data[0][:8], data[1][:8], batch_size=5, verbose=0).history  # 5, then 3
+    assert all(np.isfinite(v).all() for v in history.values())
+
+
 @pytest.mark.parametrize("logit", [-12.0, -6.0, 3.0])
 def test_gradient_norms_at_a_confident_discriminator_have_their_closed_form(logit):
     # D(x) = sigmoid(w.x + b) with |w| tiny and b the logit: then dL/dtheta is, for every weight of

@@ -247,6 +247,19 @@ def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
         np.testing.assert_array_equal(resumed[name], weight)
 
 
+def test_a_temperature_falls_anew_from_where_it_is_asked_to(weights, tmp_path):
+    config = {"network": "mlp", "hidden": (8,), "num_latents": 2, "num_categories": 3}
+    config |= {"anneal_rate": 0.01, "min_temperature": 0.1}
+    for name, temperature, more in (
+        ("old", 0.9, {}),
+        ("new", 0.8, {"init_from": str(tmp_path / "old")}),
+    ):
+        config["temperature"] = temperature
+        weights(tmp_path / name, "categorical_vae", config=config, **more)
+        reached = float(setup.load(tmp_path / name).temperature)
+        assert reached == pytest.approx(temperature * np.exp(-0.02), rel=1e-4)  # two steps
+
+
 def test_weights_of_other_networks_are_refused_and_nothing_is_written(weights, tmp_path):
     weights(tmp_path / "vae", "vae")
     for source, config, reason in (

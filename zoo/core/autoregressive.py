@@ -15,7 +15,7 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import tensorflow as tf
 
 from zoo.core import bounds
-from zoo.core.base import LABELS, SEED, Endpoint, LikelihoodModel, in_unit_range, stateless_seed
+from zoo.core.base import LABELS, SEED, Endpoint, LikelihoodModel, stateless_seed
 
 tfd = tfp.distributions
 
@@ -111,8 +111,10 @@ class AutoregressiveModel(LikelihoodModel):
 
         Raises:
           InputError: there are labels but the model is unconditional, or the other way round.
+          tf.errors.InvalidArgumentError: the images are grey and the model's black and white, or
+            there are more or fewer labels than images.
         """
-        return self.log_p_x(in_unit_range(images), self.labels_of(images, labels))
+        return self.log_p_x(self.measured(images), self.labels_of(images, labels))
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
@@ -141,10 +143,13 @@ class AutoregressiveModel(LikelihoodModel):
           labels: int32 [N] for a conditional model.
           seed: an integer; the same one gives the same images.
           progress: whether the rows are counted on stderr.
+
+        Raises:
+          InputError, tf.errors.InvalidArgumentError: as `log_prob`.
         """
         labels = self.labels_of(images, labels)
         num_rows, seed = tf.convert_to_tensor(num_rows, tf.int32), stateless_seed(seed)
-        given = self.on_levels(in_unit_range(images))
+        given = self.on_levels(self.measured(images))
         return self.walk(given, num_rows, labels, seed, progress)[0]
 
     def call(self, images, training=False) -> tf.Tensor:

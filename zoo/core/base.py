@@ -193,6 +193,9 @@ class ImageModel(keras.Model):
         labels = provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
         return tf.one_hot(labels, self.num_classes)
 
+    def restart_schedules(self) -> None:
+        """What a run changes step by step beside what it learns is as at its first step."""
+
     def check_labels(self, labels) -> None:
         """Raises InputError where a conditional model has no labels, or another one has some."""
         if self.conditional and labels is None:
@@ -213,6 +216,19 @@ class ImageModel(keras.Model):
         labels = tf.cast(labels, tf.int32)
         as_many = tf.size(labels) == tf.shape(images)[0]
         return provided(as_many, "there must be a label for each image", labels)
+
+    def measured(self, images) -> tf.Tensor:
+        """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
+
+        Raises:
+          InvalidArgumentError: they are grey, and of the model's pixels, black or white, a grey one
+            would get a number that is no likelihood.
+        """
+        images = in_unit_range(images)
+        if not self.binary:
+            return images
+        known = tf.reduce_all((images == 0) | (images == 1))
+        return provided(known, "pixels must be 0 or 1, black or white: binarize them first", images)
 
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
         """The labels of `num_samples` samples: those given, or uniform ones by the seed.
@@ -448,10 +464,11 @@ class AdversarialModel(ImageModel):
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Goodfellow et al. 2014, algorithm 1: k steps of D on distinct data, then one of G."""
         images, labels = self._unpack(data)
-        k = self.discriminator_steps
+        k, size = self.discriminator_steps, images.shape[0] or tf.shape(images)[0]
         for j in range(k):
             # every k-th image, so that the replicas' parts together are those of a single device
-            real, y = images[j::k], None if labels is None else labels[j::k]
+            part = slice(j % size, None, k)  # of a batch of fewer than k images some come again
+            real, y = images[part], None if labels is None else labels[part]
             latents = self.draw_prior(tf.shape(real)[0], self.next_seed())
             d_values, d_norm = self._descend(
                 lambda x=real, y=y, z=latents: self.d_losses(x, y, z, training=True),

@@ -130,13 +130,13 @@ class LatentVariableModel(LikelihoodModel):
 
         Raises:
           InputError: there are labels but the model is unconditional, or the other way round.
-          tf.errors.InvalidArgumentError: `num_samples` is below 1, or there are more or
-            fewer labels than images.
+          tf.errors.InvalidArgumentError: `num_samples` is below 1, there are more or fewer labels
+            than images, or the images are grey and p(x|z) is of black or white pixels.
         """
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
         labels = self.labels_of(images, labels)
         return self._importance_bound(
-            in_unit_range(images), labels, num_samples, stateless_seed(seed)
+            self.measured(images), labels, num_samples, stateless_seed(seed)
         )
 
     @tf.function(reduce_retracing=True)

@@ -92,9 +92,11 @@ def draw(
     if what in ("prior", "neighbours"):
         usual = "sample" if points else "mean"
         extra = {"observation": observation or usual} if has_decoder else {}
+        if observation and not has_decoder:  # a composed model's, of a part that has one
+            extra["observation"] = observation
         if truncation is not None:
             extra["truncation"] = truncation
-        if "progress" in inspect.signature(model.sample).parameters:
+        if "progress" in _options(model):
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
@@ -153,6 +155,10 @@ def draw(
     return images.reshape(-1, *images.shape[2:]), steps
 
 
+def _options(model) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(model.sample).parameters
+
+
 def _refuse(model, what: str, labels, observation: str | None, truncation: float | None) -> None:
     """Raises InputError for what the model cannot do, and for settings without a meaning."""
     if not hasattr(model, "sample"):
@@ -176,7 +182,7 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(
             f"{model.name}'s latents are categories, and nothing lies between two: it cannot {what}"
         )
-    if observation == "sample" and not hasattr(model, "decode"):
+    if observation == "sample" and "observation" not in _options(model):
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
     if truncation is not None and not hasattr(model, "generator"):
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")

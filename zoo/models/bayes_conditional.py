@@ -19,7 +19,8 @@ Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z])^s p(
 image; the share of accepted steps and R-hat (Gelman & Rubin 1992; Brooks & Gelman 1998, eq. 1.1 and
 its root) say whether to trust it: R-hat is near 1 where chains of a class have mixed. Where
 p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
-then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself.
+then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself. By
+`observation="sample"` the candidates of `sir` are x ~ p(x), and what is drawn is of that p(x|y).
 """
 
 import dataclasses
@@ -192,7 +193,14 @@ class BayesConditional(ImageModel):
         """Code length in bits a pixel and channel, as p(x) counts it."""
         return self.unconditional.bits_per_dim(nats)
 
-    def sample(self, num_samples, labels=None, seed=None, progress: bool = False) -> tf.Tensor:
+    def sample(
+        self,
+        num_samples,
+        labels=None,
+        seed=None,
+        progress: bool = False,
+        observation: str = "mean",
+    ) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1] of p(x|y); `report` then says how well it went.
 
         That is, for `sir` the effective sample size of each class, [K]; for `mcmc` the share of
@@ -205,10 +213,17 @@ class BayesConditional(ImageModel):
           labels: int32 [num_samples]; drawn uniformly when left out.
           seed: an integer; the same one gives the same images.
           progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
+          observation: of a p(x) with a decoder of grey levels, `mean` to weigh and show its means,
+            `sample` draws of p(x|z).
+
+        Raises:
+          InputError: draws of p(x|z) are asked of `mcmc`, or there are not as many labels.
         """
+        if observation == "sample" and self.config.method == "mcmc":
+            raise InputError("chains weigh means of p(x|z): draws of it go with --method=sir")
         seed = stateless_seed(seed)
         labels = self._known(self.labels_for(num_samples, labels, seed))
-        images, report, course = self._draw(labels, seed, progress)
+        images, report, course = self._draw(labels, seed, progress, observation)
         if tf.executing_eagerly():
             self.report = {k: np.asarray(v) for k, v in report.items()}
             self.course = {k: np.asarray(v) for k, v in course.items()}
@@ -219,11 +234,11 @@ class BayesConditional(ImageModel):
         """Labels int32 [N], checked."""
         return tf.argmax(self.one_hot(labels), -1, tf.int32)
 
-    def _draw(self, labels, seed, progress: bool = False):
+    def _draw(self, labels, seed, progress: bool = False, observation: str = "mean"):
         """Images, how it went, and step by step."""
         if self.config.method == "mcmc":
             return self._walk(labels, seed)
-        return *self._resample(labels, seed, progress), {}
+        return *self._resample(labels, seed, progress, observation), {}
 
     def _doubts(self, labels: np.ndarray) -> list[str]:
         """What `report` has against images of these labels, [N]."""
@@ -256,11 +271,12 @@ class BayesConditional(ImageModel):
         images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
         return images, self.log_weights(images)
 
-    def _resample(self, labels, seed, progress: bool):
+    def _resample(self, labels, seed, progress: bool, observation: str):
         """Candidates drawn again by log w = s log p(y|x): images, and effective sample sizes."""
         # 1 and 2 have drawn labels elsewhere
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
-        images, log_w = self._candidates(seeds[0], "sample" if self.binary else "mean", progress)
+        observation = "sample" if self.binary else observation
+        images, log_w = self._candidates(seeds[0], observation, progress)
         size = effective_sample_size(log_w)
         log_w = tf.transpose(log_w)  # [K, M]
         count = tf.shape(labels)[0]

@@ -94,6 +94,10 @@ class CategoricalVAE(vae.VAE):
         """A network from images to the logits of every category."""
         return super().make_encoder(input_shape, self.latent_dim)
 
+    def restart_schedules(self):
+        """The temperature is that of the first step."""
+        self.temperature.assign(self.config.temperature)
+
     def p_z(self):
         """p(z) = prod_i Categorical(1/K)."""
         return distributions.one_hots(tf.zeros([self.config.num_latents, self.num_categories]))

@@ -159,10 +159,13 @@ class VQVAE(LatentVariableModel):
           labels: none.
           num_samples: as for other models.
           seed: likewise.
+
+        Raises:
+          tf.errors.InvalidArgumentError: as for other models.
         """
         self.check_labels(labels)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        images = in_unit_range(images)
+        images = self.measured(images)
         codes = self.codes(images)
         z = tf.reshape(self.quantizer.embed(codes), [-1, self.latent_dim])
         elbo = self.p_x_given_z(z).log_prob(images) + tf.reduce_sum(self.p_codes(codes), [1, 2])

@@ -199,6 +199,7 @@ def start_from(source: str, model) -> str:
         checkpoints.assign_weights(source, model, checkpoints.weights_of(trained))
     except checkpoints.Damaged as e:
         raise InputError(f"--init_from: {e}; give this model the settings of that one") from None
+    model.restart_schedules()
     return weights_sha256(source, trained)
 
 
