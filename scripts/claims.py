@@ -33,7 +33,9 @@ BOUNDS = ("vae", "iwae", "gmm_vae", "flow_vae")  # pretrained, of the same netwo
 BOUND_IMAGES, BOUND_SAMPLES = 2000, 100
 MNIST_SAMPLES = 2000  # of networks that are small enough
 TRUNCATED = ("wgan_gp", "sngan", "projection_cgan")  # pretrained
-JUDGE = "classifier"
+JUDGE, WEIGHER = "classifier", "classifier_seed1"  # of samples, and p(y|x) of compositions
+COMPOSED = (("gmm_vae", "sir"), ("vae", "sir"), ("vae", "mcmc"), ("gmm_vae", "mcmc"))
+COMPOSED_IMAGES = 1000
 TRUNCATIONS = (None, 2.0, 1.75, 1.5, 1.0, 0.7)
 KEPT = ("fid", "precision", "recall", "class_fidelity")
 TRAVERSED = 10  # latent dimensions that are shown
@@ -150,6 +152,31 @@ def truncation(dataset) -> dict:
         "seed": _SEED.value,
         "versions": provenance.versions(),
         "num_images": num,
+        "rows": rows,
+    }
+
+
+def composed() -> dict:
+    """How often p(x|y) of two trained parts draws the class, and how well it says it went."""
+    import zoo
+    from zoo.evaluation import features, metrics
+    from zoo.training import provenance, setup
+
+    net, rows = setup.feature_net(JUDGE), []
+    for p_x, method in COMPOSED:
+        model = zoo.create("bayes_conditional", p_y_given_x=WEIGHER, p_x=p_x, method=method)
+        labels = metrics.labels_in_turn(model, COMPOSED_IMAGES)
+        made = model.sample(len(labels), labels, seed=_SEED.value)
+        fidelity = metrics.class_fidelity(net.see([features.in_bytes(made)])[1], labels)
+        told = {key: values.tolist() for key, values in model.report.items()}
+        rows.append(
+            {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
+        )
+        print(rows[-1], flush=True)
+    return {
+        "seed": _SEED.value,
+        "versions": provenance.versions(),
+        "num_images": COMPOSED_IMAGES,
         "rows": rows,
     }
 
@@ -314,10 +341,11 @@ def main(argv: list[str]) -> None:
         }
     else:
         record = files.read_json(out / "claims.json")
-    names = sorted({*SHARPNESS, *BOUNDS, *TRUNCATED, JUDGE})
+    names = sorted({*SHARPNESS, *BOUNDS, *TRUNCATED, *dict(COMPOSED), JUDGE, WEIGHER})
     record["weights"] = {name: pretrained.entry(name)["sha256"] for name in names}
     record["bounds"] = bounds(BOUNDS, dataset.test.first(BOUND_IMAGES), BOUND_SAMPLES)
     record["truncation"] = truncation(dataset)
+    record["composed"] = composed()
     record["latents"] = latents(dataset)
     files.write_json(out / "claims.json", record)
     plot_beta(record["beta"], out / "beta.png")

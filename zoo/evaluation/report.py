@@ -202,8 +202,9 @@ def _likelihoods(title, manifest, records) -> list[str]:
         "categorical, logistic_mixture; or bernoulli); a density compares with none of them. Real "
         "images have no likelihood of their own, which would be the floor."
         + (
-            f" {' and '.join(composed)} divide by an estimate of p(y): such a figure is a lower "
-            "bound only up to that estimate's error, which the card names."
+            f" {' and '.join(composed)} divide by an estimate, of p(y) or with guidance of "
+            "E[p(y|x)^s]: such a figure is a lower bound only up to that estimate's error, which "
+            "the card names."
             if composed
             else ""
         ),
@@ -469,7 +470,12 @@ def _per_class(names: list[str], figures: dict[str, Any]) -> list[str]:
         (head, part[key], digits)
         for key, head, digits, part in (
             ("accuracy_per_class", "accuracy", 4, figures.get("classification", {})),
-            ("p_y_error_nats_per_class", "error of p(y), nats", 3, figures.get("likelihood", {})),
+            (
+                "p_y_error_nats_per_class",
+                "error of the normalizer, nats",
+                3,
+                figures.get("likelihood", {}),
+            ),
             *(
                 (key, head, digits, samples[side])
                 for key, of, digits in (
