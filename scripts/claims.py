@@ -85,7 +85,6 @@ def bounds(names, images, num_samples: int) -> dict:
     from zoo.core.metrics import perplexity
     from zoo.evaluation import metrics
     from zoo.evaluation.intervals import mean_and_error
-    from zoo.training import provenance
 
     rows, plain = [], None
     for name in names:
@@ -101,13 +100,7 @@ def bounds(names, images, num_samples: int) -> dict:
             used = perplexity(model.posterior_weights(images.images))
             row["components_an_image"] = mean_and_error(used.numpy())
         rows.append(row)
-    return {
-        "seed": _SEED.value,
-        "versions": provenance.versions(),
-        "num_images": len(images),
-        "num_samples": num_samples,
-        "rows": rows,
-    }
+    return _measured(len(images), rows, num_samples=num_samples)
 
 
 def bounds_of_mnist() -> dict:
@@ -131,7 +124,7 @@ def truncation(dataset) -> dict:
     """
     import zoo
     from zoo.evaluation import features, metrics, quality
-    from zoo.training import provenance, setup
+    from zoo.training import setup
 
     net, num = setup.feature_net(JUDGE), len(dataset.test)
     of_real, _ = net.see(features.batches(dataset.test.images))
@@ -148,19 +141,14 @@ def truncation(dataset) -> dict:
             kept = {key: found[key] for key in KEPT if key in found}
             rows.append({"name": name, "truncation": bound, **kept})
             print(rows[-1], flush=True)
-    return {
-        "seed": _SEED.value,
-        "versions": provenance.versions(),
-        "num_images": num,
-        "rows": rows,
-    }
+    return _measured(num, rows)
 
 
 def composed() -> dict:
     """How often p(x|y) of two trained parts draws the class, and how well it says it went."""
     import zoo
     from zoo.evaluation import features, metrics
-    from zoo.training import provenance, setup
+    from zoo.training import setup
 
     net, rows = setup.feature_net(JUDGE), []
     for p_x, method in COMPOSED:
@@ -173,12 +161,15 @@ def composed() -> dict:
             {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
         )
         print(rows[-1], flush=True)
-    return {
-        "seed": _SEED.value,
-        "versions": provenance.versions(),
-        "num_images": COMPOSED_IMAGES,
-        "rows": rows,
-    }
+    return _measured(COMPOSED_IMAGES, rows)
+
+
+def _measured(num_images: int, rows: list[dict], **more) -> dict:
+    """Rows of figures of so many images each, and how they came about."""
+    from zoo.training import provenance
+
+    known = {"seed": _SEED.value, "versions": provenance.versions(), "num_images": num_images}
+    return {**known, **more, "rows": rows}
 
 
 def latents(dataset) -> dict:

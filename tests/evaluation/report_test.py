@@ -223,7 +223,10 @@ def test_a_card_tells_classes_apart(root):
     assert "| class | accuracy |\n" in text and "| Trouser | 0.5100 ± 0.0100 |" in text
     assert "| Ankle boot |  |" in text
     text = pages[root / "zoo/pretrained/bayes_conditional.md"]
-    assert "| class | error of the normalizer, nats | fidelity |" in text and "| Trouser | 0.010 | 0." in text
+    assert (
+        "| class | error of the normalizer, nats | fidelity |" in text
+        and "| Trouser | 0.010 | 0." in text
+    )
 
 
 def test_what_is_composed_is_set_beside_what_was_trained(root):
