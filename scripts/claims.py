@@ -1,4 +1,4 @@
-"""Measures what courses claim of these models: python scripts/claims.py (a quarter of an hour).
+"""Measures what courses claim of these models: python scripts/claims.py (half an hour).
 
 It writes `docs/claims/` (pictures, and the numbers as claims.json), from which and from the records
 `scripts/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`. With
