@@ -61,6 +61,9 @@ def draw(model, fashion_mnist, what, **changes):
         ("pixelcnn", "complete", {}, 8),
         ("pixelcnn", "complete", {"rows": 27, "labels": [1, 2]}, 8),
         ("bayes", "prior", {"labels": [3, 1]}, 4),
+        ("bayes", "prior", {"observation": "sample"}, 4),
+        ("cgan", "prior", {"observation": "mean", "labels": [7, 7, 3]}, 4),  # it has no other
+        ("pixelcnn", "prior", {"observation": "mean"}, 4),
     ],
 )
 def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):

@@ -62,6 +62,7 @@ def draw(
     _refuse(model, what, labels, observation, truncation)
     _refuse_settings_of_others(what, changes, rows, spherical, steps)
     steps = steps or STEPS
+    options = _options(model)
     has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
@@ -90,13 +91,12 @@ def draw(
         return model.draw_prior(count, seed), given
 
     if what in ("prior", "neighbours"):
-        usual = "sample" if points else "mean"
-        extra = {"observation": observation or usual} if has_decoder else {}
-        if observation and not has_decoder:  # a composed model's, of a part that has one
-            extra["observation"] = observation
+        if has_decoder and observation is None:
+            observation = "sample" if points else "mean"
+        extra = {"observation": observation} if observation and "observation" in options else {}
         if truncation is not None:
             extra["truncation"] = truncation
-        if "progress" in _options(model):
+        if "progress" in options:
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
