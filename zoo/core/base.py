@@ -217,19 +217,6 @@ class ImageModel(keras.Model):
         as_many = tf.size(labels) == tf.shape(images)[0]
         return provided(as_many, "there must be a label for each image", labels)
 
-    def measured(self, images) -> tf.Tensor:
-        """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
-
-        Raises:
-          InvalidArgumentError: they are grey, and of the model's pixels, black or white, a grey one
-            would get a number that is no likelihood.
-        """
-        images = in_unit_range(images)
-        if not self.binary:
-            return images
-        known = tf.reduce_all((images == 0) | (images == 1))
-        return provided(known, "pixels must be 0 or 1, black or white: binarize them first", images)
-
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
         """The labels of `num_samples` samples: those given, or uniform ones by the seed.
 
@@ -320,6 +307,19 @@ class LikelihoodModel(ImageModel):
         """Keras' `compile`, with the optimizer's state built at once."""
         super().compile(optimizer=optimizer, **kwargs)
         self.optimizer.build(self.trainable_variables)
+
+    def measured(self, images) -> tf.Tensor:
+        """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
+
+        Raises:
+          InvalidArgumentError: they are grey, and of the model's pixels, black or white, a grey one
+            would get a number that is no likelihood.
+        """
+        images = in_unit_range(images)
+        if not self.binary:
+            return images
+        known = tf.reduce_all((images == 0) | (images == 1))
+        return provided(known, "pixels must be 0 or 1, black or white: binarize them first", images)
 
     def losses(self, images, labels, training: bool) -> dict[str, tf.Tensor]:
         """Per-example quantities [B]; `loss` is minimised, those in `tracked` are logged.

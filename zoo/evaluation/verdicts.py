@@ -30,7 +30,7 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
         *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_modes({name: claims[name] for name in toy.MIXTURES if name in claims}),
         *_claim_of_truncation(claims["truncation"]),
-        *_claim_of_composition(claims.get("composed"), records),
+        *_claim_of_composition(claims["composed"], records),
         *_claim_of_flexibility(claims["bounds"], claims.get("mnist"), manifest),
         *_claim_of_latents(claims["latents"]["kl_nats"]),
         *_claim_of_representation(records, manifest),
@@ -347,18 +347,16 @@ def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _claim_of_composition(found: dict[str, Any] | None, records: dict[str, Any]) -> list[str]:
+def _claim_of_composition(found: dict[str, Any], records: dict[str, Any]) -> list[str]:
     """By class fidelity, beside that of the models that were trained with labels."""
-    if found is None:
-        return []
-    key = "class_fidelity"
-    trained = {n: records[n]["figures"]["samples"]["model"] for n in ("cvae", "cgan")}
+    key, shown = "class_fidelity", [("class_fidelity", "", 3)]
+    cvae, cgan = (records[n]["figures"]["samples"]["model"] for n in ("cvae", "cgan"))
     least = min(row[key]["mean"] for row in found["rows"])
     rows = [
         [
             f"`{row['p_x']}`",
             row["method"],
-            *tables.cells(row, [(key, "", 3)]),
+            *tables.cells(row, shown),
             f"{min(row['effective_sample_size']):.0f}" if "effective_sample_size" in row else "",
             f"{row['acceptance']:.2f}" if "acceptance" in row else "",
             f"{max(row['r_hat']):.2f}" if "r_hat" in row else "",
@@ -369,16 +367,15 @@ def _claim_of_composition(found: dict[str, Any] | None, records: dict[str, Any])
     return [
         "### “A conditional model can be built from other components”",
         "",
-        f"`bayes_conditional` of `classifier_seed1` and a p(x) that saw no labels: "
+        "`bayes_conditional` of `classifier_seed1` and a p(x) that saw no labels: "
         f"{found['num_images']:,} images, the classes in turn, and how often `classifier`, which "
-        "has no part in it, sees the class that was asked for. By resampling 2,000 candidates "
+        "has no part in it, sees the class that was asked for. By resampling candidates "
         "(the effective sample size is how many of them count, in the class that has the fewest) "
         "or by a chain of Hamiltonian Monte Carlo for each image (R-hat is near 1 where the "
         "chains of a class have mixed; the greatest of the classes). The claim: each draws the "
-        f"class more often than `cvae` ({tables.cells(trained['cvae'], [(key, '', 3)])[0]}), "
-        f"which was trained to. {_verdict(least > trained['cvae'][key]['mean'])} And than `cgan` "
-        f"({tables.cells(trained['cgan'], [(key, '', 3)])[0]}). "
-        f"{_verdict(least > trained['cgan'][key]['mean'])}",
+        f"class more often than `cvae` ({tables.cells(cvae, shown)[0]}), which was trained to. "
+        f"{_verdict(least > cvae[key]['mean'])} And than `cgan` "
+        f"({tables.cells(cgan, shown)[0]}). {_verdict(least > cgan[key]['mean'])}",
         "",
         *tables.table([*heads, "greatest R-hat"], rows),
         "",
