@@ -15,7 +15,16 @@ from zoo import cli
 from zoo.core import files
 from zoo.errors import InputError
 
-KINDS = ("prior", "neighbours", "complete", "reconstruct", "traverse", "interpolate", "edit")
+KINDS = (
+    "prior",
+    "neighbours",
+    "complete",
+    "reconstruct",
+    "traverse",
+    "interpolate",
+    "edit",
+    "components",
+)
 
 cli.define_source()
 _WHAT = flags.DEFINE_enum(
@@ -26,7 +35,8 @@ _WHAT = flags.DEFINE_enum(
     "pixels on its right; complete: test images beside what the model makes of their first --rows; "
     "reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
-    "another; edit: test images, and the same with --edit applied to their codes.",
+    "another; edit: test images, and the same with --edit applied to their codes; components: what "
+    "the decoder makes of the mean of each component of a learned prior, the heaviest first.",
 )
 _NUM = flags.DEFINE_integer(
     "num",

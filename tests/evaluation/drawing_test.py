@@ -18,6 +18,7 @@ def models():
         "classifier": zoo.create("classifier", width=4),
         "pixelcnn": zoo.create("pixelcnn", width=4, num_layers=1, conditional=True),
         "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
+        "gmm_vae": zoo.create("gmm_vae", network="mlp", hidden=(16,), num_prior_components=6),
         "bayes": zoo.create("bayes_conditional", num_candidates=100),
     }
 
@@ -49,6 +50,8 @@ def draw(model, fashion_mnist, what, **changes):
         ("vae", "traverse", {}, 15),
         ("vae", "interpolate", {"spherical": True}, 20),
         ("vae", "edit", {"changes": {0: 1.5, 2: -1.0}}, 8),
+        ("gmm_vae", "components", {}, 4),
+        ("gmm_vae", "components", {"num": 64}, 6),  # all that there are
         ("bigan", "reconstruct", {}, 8),
         ("bigan", "interpolate", {}, 20),
         ("bigan", "edit", {"changes": {0: 1.5}}, 8),
@@ -142,6 +145,7 @@ def test_a_traversal_is_in_standard_deviations_of_the_prior(fashion_mnist):
         ("vqvae", "traverse", {}, "no axes in its codes"),
         ("vqvae", "edit", {"changes": {0: 1.0}}, "no axes in its codes"),
         ("bayes", "interpolate", {}, "has no latents"),
+        ("vae", "components", {}, "no mixture"),
     ],
 )
 def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):

@@ -225,6 +225,16 @@ def test_vamp_prior_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
     np.testing.assert_allclose(model.p_z().log_prob(z), np.log(expected), rtol=1e-4, atol=1e-4)
 
 
+def test_an_image_for_each_component_of_the_prior():
+    model = apart(make(prior="vamp", num_prior_components=5, num_components=2))
+    means = model.encode(model.pseudo_inputs).mean()  # of q(z|u_k), a mixture of two
+    np.testing.assert_allclose(model.prior_images(), model.generate(means), atol=1e-6)
+    model = apart(make(prior="mixture", num_prior_components=3))
+    model.prior_logits.assign([0.1, -2.0, 0.3])
+    expected = model.decode(tf.gather(model.prior_loc, [2, 0, 1])).mean()
+    np.testing.assert_allclose(model.prior_images(), expected, atol=1e-6)
+
+
 def test_components_of_a_new_prior_differ():
     for prior in ("mixture", "vamp"):
         model = make(prior=prior, num_prior_components=5)

@@ -63,15 +63,20 @@ def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_di
 )
 def test_what_a_gan_can_show_of_its_codes_is_shown(train, tmp_path, name, pictures):
     train(name, {**MLP, "latent_dim": 3})
-    board = events(tmp_path / "logs" / "train")
+    assert shown_pictures(tmp_path) == {"samples", *pictures}
+
+
+def shown_pictures(workdir):
+    """The names of what TensorBoard has under Images."""
+    board = events(workdir / "logs" / "train")
     kind = {tag: board.SummaryMetadata(tag).plugin_data for tag in board.Tags()["tensors"]}
-    shown = {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
-    assert shown == {"samples", *pictures}
+    return {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
 
 
-def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir):
+def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path):
     config = {**MLP, "latent_dim": 3, "num_components": 2, "num_prior_components": 4}
     board, model = train("gmm_vae", config)
+    assert {"samples", "reconstructions", "prior_components"} <= shown_pictures(tmp_path)
     shown = [board["train"][f"prior_weights/{k:02d}"][EPOCHS] for k in range(4)]
     np.testing.assert_allclose(shown, model.prior_weights(), rtol=1e-5)
     assert sum(shown) == pytest.approx(1, rel=1e-5)

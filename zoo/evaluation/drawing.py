@@ -37,7 +37,8 @@ def draw(
 
     Args:
       model: a generative model.
-      what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate` or `edit`.
+      what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate`, `edit` or
+        `components`.
       num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each.
       seed: of all noise.
@@ -112,6 +113,8 @@ def draw(
         rows = images.shape[1] // 2 if rows is None else rows
         made = np.asarray(model.complete(images, rows, y, seed=seed, progress=progress))
         return _beside(images / np.float32(255), made), 8
+    if what == "components":
+        return np.asarray(model.prior_images())[:num], None
     if what == "reconstruct":
         images, y = known(num)
         extra = {"observation": observation or "mean", "seed": seed} if has_decoder else {}
@@ -169,6 +172,8 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name} has no latents: it cannot {what}")
     if what in ("reconstruct", "edit") and not hasattr(model, "encode"):
         raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
+    if what == "components" and getattr(model, "num_prior_components", 1) == 1:
+        raise InputError(f"{model.name}'s prior is no mixture: it has no components to show")
     if labels is not None:
         if not model.conditional:
             raise InputError(f"{model.name} is unconditional: it takes no labels")

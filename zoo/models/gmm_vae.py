@@ -132,6 +132,17 @@ class GMMVAE(vae.VAE):
         """The learned images u_k of the VampPrior, [K, H, W, C] in [0, 1]."""
         return tf.sigmoid(self.raw_pseudo_inputs)
 
+    def prior_images(self) -> tf.Tensor:
+        """An image for each component of a learned prior, [K, H, W, C], the heaviest first.
+
+        It is the mean of p(x|z) at the component's, which of a VampPrior is that of q(z|u_k). (The
+        pseudo-inputs u_k themselves may go on looking like the noise that they begin as.)
+        """
+        if self.config.prior == "vamp":
+            return self.generate(self.q_z_given_x(self.pseudo_inputs).mean())
+        log_w, loc, _ = parts(self.p_z())
+        return self.generate(tf.gather(loc, tf.argsort(-log_w, stable=True)))
+
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = sum_k pi_k(x) N(m_k(x), diag(s_k(x)^2)), of batch shape [B]."""
         k = self.num_components

@@ -188,6 +188,9 @@ class Board(keras.callbacks.Callback):
         if hasattr(model, "traversals"):
             images, columns = drawing.draw(model, "traverse", num=ROWS)
             result["traversals"] = drawing.picture("traverse", images, columns, real)
+        if getattr(model, "num_prior_components", 1) > 1:
+            images, columns = drawing.draw(model, "components")
+            result["prior_components"] = drawing.picture("components", images, columns, real)
         if hasattr(model, "encode"):
             for name, what, count in (
                 ("reconstructions", "reconstruct", num if in_plane else ROWS * COLUMNS // 2),
