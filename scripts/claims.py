@@ -82,9 +82,10 @@ def gradients(dataset) -> dict:
 def bounds(names, images, num_samples: int) -> dict:
     """K-sample bounds of VAEs, and their differences from the first one's, image by image."""
     import zoo
-    from zoo.core.metrics import perplexity
+    from zoo.core.base import stateless_seed
     from zoo.evaluation import metrics
     from zoo.evaluation.intervals import mean_and_error
+    from zoo.models import gmm_vae
 
     rows, plain = [], None
     for name in names:
@@ -97,8 +98,10 @@ def bounds(names, images, num_samples: int) -> dict:
             "above_vae_nats": mean_and_error(nats - plain),
         }
         if getattr(model, "num_components", 1) > 1:
-            used = perplexity(model.posterior_weights(images.images))
-            row["components_an_image"] = mean_and_error(used.numpy())
+            q = model.encode(images.images)
+            z, pi = gmm_vae.stratified(q, stateless_seed(_SEED.value))
+            row["num_components"] = model.num_components
+            row["component_nats"] = mean_and_error(gmm_vae.component_nats(q, z, pi).numpy())
         rows.append(row)
     return _measured(len(images), rows, num_samples=num_samples)
 

@@ -25,7 +25,7 @@ SHAPE = (12, 12, 1)
 LOGGED = {
     "acgan": {"log_p_y_real", "log_p_y_fake"},
     "categorical_vae": {"perplexity", "temperature"},
-    "gmm_vae": {"components_used", "components_an_image", "prior_components_used"},
+    "gmm_vae": {"components_used", "component_nats", "prior_components_used"},
     "infogan": {"mi_nats", "mi_category_nats"},
     "iwae": {"iwae_nats"},
     "vqvae": {"codes_used"},

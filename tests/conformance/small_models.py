@@ -10,6 +10,7 @@ SMALL = {
         "hidden": (16,),
         "latent_dim": 3,
         "num_components": 2,
+        "mixture_weights": "learned",
         "num_prior_components": 4,
     },
     "flow_vae": {
@@ -52,7 +53,7 @@ SMALL = {
 VARIANTS = {
     "vae of black and white": ("vae", {"likelihood": "bernoulli"}),
     "iwae doubly reparameterized": ("iwae", {"gradient": "doubly_reparameterized"}),
-    "gmm_vae with VampPrior": ("gmm_vae", {"prior": "vamp"}),
+    "gmm_vae with VampPrior": ("gmm_vae", {"prior": "vamp", "mixture_weights": "equal"}),
     "categorical_vae straight through": ("categorical_vae", {"straight_through": True}),
     "vqvae of black and white": ("vqvae", {"likelihood": "bernoulli"}),
     "pixelcnn of logistics": ("pixelcnn", {"output": "logistic_mixture", "num_components": 2}),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import stats
+from scipy import special, stats
 
 import zoo
 
@@ -72,7 +72,8 @@ def test_a_prior_of_one_standard_gaussian_is_the_vae(images):
 
 
 def test_equal_components_are_one(images):
-    mixture, plain = make(num_components=4, prior="standard", hidden=()), make("vae", hidden=())
+    mixture = make(num_components=4, mixture_weights="learned", prior="standard", hidden=())
+    plain = make("vae", hidden=())
     kernel, bias = plain.encoder.get_weights()
     halves = [np.split(v, 2, -1) for v in (kernel, bias)]
     new = [
@@ -93,9 +94,8 @@ def test_with_the_exact_posterior_every_bound_is_log_p_x():
     # Equal scales in p(z) leave its log weights linear in x.
     k, rng = 3, np.random.default_rng(0)
     keras.utils.set_random_seed(1)
-    model = zoo.create(
-        "gmm_vae", **LINEAR, latent_dim=2, num_components=k, prior="mixture", num_prior_components=k
-    )
+    settings = {"mixture_weights": "learned", "prior": "mixture", "num_prior_components": k}
+    model = zoo.create("gmm_vae", **LINEAR, latent_dim=2, num_components=k, **settings)
     mu, sigma, w = rng.normal(size=(k, 2)) * 2, 0.7, np.array([0.5, 0.2, 0.3])
     weight, b, s = np.array([[0.8, 0.1, 0.4, 0.0], [0.0, 0.4, -0.1, 0.9]]), rng.normal(size=4), 0.5
     assert abs(weight[0] @ weight[1]) < 1e-12
@@ -132,7 +132,7 @@ def test_with_the_exact_posterior_every_bound_is_log_p_x():
 def test_gradient_is_that_of_the_expectation():
     # one latent dimension: the ELBO by quadrature, its gradient by differences
     keras.utils.set_random_seed(1)
-    settings = {"latent_dim": 1, "num_components": 2}
+    settings = {"latent_dim": 1, "num_components": 2, "mixture_weights": "learned"}
     model = zoo.create("gmm_vae", **LINEAR, **settings, prior="mixture", num_prior_components=3)
     apart(model)
     x = np.random.default_rng(1).random((1, 2, 2, 1)).astype(np.float32)
@@ -266,7 +266,8 @@ def test_kl_per_dim_is_that_of_the_marginals(images):
 
 def test_components_in_use_are_counted(images):
     data = images, np.zeros(len(images), np.int32)
-    model = make(num_components=4, prior="mixture", num_prior_components=3, hidden=())
+    posterior = {"num_components": 4, "mixture_weights": "learned"}
+    model = make(**posterior, prior="mixture", num_prior_components=3, hidden=())
     kernel, bias = model.encoder.get_weights()
     for logits, used in (([-30.0] * 3, 1), ([0.0, -30, -30], 2), ([0.0] * 3, 4)):
         bias[-3:] = logits
@@ -274,7 +275,6 @@ def test_components_in_use_are_counted(images):
         model.encoder.set_weights([kernel, bias])
         found = model.evaluate(*data, verbose=0, return_dict=True)
         assert found["components_used"] == pytest.approx(used, rel=1e-4)
-        assert found["components_an_image"] == pytest.approx(used, rel=1e-4)
     # two components where the posteriors lie, with weights 3 : 1, and one that is far away
     model.prior_loc.assign([[0.0] * 3, [0.0] * 3, [900.0] * 3])
     model.prior_logits.assign(np.log([3.0, 1.0, 1.0]))
@@ -283,7 +283,7 @@ def test_components_in_use_are_counted(images):
 
 
 def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
-    model = make(num_components=2, hidden=())
+    model = make(num_components=2, mixture_weights="learned", hidden=())
     kernel, bias = model.encoder.get_weights()
     kernel[:, -1], bias[-1] = 0, -500.0
     kernel[0, -1] = 1000.0  # the upper left pixel chooses
@@ -292,7 +292,25 @@ def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
     x[2:, 0, 0] = 255
     found = model.evaluate(x, np.zeros(4, np.int32), verbose=0, return_dict=True)
     assert found["components_used"] == pytest.approx(2, rel=1e-4)
-    assert found["components_an_image"] == pytest.approx(1, rel=1e-4)
+    assert found["component_nats"] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("weights", ["equal", "learned"])
+def test_what_a_latent_tells_of_its_component(images, weights):
+    # one latent dimension, by quadrature
+    model = apart(make(latent_dim=1, num_components=3, mixture_weights=weights), 0.2)
+    q, z = model.encode(images[:1]), np.linspace(-30, 30, 60_001)
+    pi, c = q.mixture_distribution.probs_parameter()[0], q.components_distribution
+    loc, scale = (np.float64(v[0, :, 0]) for v in (c.mean(), c.stddev()))
+    own = np.float64(pi) * stats.norm.pdf(z[:, None], loc, scale)
+    of_z = own / np.maximum(own.sum(1, keepdims=True), 1e-300)
+    entropy = -np.sum(pi * np.log(pi))
+    exact = entropy + np.trapezoid(np.sum(special.xlogy(own, of_z), 1), z)
+    assert 0.05 < exact < 0.9 * entropy
+    assert (np.ptp(pi) == 0) == (weights == "equal")
+    many = np.repeat(images[:1], 20_000, 0) / np.float32(255)
+    found = model.losses(many, None, False)["component_nats"].numpy()
+    assert found.mean() == pytest.approx(exact, abs=5 * found.std() / len(found) ** 0.5)
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])

@@ -74,7 +74,7 @@ def shown_pictures(workdir):
 
 
 def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path):
-    config = {**MLP, "latent_dim": 3, "num_components": 2, "num_prior_components": 4}
+    config = {**MLP, "latent_dim": 3, "mixture_weights": "learned", "num_prior_components": 4}
     board, model = train("gmm_vae", config)
     assert {"samples", "reconstructions", "prior_components"} <= shown_pictures(tmp_path)
     shown = [board["train"][f"prior_weights/{k:02d}"][EPOCHS] for k in range(4)]

@@ -420,14 +420,20 @@ def _richer(found: dict[str, Any]) -> bool:
 
 def _components(found: dict[str, Any]) -> str:
     """Whether the mixture of an image is one."""
-    key = "components_an_image"
-    used = {row["name"]: row[key]["mean"] for row in found["rows"] if key in row}
-    said = [f"The posterior of an image has {v:.2f} components in `{k}`" for k, v in used.items()]
-    if used and max(used.values()) < 1.1:
-        said.append(
-            "so that it is one Gaussian after all, and what the model gains is the prior's doing"
-        )
-    return f" {', '.join(said)} (the perplexity of their weights)." if said else ""
+    apart = {row["name"]: row for row in found["rows"] if "component_nats" in row}
+    if not apart:
+        return ""
+    nats = {k: row["component_nats"]["mean"] for k, row in apart.items()}
+    said = [
+        f"{v:.2f} of {math.log(apart[k]['num_components']):.2f} nats in `{k}`"
+        for k, v in nats.items()
+    ]
+    one = [k for k, v in nats.items() if v < 0.05]
+    gain = f": what {', '.join(f'`{k}`' for k in one)} gains is the prior's doing" if one else ""
+    return (
+        " How much a latent tells of its component in an image's posterior, 0 where that is one "
+        f"Gaussian after all: {', '.join(said)}{gain}."
+    )
 
 
 def _bounds(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:

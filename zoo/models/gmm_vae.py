@@ -8,6 +8,11 @@ The expectation is stratified (Roeder et al. 2017, arXiv:1703.09194; Morningstar
 arXiv:2003.01687): one reparameterized draw of each component, weighed by pi_k. The gradient by pi_k
 is then that of a sum, without a categorical draw, at the price of K decoder passes an image.
 
+    mixture_weights=equal    pi_k = 1/K
+    mixture_weights=learned  pi_k(x), a softmax of the encoder's outputs. What lags at first gets
+                             less weight, so less gradient: one component soon has nearly all, and
+                             q(z|x) is a single Gaussian after all.
+
     prior=mixture   p(z) = sum_k w_k N(mu_k, diag(sigma_k^2)), all learned
     prior=vamp      p(z) = 1/K sum_k q(z|u_k)  (Tomczak & Welling 2018, arXiv:1705.07120, eq. 9):
                     the encoder's own posteriors of K learned images u_k, the pseudo-inputs
@@ -29,7 +34,7 @@ import tensorflow as tf
 from zoo.core import bounds, distributions
 from zoo.core.base import standard_gumbel, standard_normal, stateless_seed
 from zoo.core.config import field
-from zoo.core.metrics import Perplexity, perplexity
+from zoo.core.metrics import Perplexity
 from zoo.models import vae
 
 tfd = tfp.distributions
@@ -43,6 +48,9 @@ class Config(vae.Config):
         "mixture", "q(z|x): one Gaussian, or a mixture of them."
     )
     num_components: int = field(2, "Components of the posterior (mixture).", lower=1)
+    mixture_weights: Literal["equal", "learned"] = field(
+        "equal", "Weights of the posterior's components: 1/K, or functions of the image."
+    )
     prior: Literal["standard", "mixture", "vamp"] = field(
         "mixture", "p(z): N(0, I), learned Gaussians, or the posteriors of learned images."
     )
@@ -54,15 +62,15 @@ class Config(vae.Config):
 class GMMVAE(vae.VAE):
     """A VAE of images [N, H, W, C] whose posterior or prior is a mixture of diagonal Gaussians.
 
-    `components_used` counts components of the posterior over all images, `components_an_image`
-    those of one: where that is 1 each q(z|x) is a single Gaussian, if not of the same component.
+    `components_used` counts components of the posterior over all images by their weights;
+    `component_nats` says how far those of one image are apart: 0 where q(z|x) is one Gaussian.
     """
 
     Config = Config
     tracked = (
         *vae.VAE.tracked,
         "components_used",
-        "components_an_image",
+        "component_nats",
         "prior_components_used",
     )
 
@@ -70,6 +78,11 @@ class GMMVAE(vae.VAE):
     def num_components(self) -> int:
         """Components of the posterior."""
         return self.config.num_components if self.config.posterior == "mixture" else 1
+
+    @property
+    def num_logits(self) -> int:
+        """Of the posterior's weights, how many the encoder gives; the first ones are 0."""
+        return self.num_components - 1 if self.config.mixture_weights == "learned" else 0
 
     @property
     def num_prior_components(self) -> int:
@@ -103,9 +116,10 @@ class GMMVAE(vae.VAE):
         super().build(input_shape)
 
     def make_encoder(self, input_shape, output_size):
-        """A network of the image: means, raw scales, and all logits but the first, which is 0."""
-        k = self.num_components
-        return super().make_encoder(input_shape, k * output_size + k - 1)
+        """A network of the image: means, raw scales, and what logits are learned."""
+        return super().make_encoder(
+            input_shape, self.num_components * output_size + self.num_logits
+        )
 
     def p_z(self) -> tfd.Distribution:
         """The prior, of event shape [latent_dim]."""
@@ -147,11 +161,11 @@ class GMMVAE(vae.VAE):
         """q(z|x) = sum_k pi_k(x) N(m_k(x), diag(s_k(x)^2)), of batch shape [B]."""
         k = self.num_components
         output = self.encoder(images, training=training)
-        raw, logits = tf.split(output, [2 * k * self.latent_dim, k - 1], axis=-1)
+        raw, logits = tf.split(output, [2 * k * self.latent_dim, self.num_logits], axis=-1)
         loc, scale = (
             tf.reshape(v, [-1, k, self.latent_dim]) for v in distributions.loc_and_scale(raw)
         )
-        return mixture(tf.pad(logits, [[0, 0], [1, 0]]), loc, scale)
+        return mixture(tf.pad(logits, [[0, 0], [k - self.num_logits, 0]]), loc, scale)
 
     def draw(self, distribution, seed):
         """A component by its weight, then a draw of that Gaussian, [B, latent_dim]."""
@@ -180,7 +194,7 @@ class GMMVAE(vae.VAE):
         return {
             **self.elbo_terms(reconstruction, kl),
             "components_used": weights,
-            "components_an_image": perplexity(weights),
+            "component_nats": component_nats(q, z, pi),
             "prior_components_used": self.responsibilities(p_z, z, pi),
         }
 
@@ -244,6 +258,24 @@ def stratified(distribution, seed) -> tuple[tf.Tensor, tf.Tensor]:
     log_pi, loc, scale = parts(distribution)
     z = loc + scale * standard_normal(tf.shape(loc), seed)
     return tf.transpose(z, [1, 0, 2]), tf.transpose(tf.exp(log_pi))
+
+
+def component_nats(q, z, pi) -> tf.Tensor:
+    """I(k; z|x) = sum_k pi_k E_{q_k}[log q_k(z|x) - log q(z|x)], what z tells of its component.
+
+    It is 0 where components coincide or one has all the weight, H(pi) where they do not overlap.
+
+    Args:
+      q: the posterior, a mixture.
+      z: a draw of each component, [K, B, D]; a mean over many images is precise, one value not.
+      pi: their weights, [K, B].
+
+    Returns:
+      Nats, [B].
+    """
+    _, loc, scale = parts(q)
+    own = tfd.MultivariateNormalDiag(*(tf.transpose(v, [1, 0, 2]) for v in (loc, scale)))
+    return tf.reduce_sum(pi * (own.log_prob(z) - q.log_prob(z)), axis=0)
 
 
 def choose(log_pi, seed) -> tf.Tensor:
