@@ -8,10 +8,10 @@ The expectation is stratified (Roeder et al. 2017, arXiv:1703.09194; Morningstar
 arXiv:2003.01687): one reparameterized draw of each component, weighed by pi_k. The gradient by pi_k
 is then that of a sum, without a categorical draw, at the price of K decoder passes an image.
 
-    mixture_weights=equal    pi_k = 1/K
     mixture_weights=learned  pi_k(x), a softmax of the encoder's outputs. What lags at first gets
-                             less weight, so less gradient: one component soon has nearly all, and
-                             q(z|x) is a single Gaussian after all.
+                             less weight, so less gradient: soon one component of an image's has
+                             all, if not the same of each, and q(z|x) is a single Gaussian
+    mixture_weights=equal    pi_k = 1/K, and none of them dies
 
     prior=mixture   p(z) = sum_k w_k N(mu_k, diag(sigma_k^2)), all learned
     prior=vamp      p(z) = 1/K sum_k q(z|u_k)  (Tomczak & Welling 2018, arXiv:1705.07120, eq. 9):
@@ -48,8 +48,8 @@ class Config(vae.Config):
         "mixture", "q(z|x): one Gaussian, or a mixture of them."
     )
     num_components: int = field(2, "Components of the posterior (mixture).", lower=1)
-    mixture_weights: Literal["equal", "learned"] = field(
-        "equal", "Weights of the posterior's components: 1/K, or functions of the image."
+    mixture_weights: Literal["learned", "equal"] = field(
+        "learned", "Weights of the posterior's components: functions of the image, or 1/K each."
     )
     prior: Literal["standard", "mixture", "vamp"] = field(
         "mixture", "p(z): N(0, I), learned Gaussians, or the posteriors of learned images."
