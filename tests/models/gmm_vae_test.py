@@ -129,11 +129,12 @@ def test_with_the_exact_posterior_every_bound_is_log_p_x():
         )
 
 
-def test_gradient_is_that_of_the_expectation():
+@pytest.mark.parametrize("prior", ["mixture", "standard"])
+def test_gradient_is_that_of_the_expectation(prior):
     # one latent dimension: the ELBO by quadrature, its gradient by differences
     keras.utils.set_random_seed(1)
     settings = {"latent_dim": 1, "num_components": 2, "mixture_weights": "learned"}
-    model = zoo.create("gmm_vae", **LINEAR, **settings, prior="mixture", num_prior_components=3)
+    model = zoo.create("gmm_vae", **LINEAR, **settings, prior=prior, num_prior_components=3)
     apart(model)
     x = np.random.default_rng(1).random((1, 2, 2, 1)).astype(np.float32)
     z = tf.linspace(-12.0, 12.0, 8001)[:, None]
@@ -168,6 +169,19 @@ def test_the_elbo_is_the_mean_of_the_bound_of_one_draw(images, prior):
     error = np.sqrt((one.var() + elbo.var()) / len(x))
     assert one.mean() == pytest.approx(elbo.mean(), abs=float(5 * error))
     assert elbo.std() < one.std()
+
+
+def test_the_kl_to_a_gaussian_is_noisy_by_the_component_alone(images):
+    model = apart(make(prior="standard", num_components=3, mixture_weights="learned"), 0.05)
+    values = model.losses(images[:1].repeat(5000, 0) / np.float32(255), None, False)
+    kl, told = values["kl_nats"].numpy(), values["component_nats"].numpy()
+    assert told.std() > 0.1
+    np.testing.assert_allclose(kl + told, np.full(5000, kl[0] + told[0]), rtol=1e-4)
+    q, p = model.encode(images[:1]), model.p_z()
+    z = q.sample(100_000, seed=2)
+    drawn = (q.log_prob(z) - p.log_prob(z)).numpy()
+    error = np.hypot(drawn.std() / len(drawn) ** 0.5, kl.std() / len(kl) ** 0.5)
+    assert kl.mean() == pytest.approx(drawn.mean(), abs=5 * error)
 
 
 @pytest.mark.parametrize("posterior", ["diagonal", "mixture"])

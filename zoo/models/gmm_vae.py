@@ -3,6 +3,7 @@
     q(z|x) = sum_k pi_k(x) q_k(z|x),   q_k(z|x) = N(m_k(x), diag(s_k(x)^2))
     ELBO(x) = sum_k pi_k(x) E_{q_k}[log p(x|z_k)] - KL,
     KL      = sum_k pi_k(x) E_{q_k}[log q(z_k|x) - log p(z_k)]
+            = sum_k pi_k(x) KL(q_k(z|x) || p(z)) - I(k; z|x)
 
 The expectation is stratified (Roeder et al. 2017, arXiv:1703.09194; Morningstar et al. 2021,
 arXiv:2003.01687): one reparameterized draw of each component, weighed by pi_k. The gradient by pi_k
@@ -18,9 +19,9 @@ is then that of a sum, without a categorical draw, at the price of K decoder pas
                     the encoder's own posteriors of K learned images u_k, the pseudo-inputs
     prior=standard  p(z) = N(0, I)
 
-A mixture's KL has no closed form: it is log q(z|x)/p(z) at the same draws. A mixture of one
-component is a Gaussian, with its closed form: as the posterior, and with the standard prior, it is
-the VAE.
+I, what z tells of its component, has no closed form, nor has the KL to a mixture: they are taken at
+the same draws; that of each q_k to N(0, I) has one. A posterior of one component and the standard
+prior are the VAE.
 """
 
 import dataclasses
@@ -189,12 +190,15 @@ class GMMVAE(vae.VAE):
         p_x = self.p_x_given_z(tf.reshape(z, [-1, self.latent_dim]), labels, training)
         log_p_x = p_x.log_prob(tf.tile(images, [z.shape[0], 1, 1, 1]))  # log p(x|z), [C B]
         reconstruction = tf.reduce_sum(pi * tf.reshape(log_p_x, tf.shape(pi)), axis=0)
-        kl = bounds.kl(q, p_z, draws=z, weights=pi)
+        q_k, told = components(q), component_nats(q, z, pi)
+        kl = tf.reduce_sum(pi * bounds.kl(q_k, p_z, draws=z[None]), axis=0)
+        if self.num_components > 1:
+            kl -= told
         weights = tf.transpose(pi)
         return {
             **self.elbo_terms(reconstruction, kl),
             "components_used": weights,
-            "component_nats": component_nats(q, z, pi),
+            "component_nats": told,
             "prior_components_used": self.responsibilities(p_z, z, pi),
         }
 
@@ -260,6 +264,12 @@ def stratified(distribution, seed) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.transpose(z, [1, 0, 2]), tf.transpose(tf.exp(log_pi))
 
 
+def components(distribution) -> tfd.Distribution:
+    """The Gaussians of what `mixture` made with batch shape [B], of batch shape [K, B]."""
+    _, loc, scale = parts(distribution)
+    return tfd.MultivariateNormalDiag(*(tf.transpose(v, [1, 0, 2]) for v in (loc, scale)))
+
+
 def component_nats(q, z, pi) -> tf.Tensor:
     """I(k; z|x) = sum_k pi_k E_{q_k}[log q_k(z|x) - log q(z|x)], what z tells of its component.
 
@@ -273,9 +283,7 @@ def component_nats(q, z, pi) -> tf.Tensor:
     Returns:
       Nats, [B].
     """
-    _, loc, scale = parts(q)
-    own = tfd.MultivariateNormalDiag(*(tf.transpose(v, [1, 0, 2]) for v in (loc, scale)))
-    return tf.reduce_sum(pi * (own.log_prob(z) - q.log_prob(z)), axis=0)
+    return tf.reduce_sum(pi * (components(q).log_prob(z) - q.log_prob(z)), axis=0)
 
 
 def choose(log_pi, seed) -> tf.Tensor:
