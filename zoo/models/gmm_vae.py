@@ -190,9 +190,9 @@ class GMMVAE(vae.VAE):
         p_x = self.p_x_given_z(tf.reshape(z, [-1, self.latent_dim]), labels, training)
         log_p_x = p_x.log_prob(tf.tile(images, [z.shape[0], 1, 1, 1]))  # log p(x|z), [C B]
         reconstruction = tf.reduce_sum(pi * tf.reshape(log_p_x, tf.shape(pi)), axis=0)
-        q_k, told = components(q), component_nats(q, z, pi)
-        kl = tf.reduce_sum(pi * bounds.kl(q_k, p_z, draws=z[None]), axis=0)
-        if self.num_components > 1:
+        told = mutual_information(q, z, pi)
+        kl = tf.reduce_sum(pi * bounds.kl(gaussians(q), p_z, draws=z[None]), axis=0)
+        if self.num_components > 1:  # else it is 0, and the rest the VAE's to the bit
             kl -= told
         weights = tf.transpose(pi)
         return {
@@ -217,6 +217,11 @@ class GMMVAE(vae.VAE):
         # several Gaussians belong to a pseudo-input whose posterior is a mixture
         p_k = tf.reshape(p_k, [tf.shape(p_k)[0], self.num_prior_components, -1])
         return tf.reduce_sum(p_k, axis=-1)
+
+    def component_nats(self, images) -> tf.Tensor:
+        """I(k; z|x) in nats, [N], of images [N, H, W, C]: an estimate by one draw a component."""
+        q = self.encode(images)
+        return mutual_information(q, *stratified(q, stateless_seed(0)))
 
     def kl_per_dim(self, images, labels=None) -> tf.Tensor:
         """KL(q(z_j|x) || p(z_j)) of each dimension's marginals in nats, [N, latent_dim].
@@ -264,13 +269,13 @@ def stratified(distribution, seed) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.transpose(z, [1, 0, 2]), tf.transpose(tf.exp(log_pi))
 
 
-def components(distribution) -> tfd.Distribution:
+def gaussians(distribution) -> tfd.Distribution:
     """The Gaussians of what `mixture` made with batch shape [B], of batch shape [K, B]."""
     _, loc, scale = parts(distribution)
     return tfd.MultivariateNormalDiag(*(tf.transpose(v, [1, 0, 2]) for v in (loc, scale)))
 
 
-def component_nats(q, z, pi) -> tf.Tensor:
+def mutual_information(q, z, pi) -> tf.Tensor:
     """I(k; z|x) = sum_k pi_k E_{q_k}[log q_k(z|x) - log q(z|x)], what z tells of its component.
 
     It is 0 where components coincide or one has all the weight, H(pi) where they do not overlap.
@@ -283,7 +288,7 @@ def component_nats(q, z, pi) -> tf.Tensor:
     Returns:
       Nats, [B].
     """
-    return tf.reduce_sum(pi * (components(q).log_prob(z) - q.log_prob(z)), axis=0)
+    return tf.reduce_sum(pi * (gaussians(q).log_prob(z) - q.log_prob(z)), axis=0)
 
 
 def choose(log_pi, seed) -> tf.Tensor:
