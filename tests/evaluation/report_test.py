@@ -281,6 +281,27 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
         report.pages(root)
 
 
+def test_a_posterior_of_components_that_coincide_gains_nothing_itself(root):
+    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    plain, mixture = "vae_mnist", "gmm_vae_mnist"
+    nats = {"bound_nats": {"mean": -86.0, "standard_error": 0.2}}
+    nats["above_vae_nats"] = {"mean": 0.5, "standard_error": 0.1}
+    told = {"num_components": 2, "component_nats": {"mean": 0.0, "standard_error": 0.0}}
+    record = {"num_images": 2000, "num_samples": 2000}
+    record["rows"] = [{"name": plain, **nats}, {"name": mixture, **nats, **told}]
+    record["weights"] = {name: manifest[name]["sha256"] for name in (plain, mixture)}
+    path = root / "docs/claims/mnist.json"
+    path.write_text(json.dumps(record))
+
+    def said():
+        return report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+
+    assert f"0.00 of 0.69 nats in `{mixture}`: what `{mixture}` gains is the prior's" in said()
+    change(path, lambda r: rows_of(r)[mixture]["component_nats"].update(mean=0.4))
+    text = said()
+    assert f"0.40 of 0.69 nats in `{mixture}`." in text and "the prior's doing" not in text
+
+
 def rows_of(record):
     return {row["name"]: row for row in record["rows"]}
 
