@@ -144,8 +144,13 @@ def truncation(dataset) -> dict:
     return _measured(num, rows)
 
 
-def composed() -> dict:
-    """How often p(x|y) of two trained parts draws the class, and how well it says it went."""
+def composed(images) -> dict:
+    """How often p(x|y) of two trained parts draws the class, and how well it says it went.
+
+    `real`: where the candidates are the images given, as a p(x) without a fault would draw them.
+    """
+    import numpy as np
+
     import zoo
     from zoo.evaluation import features, metrics
     from zoo.training import setup
@@ -161,7 +166,16 @@ def composed() -> dict:
             {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
         )
         print(rows[-1], flush=True)
-    return _measured(COMPOSED_IMAGES, rows)
+    w = setup.feature_net(WEIGHER).see(features.batches(images))[1]
+    w = w.astype(np.float64) / np.sum(w, 0, dtype=np.float64)  # [N, K]
+    rng = np.random.default_rng(_SEED.value)
+    chosen = [rng.choice(len(w), p=w[:, k]) for k in labels]
+    fidelity = metrics.class_fidelity(net.see(features.batches(images[chosen]))[1], labels)
+    real = {
+        "class_fidelity": fidelity["class_fidelity"],
+        "effective_sample_size": (1 / np.sum(w**2, 0)).tolist(),
+    }
+    return _measured(COMPOSED_IMAGES, rows, real=real)
 
 
 def _measured(num_images: int, rows: list[dict], **more) -> dict:
@@ -336,7 +350,7 @@ def main(argv: list[str]) -> None:
     record["weights"] = {name: pretrained.entry(name)["sha256"] for name in names}
     record["bounds"] = bounds(BOUNDS, dataset.test.first(BOUND_IMAGES), BOUND_SAMPLES)
     record["truncation"] = truncation(dataset)
-    record["composed"] = composed()
+    record["composed"] = composed(dataset.test.images)
     record["latents"] = latents(dataset)
     files.write_json(out / "claims.json", record)
     plot_beta(record["beta"], out / "beta.png")
