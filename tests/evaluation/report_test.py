@@ -247,9 +247,12 @@ def test_what_is_composed_is_set_beside_what_was_trained(root):
             "r_hat": [1.02, 1.31],
         },
     ]
-    change(path, lambda r: r.update(composed={"num_images": 1000, "rows": rows}))
+    real = {"class_fidelity": {**share, "mean": 0.91}, "effective_sample_size": [900.2, 700.4]}
+    found = {"num_images": 1000, "rows": rows, "real": real}
+    change(path, lambda r: r.update(composed=found))
     text = report.pages(root)[root / "RESULTS.md"].split("built from other components”")[1]
     text = text.split("###")[0]
+    assert "| real images | sir | 0.910 ± 0.010 | 700 |  |  |" in text
     assert "| `vae` | sir | 0.850 ± 0.010 | 30 |  |  |" in text
     assert "| `vae` | mcmc | 0.850 ± 0.010 |  | 0.70 | 1.31 |" in text
     # cvae's 0.480 is below it, and cgan's 0.902 is not

@@ -354,14 +354,14 @@ def _claim_of_composition(found: dict[str, Any], records: dict[str, Any]) -> lis
     least = min(row[key]["mean"] for row in found["rows"])
     rows = [
         [
-            f"`{row['p_x']}`",
-            row["method"],
+            f"`{row['p_x']}`" if "p_x" in row else "real images",
+            row.get("method", "sir"),
             *tables.cells(row, shown),
             f"{min(row['effective_sample_size']):.0f}" if "effective_sample_size" in row else "",
             f"{row['acceptance']:.2f}" if "acceptance" in row else "",
             f"{max(row['r_hat']):.2f}" if "r_hat" in row else "",
         ]
-        for row in found["rows"]
+        for row in [found["real"], *found["rows"]]
     ]
     heads = ["p(x)", "by", "class fidelity", "least effective sample size", "accepted steps"]
     return [
@@ -375,7 +375,9 @@ def _claim_of_composition(found: dict[str, Any], records: dict[str, Any]) -> lis
         "chains of a class have mixed; the greatest of the classes). The claim: each draws the "
         f"class more often than `cvae` ({tables.cells(cvae, shown)[0]}), which was trained to. "
         f"{_verdict(least > cvae[key]['mean'])} And than `cgan` "
-        f"({tables.cells(cgan, shown)[0]}). {_verdict(least > cgan[key]['mean'])}",
+        f"({tables.cells(cgan, shown)[0]}). {_verdict(least > cgan[key]['mean'])} Real test images "
+        "as candidates, which are what a p(x) without a fault would draw, show how far Bayes' rule "
+        "gets with this classifier.",
         "",
         *tables.table([*heads, "greatest R-hat"], rows),
         "",
