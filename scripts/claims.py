@@ -153,6 +153,7 @@ def composed(images) -> dict:
 
     import zoo
     from zoo.evaluation import features, metrics
+    from zoo.models.bayes_conditional import effective_sample_size
     from zoo.training import setup
 
     net, rows = setup.feature_net(JUDGE), []
@@ -173,7 +174,7 @@ def composed(images) -> dict:
     fidelity = metrics.class_fidelity(net.see(features.batches(images[chosen]))[1], labels)
     real = {
         "class_fidelity": fidelity["class_fidelity"],
-        "effective_sample_size": (1 / np.sum(w**2, 0)).tolist(),
+        "effective_sample_size": effective_sample_size(np.log(w)).numpy().tolist(),
     }
     return _measured(COMPOSED_IMAGES, rows, real=real)
 
