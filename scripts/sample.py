@@ -86,9 +86,14 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--out={out} must end in .png or .npz")
     try:
         labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
+    except ValueError:
+        raise InputError(
+            f"--labels={','.join(_LABELS.value)}: classes are given by their numbers, as 7,3"
+        ) from None
+    try:
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
     except ValueError:
-        raise InputError("--labels are whole numbers, --edit is like 3:+1.5,7:-2") from None
+        raise InputError(f"--edit={','.join(_EDIT.value)} is not like 3:+1.5,7:-2") from None
     if not all(map(math.isfinite, changes.values())):
         raise InputError(f"--edit={','.join(_EDIT.value)} must be finite numbers")
 
@@ -136,15 +141,16 @@ def main(argv: list[str]) -> None:
     if _LOGDIR.value:
         _write_course(_LOGDIR.value, model.course)
     for name, value in getattr(model, "report", {}).items():
-        said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value)
+        said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value, labels)
         print(f"{name}: {said}")
     for doubt in getattr(model, "doubts", []):
         print(f"warning: {doubt}.", file=sys.stderr)
 
 
-def _of_classes(values) -> str:
-    """A number for each class; NaN where there is none."""
-    return ", ".join(f"class {k} {v:.3g}" for k, v in enumerate(values) if not math.isnan(v))
+def _of_classes(values, labels) -> str:
+    """A number for each class that was asked for; NaN where there is none."""
+    asked = range(len(values)) if labels is None else sorted(set(labels))
+    return ", ".join(f"class {k} {values[k]:.3g}" for k in asked if not math.isnan(values[k]))
 
 
 def _write_course(folder: str, course) -> None:

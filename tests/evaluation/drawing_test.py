@@ -151,3 +151,18 @@ def test_a_traversal_is_in_standard_deviations_of_the_prior(fashion_mnist):
 def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, message):
     with pytest.raises(zoo.InputError, match=message):
         draw(models[model], fashion_mnist, what, **settings)
+
+
+@pytest.mark.parametrize(
+    ("num", "labels", "columns"),
+    [
+        (60, range(10), 10),
+        (64, [7, 3], 8),
+        (4, [7, 3], 2),
+        (8, [7, 3, 5], 3),
+        (64, [7], None),
+        (2, [7, 3, 5], None),
+    ],
+)
+def test_each_column_of_a_grid_that_is_about_square_has_one_label(models, num, labels, columns):
+    assert drawing.draw(models["cgan"], "prior", num=num, labels=list(labels))[1] == columns

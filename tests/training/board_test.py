@@ -86,3 +86,12 @@ def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path)
     pi = model.encode(images).mixture_distribution.probs_parameter()
     np.testing.assert_allclose(shown, np.asarray(pi).mean(0), rtol=1e-4)
     np.testing.assert_allclose(kl, model.kl_per_dim(images).numpy().mean(0), rtol=1e-3)
+
+
+def test_groups_of_numbers_are_on_the_board_and_their_means_not_in_the_lines(train, capsys):
+    board, _ = train("gmm_vae", {**MLP, "posterior": "mixture", "num_components": 2})
+    said = capsys.readouterr().out
+    assert any("posterior_weights" in tag for tag in board["validation"])
+    assert "val_elbo_nats" in said
+    for group in ("posterior_weights", "prior_weights", "per_dim_nats"):
+        assert group not in said

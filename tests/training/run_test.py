@@ -81,6 +81,18 @@ def test_settings_are_of_what_was_trained_and_versions_of_all_that_took_part(
     assert len(epochs(tmp_path)) == 4
 
 
+def test_a_finished_run_is_left_alone_and_one_that_lacks_something_is_finished(train, tmp_path):
+    train(2)
+    summary, saved = (tmp_path / name for name in ("summary.json", "saved_model/saved_model.pb"))
+    first = [path.stat().st_mtime_ns for path in (summary, saved)]
+    train(2)
+    assert [path.stat().st_mtime_ns for path in (summary, saved)] == first
+    for missing in (summary, saved.parent):
+        files.remove(missing)
+        train(2)
+        assert summary.exists() and saved.exists()
+
+
 def test_each_step_of_d_has_a_whole_batch(train, monkeypatch):
     sizes = []
     original = gan.GAN.d_losses

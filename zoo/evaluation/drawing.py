@@ -1,6 +1,7 @@
 """The things to see of a generative model, as images for a grid."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -40,7 +41,8 @@ def draw(
       what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate`, `edit` or
         `components`.
       num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
-      labels: of a conditional model, repeated to what is needed: a column of `prior` each.
+      labels: of a conditional model, repeated to what is needed: a column of `prior` each, or
+        several where they are few.
       seed: of all noise.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder); when left out the
         mean, but for new points of the plane a draw.
@@ -101,7 +103,7 @@ def draw(
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
-            return made, len(labels) if labels is not None and 1 < len(labels) <= num else None
+            return made, _columns(num, len(labels)) if labels and 1 < len(labels) <= num else None
         train = train_images() / np.float32(255)
         index, _ = distances.nearest(*(x.reshape(len(x), -1) for x in (made, train)))
         return _beside(made, train[index]), 8
@@ -156,6 +158,11 @@ def draw(
         path_labels = np.broadcast_to(np.resize(y, len(paths))[:, None], paths.shape[:2])
     images = latents.images_of(model, paths, path_labels)
     return images.reshape(-1, *images.shape[2:]), steps
+
+
+def _columns(num: int, num_labels: int) -> int:
+    """Of a grid whose columns have a label each: about a square."""
+    return num_labels * max(1, round(math.sqrt(num) / num_labels))
 
 
 def _options(model) -> Mapping[str, inspect.Parameter]:

@@ -290,11 +290,11 @@ class MetricsFile(keras.callbacks.Callback):
 
 
 class Console(keras.callbacks.Callback):
-    """Takes named groups of numbers out of an epoch's logs: Keras, which prints, knows none."""
+    """Takes groups of numbers out of an epoch's logs: Keras prints their mean, or knows none."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Comes when all that keeps such groups has seen them."""
-        for name in [k for k, v in logs.items() if isinstance(v, dict)]:
+        for name in [k for k, v in logs.items() if isinstance(v, list | dict)]:
             del logs[name]
 
 

@@ -75,11 +75,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
     steps_per_epoch = run.steps_per_epoch or steps
-    if steps_per_epoch % run.steps_per_execution or run.checkpoint_steps % run.steps_per_execution:
-        raise InputError(
-            f"steps_per_execution={run.steps_per_execution} divides an epoch of {steps_per_epoch} "
-            f"steps, or checkpoint_steps={run.checkpoint_steps}, with a remainder"
-        )
+    for what, count in (("an epoch", steps_per_epoch), ("checkpoint_steps", run.checkpoint_steps)):
+        if count % run.steps_per_execution:
+            raise InputError(
+                f"steps_per_execution={run.steps_per_execution} divides {what} of {count} steps "
+                "with a remainder"
+            )
     keras.utils.set_random_seed(run.seed)
     with setup.precision(run.precision), strategy.scope():
         model = setup.create(
@@ -145,7 +146,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 _goes_on(workdir / setup.CONFIG_FILE, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
             _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
-            if chief:
+            nothing_new = done >= recipe.epochs * steps_per_epoch and _is_finished(workdir, done)
+            if chief and not nothing_new:
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
         except checkpoints.Diverged as e:
@@ -176,7 +178,7 @@ def _check(recipe: Recipe, run: Run, replicas: int) -> None:
     if _prior_epochs(recipe) >= recipe.epochs:
         raise InputError(
             f"prior_epochs={_prior_epochs(recipe)} of epochs={recipe.epochs} leave none for the "
-            "rest"
+            "rest: set either one"
         )
     if recipe.batch_size % replicas:
         raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
@@ -330,6 +332,14 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
     return [samples]
 
 
+def _is_finished(workdir: pathlib.Path, steps: int) -> bool:
+    """Whether `finish` has done all that it does, after so many steps."""
+    summary = workdir / "summary.json"  # which it writes last
+    if not (summary.exists() and (workdir / "saved_model").exists()):
+        return False
+    return files.read_json(summary)["steps"] == steps
+
+
 def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None = None) -> None:
     """Exports the trained model, and writes and prints the final figures.
 
@@ -341,11 +351,16 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     from zoo.serving import export
 
     model = setup.load(workdir)
+    tested = not isinstance(model, AdversarialModel)
+    print(
+        f"exporting{f'; then the figures of {len(test):,} test images' if tested else ''}",
+        flush=True,
+    )
     exported_step = checkpoints.Manager(workdir / "checkpoints").restore_weights(model)
     export.saved_model(model, workdir / "saved_model")
     records = callbacks.MetricsFile.read(workdir / "metrics.jsonl")
     figures = {}
-    if not isinstance(model, AdversarialModel):
+    if tested:
         batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
     if mixture is not None and hasattr(model, "sample"):
