@@ -165,4 +165,5 @@ def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, mess
     ],
 )
 def test_each_column_of_a_grid_that_is_about_square_has_one_label(models, num, labels, columns):
-    assert drawing.draw(models["cgan"], "prior", num=num, labels=list(labels))[1] == columns
+    for given in (list(labels), np.array(labels)):
+        assert drawing.draw(models["cgan"], "prior", num=num, labels=given)[1] == columns

@@ -103,7 +103,8 @@ def draw(
             extra["progress"] = progress
         made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
-            return made, _columns(num, len(labels)) if labels and 1 < len(labels) <= num else None
+            several = labels is not None and 1 < len(labels) <= num
+            return made, _columns(num, len(labels)) if several else None
         train = train_images() / np.float32(255)
         index, _ = distances.nearest(*(x.reshape(len(x), -1) for x in (made, train)))
         return _beside(made, train[index]), 8
