@@ -108,6 +108,23 @@ def test_kl_is_that_of_the_categories():
     np.testing.assert_allclose(np.sum(model.kl_per_dim(X), 1), kl, rtol=1e-5)
 
 
+def test_the_gradient_of_the_kl_is_that_of_its_formula():
+    found = []
+    for beta in (1.0, 3.0):  # with the same noise, so that the rest of the loss cancels
+        model = make(beta=beta)
+        restart(model)
+        with tf.GradientTape() as tape:
+            loss = model.losses(X, None, training=True)["loss"]
+        found.append(tape.gradient(loss, model.encoder.trainable_variables))
+    with tf.GradientTape() as tape:
+        log_p = tf.nn.log_softmax(tf.reshape(model.encoder(X), [-1, L, K]))
+        kl = tf.reduce_sum(tf.exp(log_p) * (log_p + np.log(K)))
+    expected = tape.gradient(kl, model.encoder.trainable_variables)
+    for one, three, of_kl in zip(*found, expected, strict=True):
+        assert np.abs(of_kl).max() > 0.01
+        np.testing.assert_allclose(three - one, 2 * of_kl, rtol=1e-3, atol=1e-5)
+
+
 def test_draws_have_the_probabilities_of_q_and_of_the_prior():
     model, n = make(), 20_000
     draws = model.draw(model.encode(X.repeat(n, 0)), tf.constant([3, 4]))

@@ -185,6 +185,26 @@ def test_log_prob_of_one_sample_has_the_elbo_as_its_mean(images):
     assert bound[0] < bound[1]
 
 
+def test_the_loss_and_its_gradient_are_by_the_density_of_the_draw(images, monkeypatch):
+    model = moving(image_shape=(4, 4, 1), likelihood="gaussian", scale="shared")
+    monkeypatch.setattr(type(model), "next_seed", lambda self: SEED)
+    x = images[:, 8:12, 8:12] / np.float32(255)
+
+    def by_definition():
+        z = tf.identity(model.draw(model.q_z_given_x(x), SEED))  # log q is by the inverse flow
+        log_ratio = model.q_z_given_x(x).log_prob(z) - model.p_z().log_prob(z)
+        return log_ratio - model.p_x_given_z(z).log_prob(x)
+
+    found = []
+    for loss in (lambda: model.losses(x, None, training=True)["loss"], by_definition):
+        with tf.GradientTape() as tape:
+            value = loss()
+        found.append([value, *tape.gradient(value, model.trainable_variables)])
+    for a, b in zip(*found, strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
 def test_a_single_dimension_has_no_halves():
     with pytest.raises(zoo.InputError, match="at least 2 latent dimensions"):
         make(latent_dim=1)

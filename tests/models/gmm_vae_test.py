@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 import zoo
+from zoo.models import gmm_vae
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 LINEAR = {
@@ -160,6 +161,33 @@ def test_gradient_is_that_of_the_expectation(prior):
     assert (np.abs(mean - [*expected, elbo(0)]) < 5 * error + 2e-3).all(), (mean, expected, error)
 
 
+@pytest.mark.parametrize("weights", ["equal", "learned"])
+def test_the_gradient_of_the_kl_is_that_of_its_formula(images, monkeypatch, weights):
+    seed = tf.constant([1, 2])
+    monkeypatch.setattr(gmm_vae.GMMVAE, "next_seed", lambda self: seed)
+    x, found = images / np.float32(255), []
+    for beta in (1.0, 3.0):  # with the same noise, so that the rest of the loss cancels
+        model = make(prior="standard", mixture_weights=weights, num_components=2, beta=beta)
+        apart(model, 0.05)
+        with tf.GradientTape() as tape:
+            values = model.losses(x, None, training=True)
+        found.append(tape.gradient(values["loss"], model.encoder.trainable_variables))
+    assert 0.05 < np.mean(values["component_nats"]) < 0.65
+    with tf.GradientTape() as tape:
+        log_pi, m, s = gmm_vae.parts(model.q_z_given_x(x))  # [B, C], [B, C, D]
+        z = tf.transpose(gmm_vae.stratified(model.q_z_given_x(x), seed)[0], [1, 0, 2])
+        of_each = 0.5 * tf.reduce_sum(m**2 + s**2 - 1 - 2 * tf.math.log(s), -1)
+        apart_by = (z[:, :, None] - m[:, None]) / s[:, None]  # each draw, each Gaussian
+        log_q_k = -tf.reduce_sum(0.5 * apart_by**2 + tf.math.log(s)[:, None], -1)
+        log_q = tf.reduce_logsumexp(log_pi[:, None] + log_q_k, -1)
+        told = tf.linalg.diag_part(log_q_k) - log_q
+        kl = tf.reduce_sum(tf.exp(log_pi) * (of_each - told))
+    expected = tape.gradient(kl, model.encoder.trainable_variables)
+    for one, three, of_kl in zip(*found, expected, strict=True):
+        largest = np.abs(of_kl).max()
+        np.testing.assert_allclose(three - one, 2 * of_kl, atol=2e-3 * largest)
+
+
 @pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
 def test_the_elbo_is_the_mean_of_the_bound_of_one_draw(images, prior):
     model = apart(make(prior=prior, num_prior_components=5))
@@ -259,8 +287,13 @@ def test_components_of_a_new_prior_differ():
 
 
 def test_kl_per_dim_is_that_of_the_marginals(images):
-    model = apart(make(prior="vamp", num_prior_components=5), 0.1)
+    model = make(prior="vamp", num_prior_components=5, mixture_weights="learned")
+    apart(model, 0.1)
+    bias = model.encoder.trainable_variables[-1]
+    bias.assign(tf.concat([bias[:-1], [2.0]], 0))
     x, z = images[:1], np.linspace(-20, 20, 20_001)
+    pi = model.posterior_weights(x).numpy()
+    assert 0.01 < pi.min() < 0.3  # by which draws are weighed
 
     def density(d, j):
         """The marginal in dimension j, by its formula."""

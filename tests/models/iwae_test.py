@@ -44,6 +44,16 @@ def test_the_bound_is_the_mean_of_log_prob_and_the_loss_its_negative(images):
     assert np.mean(values["elbo_nats"]) < np.mean(values["iwae_nats"]) - 5 * error
 
 
+def test_the_kl_beside_the_bound_is_the_vaes(images):
+    x = images / np.float32(255)
+    several, plain = (
+        m.losses(x, None, training=False) for m in (make("iwae", num_samples=5), make("vae"))
+    )
+    np.testing.assert_array_equal(several["kl_nats"], plain["kl_nats"])
+    found = several["reconstruction_nats"] - several["kl_nats"]
+    np.testing.assert_array_equal(several["elbo_nats"], found)
+
+
 def test_beta_is_in_the_loss_alone(images):
     x = images / np.float32(255)
     settings = {"num_samples": 1, "gradient": "doubly_reparameterized"}
