@@ -96,6 +96,7 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
             beta=beta,
             gradient=gradient,
         )
+        model.raw_scale.assign(-0.5)  # so that no draw has all of the weight
         found[gradient] = [gradients(model, x) for _ in range(12)]
     plain, doubly = found.values()
     for a, b in zip(plain, doubly, strict=True):  # the same noise
@@ -103,7 +104,7 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
     a, b = (np.array([g[0] for g in gs]) for gs in (plain, doubly))
     error = np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
     distance = np.abs(a.mean(0) - b.mean(0)) / (error + 1e-6)
-    assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 20  # and no zeros
+    assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 10  # and no zeros
     if beta == 1:
         assert b.std(0).mean() < a.std(0).mean()  # that is what it is for
 
