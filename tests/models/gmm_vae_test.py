@@ -329,6 +329,14 @@ def test_components_in_use_are_counted(images):
     assert found == pytest.approx(np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)), rel=1e-4)
 
 
+def test_the_components_of_the_prior_count_by_the_weights_of_the_posteriors():
+    model = make(num_components=2, prior="mixture", num_prior_components=2)
+    z = np.array([[[-50.0] * 3], [[50.0] * 3]], np.float32)  # [C, B, D]: one draw each
+    model.prior_loc.assign(z[:, 0])
+    pi = tf.constant([[0.9], [0.1]])
+    np.testing.assert_allclose(model.responsibilities(model.p_z(), z, pi), [[0.9, 0.1]], rtol=1e-5)
+
+
 def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
     model = make(num_components=2, mixture_weights="learned", hidden=())
     kernel, bias = model.encoder.get_weights()

@@ -212,3 +212,12 @@ def test_a_density_of_1_takes_all_bits_of_a_grey_level(name):
     nats = np.zeros(3, np.float32)
     for _ in range(2):  # the caller's array stays as it is
         np.testing.assert_allclose(model.bits_per_dim(nats), [np.log2(255)] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [23, 62, 128])  # of the first two k / (size - 1) is inexact
+def test_what_the_prior_draws_are_codes(monkeypatch, size):
+    model, codes = make(codebook_size=size), tf.reshape(tf.range(4 * size) % size, [size, 2, 2])
+    drawn = tf.cast(codes, tf.float32)[..., None] / (size - 1)  # as levels in [0, 1]
+    monkeypatch.setattr(type(model.prior), "sample", lambda self, *args, **kwargs: drawn)
+    found = model.draw_prior(size, seed=0)
+    np.testing.assert_array_equal(found, np.reshape(model.quantizer.embed(codes), found.shape))
