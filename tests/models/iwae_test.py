@@ -80,7 +80,7 @@ def gradients(model, x):
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta):
     shape = (4, 4, 1)
-    x = images[:1, 8:12, 8:12].repeat(2000, 0) / np.float32(255)
+    x = images[:1, 8:12, 8:12].repeat(4000, 0) / np.float32(255)
     found = {}
     for gradient in ("reparameterized", "doubly_reparameterized"):
         keras.utils.set_random_seed(2)
@@ -104,7 +104,7 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
     a, b = (np.array([g[0] for g in gs]) for gs in (plain, doubly))
     error = np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
     distance = np.abs(a.mean(0) - b.mean(0)) / (error + 1e-6)
-    assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 10  # and no zeros
+    assert distance.max() < 5 and (np.abs(b.mean(0)) / (error + 1e-6)).max() > 20  # and no zeros
     if beta == 1:
         assert b.std(0).mean() < a.std(0).mean()  # that is what it is for
 
