@@ -91,6 +91,9 @@ def test_a_finished_run_is_left_alone_and_one_that_lacks_something_is_finished(t
         files.remove(missing)
         train(2)
         assert summary.exists() and saved.exists()
+    summary.write_text("{")
+    train(2)
+    assert files.read_json(summary)["epochs"] == 2
 
 
 def test_each_step_of_d_has_a_whole_batch(train, monkeypatch):

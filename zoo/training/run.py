@@ -81,6 +81,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 f"steps_per_execution={run.steps_per_execution} divides {what} of {count} steps "
                 "with a remainder"
             )
+    total = recipe.epochs * steps_per_epoch
     keras.utils.set_random_seed(run.seed)
     with setup.precision(run.precision), strategy.scope():
         model = setup.create(
@@ -90,7 +91,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             model_config,
             seed=run.seed,
             recipe=recipe,
-            num_steps=recipe.epochs * steps_per_epoch,
+            num_steps=total,
             jit_compile=run.jit_compile == "on",
             steps_per_execution=run.steps_per_execution,
         )
@@ -142,12 +143,11 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                     "file system that they share"
                 )
             chief = written == workdir
-            if chief and done < recipe.epochs * steps_per_epoch:
+            if chief and done < total:
                 _goes_on(workdir / setup.CONFIG_FILE, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
             _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
-            nothing_new = done >= recipe.epochs * steps_per_epoch and _is_finished(workdir, done)
-            if chief and not nothing_new:
+            if chief and not (done >= total and _is_finished(workdir, done)):
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
                 finish(workdir, test, toy.MIXTURES.get(run.dataset))
         except checkpoints.Diverged as e:
@@ -334,10 +334,11 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
 
 def _is_finished(workdir: pathlib.Path, steps: int) -> bool:
     """Whether `finish` has done all that it does, after so many steps."""
-    summary = workdir / "summary.json"  # which it writes last
-    if not (summary.exists() and (workdir / "saved_model").exists()):
+    try:
+        summary = files.read_json(workdir / "summary.json")  # which it writes last
+    except InputError:  # it is missing, or damaged
         return False
-    return files.read_json(summary)["steps"] == steps
+    return summary["steps"] == steps and (workdir / "saved_model").exists()
 
 
 def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None = None) -> None:
@@ -352,10 +353,8 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
 
     model = setup.load(workdir)
     tested = not isinstance(model, AdversarialModel)
-    print(
-        f"exporting{f'; then the figures of {len(test):,} test images' if tested else ''}",
-        flush=True,
-    )
+    also = f"; then the figures of {len(test):,} test images" if tested else ""
+    print(f"exporting{also}", flush=True)
     exported_step = checkpoints.Manager(workdir / "checkpoints").restore_weights(model)
     export.saved_model(model, workdir / "saved_model")
     records = callbacks.MetricsFile.read(workdir / "metrics.jsonl")

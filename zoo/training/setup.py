@@ -127,7 +127,11 @@ def read_config(source) -> dict[str, Any]:
         return pretrained.entry(source)["settings"]
     path = pathlib.Path(source) / CONFIG_FILE
     if not path.exists():
-        also = "" if isinstance(source, pathlib.Path) else _no_name()
+        also = ""
+        if isinstance(source, str):
+            also = (
+                f", and no pretrained model; of those there are {', '.join(pretrained.manifest())}"
+            )
         raise InputError(f"{path} does not exist: {source} is no workdir of train.py{also}")
     settings = files.read_json(path)
     if not _is_of_run(settings):
@@ -138,10 +142,6 @@ def read_config(source) -> dict[str, Any]:
     for part, values in zip(_PARTS, json.loads(json.dumps(usual)), strict=True):
         settings[part] = {**values, **settings[part]}
     return settings
-
-
-def _no_name() -> str:
-    return f", and no pretrained model; of those there are {', '.join(pretrained.manifest())}"
 
 
 def check_is_of_run(path: pathlib.Path) -> None:
@@ -192,8 +192,6 @@ def start_from(source: str, model) -> str:
     Raises:
       InputError: the source cannot be loaded, or its networks are of other shapes.
     """
-    if not is_pretrained(source) and not (pathlib.Path(source) / CONFIG_FILE).exists():
-        raise InputError(f"--init_from: {source} is no workdir of train.py{_no_name()}")
     if read_config(source)["model"] in registry.COMPOSED:
         raise InputError(f"--init_from: {source} is made of other models, and has no weights")
     trained = load(source)
