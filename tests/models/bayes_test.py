@@ -11,6 +11,8 @@ import tensorflow_probability as tfp
 
 import zoo
 from zoo.core.base import stateless_seed
+from zoo.data.sources import Split
+from zoo.evaluation import metrics
 from zoo.models.bayes_classifier import BayesClassifier
 from zoo.models.bayes_classifier import Config as ClassifierConfig
 from zoo.models.bayes_conditional import BayesConditional, Config
@@ -357,18 +359,24 @@ def test_the_classifier_is_that_of_enumeration():
     assert expected.max(1).min() > 0.34
 
 
-def test_the_classifier_of_a_bound_has_the_same_noise_for_every_label():
+def test_the_classifier_of_a_bound_has_the_same_noise_for_every_image_and_label():
     p_x_given_y = zoo.create("cvae", SHAPE, 3, network="mlp", hidden=(4,), latent_dim=2)
     model = BayesClassifier(ClassifierConfig(bound_samples=3), p_x_given_y=p_x_given_y, seed=7)
-    columns = [
-        p_x_given_y.log_prob(IMAGES, np.full(16, y, np.int32), 3, stateless_seed(7))
-        for y in range(3)
-    ]
-    np.testing.assert_allclose(model(IMAGES), np.stack(columns, 1), rtol=1e-5)
-    other = p_x_given_y.log_prob(IMAGES, np.zeros(16, np.int32), 3, stateless_seed(8))
-    assert np.abs(other - columns[0]).max() > 1e-3
-    expected = tf.nn.softmax(np.stack(columns, 1))
-    np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
+
+    def alone(image, y, seed):
+        return p_x_given_y.log_prob(image[None], [y], 3, stateless_seed(seed)).numpy()[0]
+
+    expected = np.array([[alone(image, y, 7) for y in range(3)] for image in IMAGES])
+    np.testing.assert_allclose(model(IMAGES), expected, rtol=1e-5)
+    np.testing.assert_allclose(model(IMAGES[::-1])[::-1], expected, rtol=1e-5)
+    np.testing.assert_allclose(model.classify(IMAGES), tf.nn.softmax(expected), rtol=1e-4)
+    assert np.abs(alone(IMAGES[0], 0, 8) - expected[0, 0]) > 1e-3
+    # the evaluation's seed is that of the noise
+    of_8 = np.array([[alone(image, y, 8) for y in range(3)] for image in IMAGES])
+    split = Split(np.uint8(255 * IMAGES), np.int32(np.arange(16) % 3))
+    found = metrics.evaluate(model, lambda name: split, seed=8)["classification"]["accuracy"]
+    assert found["mean"] == (of_8.argmax(1) == split.labels).mean()
+    np.testing.assert_allclose(model(IMAGES), of_8, rtol=1e-5)
 
 
 def test_black_and_white_images_are_drawn_and_not_shown_as_means():

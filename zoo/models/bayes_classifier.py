@@ -3,7 +3,9 @@
     p(y|x) = p(x|y) p(y) / sum_k p(x|k) p(k)
 
 The other way round than in `bayes_conditional`: p(x|y) is any conditional model with a likelihood,
-or with a bound on it, which then stands in its place, and p(y) is uniform.
+or with a bound on it, which then stands in its place, and p(y) is uniform. A bound is a draw: all
+images and labels have the same noise, that of the model's `seed`, so that what is said of an image
+depends on no other image beside it.
 """
 
 import dataclasses
@@ -35,7 +37,7 @@ class BayesClassifier(ImageModel):
         Args:
           config: how p(x|y) is asked.
           p_x_given_y: a conditional model with `log_prob`.
-          **kwargs: Keras' own.
+          **kwargs: `seed`, of a bound's noise; and Keras' own.
 
         Raises:
           InputError: it is not one.
@@ -55,15 +57,21 @@ class BayesClassifier(ImageModel):
         return self.p_x_given_y.exact
 
     def call(self, images, training=False) -> tf.Tensor:
-        """Log p(x|y) of every label y, [N, K], in nats: logits of p(y|x), as p(y) is uniform.
+        """Log p(x|y) of every label y, [N, K], in nats: logits of p(y|x), as p(y) is uniform."""
+        return self._log_p_x_given_y(in_unit_range(images), stateless_seed(self.seed))
 
-        The same noise for all labels of an image, where log p(x|y) is a bound.
-        """
-        images, seed = in_unit_range(images), stateless_seed(self.seed)
+    @tf.function(reduce_retracing=True)
+    def _log_p_x_given_y(self, images, seed):
+        model, num_samples = self.p_x_given_y, self.config.bound_samples
 
         def log_p(k):
-            labels = tf.fill(tf.shape(images)[:1], k)
-            return self.p_x_given_y.log_prob(images, labels, self.config.bound_samples, seed)
+            if model.exact:
+                return model.log_prob(images, tf.fill(tf.shape(images)[:1], k))
+
+            def of_one(image):
+                return model.log_prob(image[None], [k], num_samples, seed)[0]
+
+            return tf.vectorized_map(of_one, images)  # one by one: noise goes by the place
 
         return tf.stack([log_p(k) for k in range(self.num_classes)], -1)
 
