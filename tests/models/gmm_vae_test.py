@@ -10,6 +10,7 @@ import zoo
 from zoo.models import gmm_vae
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
+TINY = {"image_shape": (4, 4, 1), "likelihood": "gaussian", "scale": "shared"}
 LINEAR = {
     "image_shape": (2, 2, 1),
     "network": "mlp",
@@ -136,7 +137,8 @@ def test_gradient_is_that_of_the_expectation(prior):
     keras.utils.set_random_seed(1)
     settings = {"latent_dim": 1, "num_components": 2, "mixture_weights": "learned"}
     model = zoo.create("gmm_vae", **LINEAR, **settings, prior=prior, num_prior_components=3)
-    apart(model)
+    apart(model, 1.0)
+    model.raw_scale.assign(1.0)  # so that p(x|z) does not drown the rest
     x = np.random.default_rng(1).random((1, 2, 2, 1)).astype(np.float32)
     z = tf.linspace(-12.0, 12.0, 8001)[:, None]
     bias = model.encoder.trainable_variables[-1]
@@ -158,7 +160,7 @@ def test_gradient_is_that_of_the_expectation(prior):
         parts.append([*tape.gradient(elbo_of_x, bias).numpy(), elbo_of_x])
     mean, error = np.mean(parts, 0), np.std(parts, 0, ddof=1) / np.sqrt(len(parts))
     assert np.abs(expected).min() > 0.02  # nothing is compared with 0
-    assert (np.abs(mean - [*expected, elbo(0)]) < 5 * error + 2e-3).all(), (mean, expected, error)
+    assert (np.abs(mean - [*expected, elbo(0)]) < 5 * error + 1e-3).all(), (mean, expected, error)
 
 
 @pytest.mark.parametrize("weights", ["equal", "learned"])
@@ -190,8 +192,9 @@ def test_the_gradient_of_the_kl_is_that_of_its_formula(images, monkeypatch, weig
 
 @pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
 def test_the_elbo_is_the_mean_of_the_bound_of_one_draw(images, prior):
-    model = apart(make(prior=prior, num_prior_components=5))
-    x = images[:1].repeat(4000, 0)
+    model = apart(make(prior=prior, num_prior_components=5, **TINY), 0.2)
+    model.raw_scale.assign(3.0)  # so that p(x|z) does not drown the rest
+    x = images[:1, 8:12, 8:12].repeat(4000, 0)
     one = model.log_prob(x, num_samples=1, seed=3).numpy()  # draws a component
     elbo = model.losses(x / np.float32(255), None, False)["elbo_nats"].numpy()  # all of them
     error = np.sqrt((one.var() + elbo.var()) / len(x))
