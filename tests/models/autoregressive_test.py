@@ -145,30 +145,31 @@ def test_each_conditional_depends_on_all_earlier_pixels_and_on_no_other(kind):
     labels = labels_of(model, images)
 
     def conditionals(x):
-        """Log p of one fixed value at every place, [H W C] in raster and channel order."""
+        """Log p of every level at every place, [levels, H W C] in raster and channel order."""
         features = model.features(x, labels)
-        channels = [
-            model.p_channel(features, x[..., :c]).log_prob(tf.ones_like(x[..., 0]))
+        each = [
+            model.p_channel(features, x[..., :c]).log_prob(tf.fill(x.shape[:-1], value))
+            for value in np.linspace(0, 1, levels, dtype=np.float32)
             for c in range(shape[-1])
         ]
-        return tf.reshape(tf.stack(channels, -1), [-1])
+        each = tf.reshape(tf.stack(each), [levels, shape[-1], -1])
+        return tf.reshape(tf.transpose(each, [0, 2, 1]), [levels, -1])
 
     if model.config.pixels == "one_hot":  # no derivative: change each value instead
         base = conditionals(images).numpy()
-        size = base.size
         changes = []
-        for i in range(size):
+        for i in range(images.numpy().size):
             other = images.numpy().reshape(-1).copy()
             other[i] = 1 - other[i] if other[i] != 0.5 else 1
             changes.append(conditionals(tf.reshape(other, images.shape)).numpy() - base)
-        jacobian = np.array(changes).T
+        jacobian = np.moveaxis(changes, 0, -1)  # [levels, H W C, H W C]
     else:
         with tf.GradientTape() as tape:
             tape.watch(images)
             values = conditionals(images)
-        jacobian = tape.jacobian(values, images).numpy().reshape(24, 24)
+        jacobian = tape.jacobian(values, images).numpy().reshape(levels, 24, 24)
     assert (np.triu(jacobian) == 0).all()
-    assert (jacobian[np.tril_indices(24, -1)] != 0).all()
+    assert (jacobian[:, *np.tril_indices(24, -1)] != 0).all()
 
 
 @every

@@ -275,6 +275,51 @@ def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     assert 0.95 < model.report["r_hat"][0] < 1.23  # of the halves of one chain
 
 
+class Stairs(Line):
+    """A discrete world: z ~ N(0.5, 0.7^2), and by the step that z is on one of four images."""
+
+    name, edges = "stairs", np.array([0.0, 0.4, 1.1], np.float32)
+    images = IMAGES[[0, 3, 5, 15]]
+
+    def generate(self, z):
+        return tf.gather(self.images, tf.searchsorted(self.edges, z[:, 0]))
+
+    def sample(self, num_samples, seed):
+        return self.generate(self.draw_prior(num_samples, seed))
+
+
+@pytest.mark.parametrize("method", ["mcmc", "sir"])
+def test_on_a_discrete_world_both_ways_of_drawing_give_what_enumeration_does(method):
+    classifier, count = LinearClassifier(), 6000
+    config = Config(method=method, num_burnin=100, num_steps=50, num_candidates=100_000)
+    model = BayesConditional(config, p_y_given_x=classifier, p_x=Stairs())
+    labels = np.arange(count) % 3
+    drawn = model.sample(count, labels, seed=1).numpy()
+    which = (drawn[:, None] == Stairs.images).all((2, 3, 4)).argmax(1)
+    p_x = np.diff(scipy.stats.norm.cdf([-np.inf, *Stairs.edges, np.inf], 0.5, 0.7))
+    joint = p_x[:, None] * classifier.classify(Stairs.images).numpy()
+    for y in range(3):
+        found, p = np.bincount(which[labels == y], minlength=4), joint[:, y] / joint[:, y].sum()
+        assert scipy.stats.chisquare(found, found.sum() * p).pvalue > 1e-3, (found, p)
+        assert scipy.stats.chisquare(found, found.sum() * p_x).pvalue < 1e-6  # p(x) is another
+
+
+def test_candidates_and_the_choice_among_them_have_noise_of_their_own(monkeypatch):
+    seeds, draw, p_x = [], tf.random.stateless_categorical, Stairs()
+    monkeypatch.setattr(
+        p_x,
+        "sample",
+        lambda n, seed: seeds.append(tuple(seed.numpy())) or Stairs.sample(p_x, n, seed),
+    )
+    monkeypatch.setattr(
+        tf.random,
+        "stateless_categorical",
+        lambda logits, n, seed, dtype: seeds.append(tuple(seed.numpy())) or draw(logits, n, seed),
+    )
+    compose((LinearClassifier(), p_x)).sample(4, [0, 1, 2, 0], seed=1)
+    assert len(set(seeds)) == 2 == len(seeds)
+
+
 class Plane(Line):
     """Two hills in the plane, near enough for chains to cross; pixels are z_0 and z_1, twice."""
 
