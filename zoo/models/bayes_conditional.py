@@ -140,7 +140,7 @@ class BayesConditional(ImageModel):
     def log_normalizer(self) -> tf.Tensor:
         """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1.
 
-        `normalizer_error`, [K], is its standard error.
+        The draws are the same ones each time. `normalizer_error`, [K], is the standard error.
         """
         if self._log_normalizer is None:
             with tf.init_scope():  # a constant, whatever graph asks first

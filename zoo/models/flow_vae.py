@@ -11,9 +11,9 @@ flows (Kingma et al. 2016, arXiv:1606.04934):
     f(z_a, z_b) = (z_a, z_b exp(a) + b),   (b, artanh a) = network(z_a, h(x)),   log |det| = sum a
 
 Both directions cost the same, so log q(z|x) is exact at any z. A coupling scales by e at the most,
-and an untrained one is the identity (its last layer is 0): training starts from the VAE, and
-`num_flows=0` is the VAE. The prior is N(0, I). The KL has no closed form: it is log q(z|x)/p(z) at
-the draw that p(x|z) takes too.
+and an untrained one is the identity (its last layer is 0): training starts from the VAE's q(z|x),
+and `num_flows=0` is the VAE. The prior is N(0, I). The KL has no closed form: it is log q(z|x)/p(z)
+at the draw that p(x|z) takes too, the VAE's KL in expectation alone.
 """
 
 import dataclasses

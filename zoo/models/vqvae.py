@@ -2,13 +2,14 @@
 
     q(z = k|x) = 1 for the code e_k that is nearest to the encoder's output, else 0        (eq. 1)
     ELBO(x) = log p(x|z_q(x)) + log p(z(x)) <= log p(x),   z(x) a grid of codes
-    loss(x) = -log p(x|z_q(x)) + beta |z_e(x) - sg[z_q(x)]|^2 - log p(sg[z(x)])            (eq. 3)
+    loss(x) = -log p(x|z_q(x)) + beta |z_e(x) - sg[z_q(x)]|^2 - log p(sg[z(x)])
 
 q has no entropy, so KL(q(z|x) || p(z)) = -log p(z(x)), and the bound is exact arithmetic: nothing
-is drawn. The decoder's gradient passes straight through to the encoder; the codebook follows moving
-averages of what it stands for. The prior p(z) is a PixelCNN over the grid: it learns the codes as
-they are, and in the last epochs of a run the rest of the model stands still (`rest`), so that it
-ends as the prior of the codes that are used. Samples are drawn from it.
+is drawn. The loss is eq. 3 with the prior's own term, and without that of the codebook: it follows
+moving averages of what it stands for (appendix A.1). With beta = 0 it is -ELBO. The decoder's
+gradient passes straight through to the encoder. The prior p(z) is a PixelCNN over the grid: it
+learns the codes as they are, and in the last epochs of a run the rest of the model stands still
+(`rest`), so that it ends as the prior of the codes that are used. Samples are drawn from it.
 """
 
 import dataclasses
@@ -127,7 +128,7 @@ class VQVAE(LatentVariableModel):
         return distributions.image_distribution(self.config.likelihood, loc, scale)
 
     def losses(self, images, labels, training):
-        """The loss of eq. 3 and the prior's, and the ELBO with its terms in nats."""
+        """The loss, and the ELBO with its terms in nats."""
         z_e = self.encoder(images, training=training)
         codes = self.quantizer.nearest(z_e)
         z_q = self.quantizer.straight_through(z_e, codes)
