@@ -59,6 +59,8 @@ VARIANTS = {
     "pixelcnn of logistics": ("pixelcnn", {"output": "logistic_mixture", "num_components": 2}),
     "pixelcnn of black and white": ("pixelcnn", {"output": "bernoulli"}),
     "pixelcnn given labels": ("pixelcnn", {"conditional": True}),
+    "pixelcnn of one-hots": ("pixelcnn", {"pixels": "one_hot"}),
+    "pixelrnn without labels": ("pixelrnn", {"conditional": False}),
     "gan of convolutions": ("gan", {"network": "conv", "width": 4, "ema_decay": 0.9}),
     "gan punished and augmented": ("gan", {"penalty": "r1", "augment": "diffaugment"}),
     "wgan_gp clipped": ("wgan_gp", {"penalty": "none", "weight_clip": 0.01}),
