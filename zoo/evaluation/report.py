@@ -255,7 +255,7 @@ def _reconstructions(title, manifest, records) -> list[str]:
         "Test images, encoded and decoded again: the Euclidean distance of pixels from an image to "
         "its reconstruction, beside that to the reconstruction of the next image, and how often "
         "the classifier of the sample metrics sees the image's class in its reconstruction and in "
-        "the image itself. Models that were measured before there was this figure are left out.",
+        "the image itself.",
     )
 
 
