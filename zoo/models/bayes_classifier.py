@@ -64,16 +64,20 @@ class BayesClassifier(ImageModel):
     def _log_p_x_given_y(self, images, seed):
         model, num_samples = self.p_x_given_y, self.config.bound_samples
 
+        def of_one(image_and_label):
+            image, label = (part[None] for part in image_and_label)
+            return model.log_prob(image, label, num_samples, seed)[0]
+
         def log_p(k):
+            labels = tf.fill(tf.shape(images)[:1], k)
             if model.exact:
-                return model.log_prob(images, tf.fill(tf.shape(images)[:1], k))
+                return model.log_prob(images, labels)
+            # one by one: noise goes by the place in the batch
+            return tf.vectorized_map(of_one, (images, labels))
 
-            def of_one(image):
-                return model.log_prob(image[None], [k], num_samples, seed)[0]
-
-            return tf.vectorized_map(of_one, images)  # one by one: noise goes by the place
-
-        return tf.stack([log_p(k) for k in range(self.num_classes)], -1)
+        # a loop, whose body is traced once: tracing it for each label took most of a first answer
+        labels = tf.range(self.num_classes)
+        return tf.transpose(tf.map_fn(log_p, labels, fn_output_signature=tf.float32))
 
     def classify(self, images) -> tf.Tensor:
         """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""
