@@ -1,15 +1,13 @@
 """What several tests share: a slice of the real data as IDX files, and scripts as processes."""
 
-import os
-import pathlib
 import subprocess
 import sys
 
+import forked
 import pytest
+from forked import ROOT, Forked
 
 from zoo.data import idx, sources
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -30,19 +28,17 @@ def data_dir(tmp_path_factory, fashion_mnist):
 
 
 @pytest.fixture(scope="session")
-def start():
+def fork_server():
+    """What `Forked` processes come from."""
+    return forked.start_server()
+
+
+@pytest.fixture(scope="session")
+def start(fork_server):
     """Starts a script as a process of its own: `start("train", "--model=vae", ...)`."""
 
     def start(script, *flags, **kwargs):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **kwargs.pop("env", {})}
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, flags)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            **kwargs,
-        )
+        return Forked(fork_server, [ROOT / "scripts" / f"{script}.py", *flags], **kwargs)
 
     return start
 
@@ -60,19 +56,26 @@ def run(start):
 
 
 @pytest.fixture(scope="session")
-def run_python():
-    """Runs Python code in a fresh process, which must end well."""
+def run_python(fork_server):
+    """Runs Python code in a process of its own, which must end well.
 
-    def run_python(code, *arguments):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    With `fresh` it is one that has imported nothing: where it matters what is imported.
+    """
+
+    def run_python(code, *arguments, fresh=False):
+        arguments = list(map(str, arguments))
+        if fresh:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=forked.environment(),
+            )
+        else:
+            process = Forked(fork_server, ["-c", *arguments], code=code)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        return out
 
     return run_python

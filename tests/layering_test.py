@@ -58,5 +58,6 @@ def test_one_train_step_a_family_and_all_in_base():
 def test_importing_zoo_imports_no_tensorflow(run_python):
     run_python(
         "import sys, zoo, zoo.cli, zoo.data, zoo.training.recipes; zoo.list_models();"
-        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)",
+        fresh=True,
     )

@@ -67,7 +67,7 @@ assert not [m for m in sys.modules if m.startswith("zoo") or m == "tensorflow_pr
 def test_a_fresh_process_with_tensorflow_alone_gives_the_models_own_numbers(
     run_python, workdirs, tmp_path
 ):
-    run_python(ALONE, workdirs / "cgan" / "saved_model", tmp_path / "x.npy")
+    run_python(ALONE, workdirs / "cgan" / "saved_model", tmp_path / "x.npy", fresh=True)
     own = zoo.load(workdirs / "cgan").sample(3, [7, 7, 3], seed=5)
     np.testing.assert_allclose(np.load(tmp_path / "x.npy"), own, atol=1e-6)
 
@@ -98,7 +98,7 @@ def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
     for name, model in zip(("pixels", "chains"), models, strict=True):
         export.saved_model(model, tmp_path / name)
     out = tmp_path / "x.npz"
-    run_python(OTHERS_ALONE, tmp_path / "pixels", tmp_path / "chains", out)
+    run_python(OTHERS_ALONE, tmp_path / "pixels", tmp_path / "chains", out, fresh=True)
     found = np.load(out)
     np.testing.assert_allclose(found["drawn"], models[0].sample(2, seed=5), atol=1e-6)
     own = models[1].sample(2, [2, 0], seed=5)
@@ -222,11 +222,9 @@ def test_export(run, workdirs, tmp_path):
     assert code == 0, err
     assert (tmp_path / "model" / "saved_model.pb").exists()
 
-    def limit():  # a file may not grow past this, as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-
+    limits = [(resource.RLIMIT_FSIZE, 5000)]  # of a file's bytes: as on a full disk
     flags = (f"--workdir={workdirs / 'vae'}", f"--out={tmp_path / 'other'}")
-    code, _, err = run("export", *flags, preexec_fn=limit)
+    code, _, err = run("export", *flags, limits=limits)
     assert code == 1 and err.endswith("error: File too large\n") and "Traceback" not in err, err
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 

@@ -267,11 +267,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(
     longer = [f for f in flags if not f.startswith("--epochs")] + ["--epochs=4"]
     checkpoint = checkpoints.Manager(workdir / "checkpoints").path(30).stat().st_size
     size = {"events": 5000, "checkpoint": checkpoint // 2}[what]
-
-    def limit():  # a file may not grow past this: the same error path as a disk without space
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    code, out, err = run("train", *longer, f"--workdir={workdir}", preexec_fn=limit)
+    limits = [(resource.RLIMIT_FSIZE, size)]  # the same error path as a disk without space
+    code, out, err = run("train", *longer, f"--workdir={workdir}", limits=limits)
     assert code == 1 and "Traceback" not in err, err
     assert f"error: File too large: {workdir}; the checkpoint of step 30 is kept" in err
     assert not list((workdir / "checkpoints").glob("*.partial"))
@@ -315,7 +312,8 @@ except SystemExit as e:
 
 def test_help_lists_the_models_own_flags_without_tensorflow(run_python):
     script = ROOT / "scripts" / "train.py"
-    of_vae, of_all = run_python(HELP, script, "--model=vae"), run_python(HELP, script)
+    of_vae = run_python(HELP, script, "--model=vae", fresh=True)
+    of_all = run_python(HELP, script, fresh=True)
     for flag in ("--epochs", "--batch_size", "--precision"):
         assert flag in of_vae and flag in of_all
     assert "--latent_dim" in of_vae and "--likelihood" in of_vae
