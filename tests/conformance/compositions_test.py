@@ -19,25 +19,33 @@ COMPOSITIONS = {  # name -> the model, the parts by their registered names, sett
     "classifier": ("bayes_classifier", ("cvae",), {"bound_samples": 2}),
     "exact_classifier": ("bayes_classifier", ("pixelrnn",), {}),
 }
-every_composition = pytest.mark.parametrize("name", COMPOSITIONS)
+BY_DEFAULT = {"resampled", "exact_classifier"}  # a way to draw, and Bayes' rule the other way
+every_composition = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in BY_DEFAULT else pytest.mark.slow) for n in COMPOSITIONS],
+)
 
 
 @pytest.fixture(scope="module")
 def compositions():
-    """Made once: they have no weights of their own to change."""
-    keras.utils.set_random_seed(5)
-    made = {}
-    for name, (model, parts, settings) in COMPOSITIONS.items():
-        kind = registry.model_class(model)
-        parts = [zoo.create(part, **SMALL[part]) for part in parts]
-        parts = dict(zip(kind.parts, parts, strict=True))
-        made[name] = kind(kind.Config(**settings), **parts)
-    return made
+    """By name, each made once: they have no weights of their own to change."""
+
+    class Made(dict):
+        def __missing__(self, name):
+            model, parts, settings = COMPOSITIONS[name]
+            keras.utils.set_random_seed(5)
+            kind = registry.model_class(model)
+            parts = [zoo.create(part, (12, 12, 1), **SMALL[part]) for part in parts]
+            self[name] = kind(kind.Config(**settings), **dict(zip(kind.parts, parts, strict=True)))
+            return self[name]
+
+    return Made()
 
 
 @pytest.fixture(scope="module")
 def data(fashion_mnist):
-    return fashion_mnist.test.images[:6], fashion_mnist.test.labels[:6]
+    """The middles of six images, and their labels."""
+    return fashion_mnist.test.images[:6, 8:20, 8:20], fashion_mnist.test.labels[:6]
 
 
 def answers(model, images, labels):

@@ -70,6 +70,14 @@ VARIANTS = {
     "sngan with attention": ("sngan", {"attention": True}),
     "infogan of convolutions": ("infogan", {"network": "conv", "width": 4}),
 }
+# of these the difference is in a loss or a gradient: what they export is their base model's graph
+ONLY_IN_TRAINING = {
+    "iwae doubly reparameterized",
+    "categorical_vae straight through",
+    "gan punished and augmented",
+    "wgan_gp clipped",
+    "bigan punished",
+}
 
 
 def small(name):

@@ -47,7 +47,7 @@ def test_images_that_cannot_be_halved_twice_are_refused():
         zoo.create("classifier", image_shape=(3, 3, 1))
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_the_recipe_reaches_its_accuracy(run, tmp_path):
     code, _, err = run("train", "--model=classifier", f"--workdir={tmp_path}", timeout=1800)
     assert code == 0, err
