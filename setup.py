@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 
 TEST = [
+    "hypothesis>=6.100,<7",  # random input
     "pytest>=8,<9.2",  # pytest-xdist 3.8 loses its groups in 9.2
     "pytest-xdist>=3.6,<4",  # a process for each core
     "ruff>=0.12,<1",

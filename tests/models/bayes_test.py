@@ -244,7 +244,7 @@ class Line:
 
 
 def cdf_on(grid, density):
-    """The distribution function of a density on an even grid: half of a point's mass is below it."""
+    """The distribution function of a density on an even grid: half a point's mass is below it."""
     below = (np.cumsum(density) - density / 2) / density.sum()
     return lambda v: np.interp(v, grid, below)
 
