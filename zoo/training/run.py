@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
-import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import tensorflow as tf
 
