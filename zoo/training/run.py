@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import math
 import pathlib
@@ -13,6 +12,7 @@ import tempfile
 from typing import Any
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
+import filelock
 import keras
 import tensorflow as tf
 
@@ -36,6 +36,15 @@ _WRITES = (
     "samples",
     "saved_model",
     "config.json",
+)
+# what a run that was killed may have left unfinished, by folder; others write only beside these
+_UNFINISHED = (
+    ("checkpoints", "*"),
+    ("samples", "*epoch_*"),
+    ("", "config.json.*"),
+    ("", "metrics.jsonl.*"),
+    ("", "summary.json.*"),
+    ("", "saved_model*"),
 )
 # data that has moved is known by its digest; the epochs count where step sizes decay over them, or
 # stages are a part of them
@@ -451,11 +460,13 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
             "choose another --workdir"
         )
     workdir.mkdir(parents=True, exist_ok=True)
-    with open(workdir / ".lock", "w") as lock:
+    with contextlib.ExitStack() as locked:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            locked.enter_context(filelock.FileLock(workdir / ".lock", timeout=0))
+        except filelock.Timeout:
             raise InputError(f"another run is writing to {workdir}") from None
+        for folder, name in _UNFINISHED:
+            files.remove_leftovers(workdir / folder, name)
         if overwrite:
             for name in _WRITES:
                 files.remove(workdir / name)
