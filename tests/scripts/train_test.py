@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from written import epochs, scalars
+from written import counts, epochs, scalars
 
 import zoo
 from zoo.evaluation import distances, features
@@ -98,6 +98,9 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(start, run, flags, uninte
     for a, b in zip(epochs(uninterrupted), epochs(workdir), strict=True):
         a.pop("seconds"), b.pop("seconds")
         assert a == b
+    for part in (".", "train", "validation", "equilibrium"):
+        shown = counts(workdir / "logs" / part)
+        assert shown == counts(uninterrupted / "logs" / part) and set(shown.values()) == {1}
 
 
 WATCHED = (

@@ -41,6 +41,7 @@ _WRITES = (
 _UNFINISHED = (
     ("checkpoints", "*"),
     ("samples", "*epoch_*"),
+    ("logs/train", "*"),
     ("", "config.json.*"),
     ("", "metrics.jsonl.*"),
     ("", "summary.json.*"),
@@ -265,9 +266,18 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
+    past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
     watchers = [
         callbacks.StopWhenDiverged(done),
-        callbacks.Board(workdir, hparams, validation, dataset.class_names),
+        callbacks.Board(
+            workdir,
+            hparams,
+            validation,
+            dataset.class_names,
+            epochs=recipe.epochs,
+            finished=done // steps_per_epoch,
+            past=past if strategies.is_chief(model.distribute_strategy) else (),
+        ),
         log,
         callbacks.Console(),
         checkpoint,
@@ -279,7 +289,6 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
     if isinstance(model, AdversarialModel):
         samples = _samples(dataset, run, recipe, validation, net)
         watchers[1:1] = [watching.Players(), *samples]
-        past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
         num = samples[0].num if samples else watching.NUM_SAMPLES
         first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
         watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
