@@ -26,6 +26,7 @@ setup(
     package_data={"zoo": ["pretrained/*"], "zoo.data": ["fashion_mnist/*"]},
     install_requires=[
         "absl-py>=2.1,<3",
+        "filelock>=3.16,<5",
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",

@@ -4,9 +4,9 @@ Every figure comes as median and spread, with the machine, the versions and the 
 was measured in the same run. Nothing else should run on the machine meanwhile.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import json
 import pathlib
-import resource
 import shlex
 import statistics
 import subprocess
@@ -50,7 +50,7 @@ def timed(*command: str) -> float:
     return time.perf_counter() - begin
 
 
-def to_first_step(folder: str) -> float:
+def to_first_step(folder: pathlib.Path) -> float:
     """Seconds from the command to the checkpoint that follows the first training step."""
     workdir = pathlib.Path(tempfile.mkdtemp(dir=folder))
     begin = time.perf_counter()
@@ -69,7 +69,7 @@ def to_first_step(folder: str) -> float:
     return seconds
 
 
-def start_up(folder: str) -> dict:
+def start_up(folder: pathlib.Path) -> dict:
     """`--help`, importing, and the way to the first step."""
     n = _REPEATS.value
     python = [sys.executable, "-c"]
@@ -149,7 +149,7 @@ def bare_step(model, images, labels, xla=False):
     return step
 
 
-def steps(folder: str) -> dict:
+def steps(folder: pathlib.Path) -> dict:
     """A step inside `fit` with the callbacks of a run, bare ones, and the wait for input.
 
     The callbacks are those that act at steps; what an epoch's end costs (pictures, a checkpoint,
@@ -165,7 +165,7 @@ def steps(folder: str) -> dict:
     }
 
 
-def step(folder: str, name: str, config: dict, batch_size: int, several: int) -> dict:
+def step(folder: pathlib.Path, name: str, config: dict, batch_size: int, several: int) -> dict:
     """The timings of one model, with `several` steps between two returns to Python.
 
     `batch_size` is that of each step of D.
@@ -292,8 +292,10 @@ model.signatures["serving_default"](
 """
 
 
-def whole_runs(folder: str) -> dict:
+def whole_runs(folder: pathlib.Path) -> dict:
     """The default cgan to its end, what a classifier sees in it, and serving it."""
+    from zoo.training import provenance
+
     result = {}
     for name in ("cgan", "classifier"):
         begin = time.perf_counter()
@@ -302,10 +304,9 @@ def whole_runs(folder: str) -> dict:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
         result[name] = {
             "minutes": round((time.perf_counter() - begin) / 60, 2),
-            "peak_memory_gb": round(peak, 2),  # of the largest process so far
+            "peak_memory_gb": provenance.peak_memory_gb(children=True),  # of the largest so far
             "summary": files.read_json(pathlib.Path(folder, f"run_{name}", "summary.json")),
         }
     from zoo.evaluation import features, metrics
@@ -336,7 +337,8 @@ def serving(saved_model: str) -> dict:
 def main(argv: list[str]) -> None:
     """Measures all and writes the record."""
     out = cli.output_file(_OUT.value)
-    with tempfile.TemporaryDirectory() as folder:
+    with files.unfinished(pathlib.Path(tempfile.gettempdir()) / "benchmark") as folder:
+        folder.mkdir(mode=0o700)
         record = {"start_up": start_up(folder)}
         if _TRAINING.value:  # before this process takes the cores and the memory itself
             record["runs"] = whole_runs(folder)

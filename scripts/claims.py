@@ -5,6 +5,7 @@ It writes `docs/claims/` (pictures, and the numbers as claims.json), from which 
 `--mnist_dir` it writes `docs/claims/mnist.json` alone: what VAEs of MNIST have over the plain one.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 
 from absl import flags
@@ -236,7 +237,7 @@ def plot_beta(found: dict, path: pathlib.Path) -> None:
     right.set(
         xlabel="KL, nats", ylabel="reconstruction, nats", title="one is bought with the other"
     )
-    figure.savefig(path, dpi=100)
+    _save(figure, path)
 
 
 def plot_gradients(found: dict, path: pathlib.Path) -> None:
@@ -267,7 +268,7 @@ def plot_gradients(found: dict, path: pathlib.Path) -> None:
     for a in axes:
         a.set(xlabel="step", yscale="log")
         a.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    _save(figure, path)
 
 
 def plot_truncation(found: dict, path: pathlib.Path) -> None:
@@ -284,7 +285,11 @@ def plot_truncation(found: dict, path: pathlib.Path) -> None:
             axes.annotate(said, (x, y), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="recall", ylabel="precision", title="each latent number within a bound")
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    _save(figure, path)
+
+
+def _save(figure, path: pathlib.Path) -> None:
+    files.write_atomically(path, lambda f: figure.savefig(f, format="png", dpi=100))
 
 
 def draw_latents(found: dict, path: pathlib.Path) -> None:
@@ -318,7 +323,7 @@ def draw_sharpness(dataset, path: pathlib.Path) -> None:
 
 def main(argv: list[str]) -> None:
     """Measures and draws."""
-    out = pathlib.Path(_OUT.value)
+    out = cli.output_folder(_OUT.value)
     if _MNIST_DIR.value:
         out.mkdir(parents=True, exist_ok=True)
         files.write_json(out / "mnist.json", bounds_of_mnist())

@@ -5,9 +5,9 @@ seed, versions. With `--compare=ONE.json,OTHER.json` it shows records side by si
 protocols differ.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import functools
 import pathlib
-import resource
 import shlex
 import time
 
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
         return
     source = cli.source()
     workdir = pathlib.Path(flags.FLAGS.workdir or ".")
-    out = cli.output_file(_OUT.value or workdir / "evaluation.json")
+    out = cli.output_file(_OUT.value or workdir / "evaluation.json", late=True)
     if _FEATURES.value == "inception" and _CLASSIFIER.value:
         raise InputError("--classifier and --features=inception are two feature nets: name one")
     begin = time.perf_counter()
@@ -115,13 +115,13 @@ def main(argv: list[str]) -> None:
         "sample_metrics": protocol,
         "command": shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")]),
         "seconds": round(time.perf_counter() - begin, 1),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
+        "peak_memory_gb": provenance.peak_memory_gb(),
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "figures": figures,
     }
+    print(records.table({"model": figures}), flush=True)  # in any case
     files.write_json(out, record)
-    print(records.table({"model": figures}))
     print(f"record: {out}")
 
 

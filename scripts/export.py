@@ -3,8 +3,7 @@
 The SavedModel's signatures are listed by `saved_model_cli show --all --dir D`.
 """
 
-import pathlib
-
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 from absl import flags
 
 from zoo import cli
@@ -17,17 +16,23 @@ _OUT = flags.DEFINE_string("out", None, "Folder to write; it must not exist.", r
 
 def main(argv: list[str]) -> None:
     """Reads the flags and exports."""
-    out = pathlib.Path(_OUT.value)
-    if out.exists():
-        raise InputError(f"{out} exists already: choose another --out")
+    out = cli.output_folder(_OUT.value)
+    if out.exists() or out.is_symlink():
+        raise _exists(out)
 
     import zoo
     from zoo.serving import export
 
     model = zoo.load(cli.source())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    export.saved_model(model, out)
+    try:
+        export.saved_model(model, out, replace=False)
+    except FileExistsError:  # another process has written it meanwhile
+        raise _exists(out) from None
     print(f"{_FORMAT.value} of {model.name} in {out}: {', '.join(model.endpoints())}")
+
+
+def _exists(out) -> InputError:
+    return InputError(f"{out} exists already: choose another --out")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ It writes the weights and their entry in the manifest to `zoo/pretrained/`; eval
 pretrained parts is published by `--model` and its settings.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 
 from absl import flags

@@ -1,10 +1,12 @@
 """Writes RESULTS.md and the model cards from the records: python scripts/report.py."""
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 from zoo.evaluation import report
 
@@ -17,7 +19,7 @@ def main(argv: list[str]) -> None:
     """Writes or checks."""
     for path, text in report.pages(ROOT).items():
         if not _CHECK.value:
-            path.write_text(text, encoding="utf-8")
+            files.write_text(path, text)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             raise InputError(f"{path} and the records disagree: run python scripts/report.py")
 

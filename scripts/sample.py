@@ -4,6 +4,7 @@ What is drawn goes to a PNG grid (of points of the plane, a scatter plot), or as
 file.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import math
 import os
 import pathlib

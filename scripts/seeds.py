@@ -8,6 +8,7 @@ that are interrupted go on when the same command is given again. It takes half a
 hours without.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 import subprocess
 import sys

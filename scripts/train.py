@@ -4,6 +4,7 @@ Run again on the same workdir, it goes on where it was stopped. `--help --model=
 model's own settings and defaults: those shown without a model are of none.
 """
 
+from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import dataclasses
 
 from absl import flags

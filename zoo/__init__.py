@@ -7,11 +7,19 @@
 Importing `zoo` imports no TensorFlow; creating or loading a model does.
 """
 
+import os
+import sys
+
 from zoo.errors import InputError
 from zoo.registry import list_models
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "create", "list_models", "load"]
+
+# before anything imports Keras; the other settings of Keras: zoo/core/backend.py
+if (_backend := os.environ.get("KERAS_BACKEND", "tensorflow")) not in ("", "tensorflow"):
+    print(f"warning: KERAS_BACKEND={_backend} is overruled: zoo needs tensorflow", file=sys.stderr)
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, **config):

@@ -13,6 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from zoo import registry
+from zoo.core import files
 from zoo.errors import InputError, no_space
 from zoo.serving import pretrained
 
@@ -139,17 +140,47 @@ def source():
     return pathlib.Path(flags.FLAGS.workdir)
 
 
-def output_file(path: str | pathlib.Path) -> pathlib.Path:
-    """The file that a script is to write.
+def output_file(path: str | pathlib.Path, late: bool = False) -> pathlib.Path:
+    """The file that a script is to write, looked at before the work begins.
+
+    Args:
+      path: of the file.
+      late: whether the work is worth doing where the file cannot be written: a warning then.
 
     Raises:
-      InputError: its folder is not there, or it is a folder itself.
+      InputError: its folder is not there or may not be written to, or it is there and no file.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder to write to")
     if path.is_dir():
         raise InputError(f"--out={path} is a folder, and a file is to be written")
+    if path.exists() and not path.is_file():
+        raise InputError(f"--out={path} is a device or a pipe, and a file is to be written")
+    try:
+        files.writable(path.parent)
+    except OSError as e:
+        line = f"{path} cannot be written: {e.strerror}"
+        if not late:
+            raise InputError(line) from None
+        print(f"warning: {line}", file=sys.stderr)
+    return path
+
+
+def output_folder(path: str | pathlib.Path) -> pathlib.Path:
+    """The folder that a script is to write to, which may be there, looked at before the work.
+
+    Raises:
+      InputError: it cannot be made or may not be written to.
+    """
+    path = pathlib.Path(path)
+    nearest = next(p for p in (path, *path.absolute().parents) if p.exists() or p.is_symlink())
+    if not nearest.is_dir():
+        raise InputError(f"--out={path} cannot be a folder: {nearest} is none")
+    try:
+        files.writable(nearest)
+    except OSError as e:
+        raise InputError(f"--out={path} cannot be written: {nearest}: {e.strerror}") from None
     return path
 
 
@@ -198,8 +229,12 @@ def _parse(argv: list[str]) -> list[str]:
 def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     """Runs a script: `main`'s result is the exit code, and bad input is one line and code 2.
 
-    Most of TensorFlow's start-up notices are turned off, unless the user has set how loud it is.
+    A signal that stops it is one line too, and code 128 + n; see `zoo/core/stopping.py`. Most of
+    TensorFlow's start-up notices are turned off, unless the user has set how loud it is.
     """
+    from zoo.core import stopping
+
+    stopping.install()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
@@ -209,14 +244,11 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
             logging.set_verbosity(logging.WARNING)
         try:
             if len(argv) > 1:
-                raise InputError(f"what is {argv[1]!r}? Settings are given as --name=value")
+                raise InputError(f"Unexpected argument {argv[1]!r}. Pass settings as --name=value.")
             return main(argv)
         except InputError as e:
             print(f"error: {e}", file=sys.stderr)
             return 2
-        except KeyboardInterrupt:
-            print("\nstopped", file=sys.stderr)
-            return 130
         except BrokenPipeError:
             return 1
         except OSError as e:

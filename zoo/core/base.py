@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow: faster so)
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import numpy as np
 import tensorflow as tf

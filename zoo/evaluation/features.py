@@ -1,5 +1,6 @@
 """Feature nets: images -> features [N, D], with the name, digest and resize of the protocol."""
 
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import dataclasses
 from collections.abc import Callable, Iterable
 

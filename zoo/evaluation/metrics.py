@@ -1,5 +1,6 @@
 """Every figure of a model: likelihood, accuracy and the quality of samples, with their errors."""
 
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import math
 import time
 from collections.abc import Callable, Sequence

@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from zoo.core import files
+
 PAPER, REAL, MADE = (250, 250, 250), (170, 170, 170), (214, 39, 40)  # colours of a scatter plot
 
 
@@ -60,6 +62,7 @@ def _levels(images) -> np.ndarray:
 
 
 def save_png(path: pathlib.Path, picture: np.ndarray, zoom: int = 1) -> None:
-    """Writes a uint8 picture [height, width, C], each pixel `zoom` times as large."""
+    """Writes a uint8 picture [height, width, C] atomically, each pixel `zoom` times as large."""
     picture = picture.repeat(zoom, 0).repeat(zoom, 1)
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path)
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    files.write_atomically(path, lambda f: image.save(f, format="PNG"))

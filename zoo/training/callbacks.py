@@ -2,9 +2,12 @@
 
 import json
 import math
+import os
 import pathlib
 import signal
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,12 +18,14 @@ from zoo import data
 from zoo.core import files
 from zoo.data import toy
 from zoo.evaluation import drawing, modes, pictures
-from zoo.training import checkpoints
+from zoo.training import checkpoints, event_files
 
 ROWS, COLUMNS = 8, 8
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
 RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
-PROJECTED = 1000  # images in TensorBoard's projector
+PROJECTED = 1000  # images in TensorBoard's projector, at most
+PROJECTOR = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
+SPRITE_SIDE = 8192  # pixels that a side of its picture of them may have
 
 
 class Interrupted(Exception):
@@ -103,74 +108,109 @@ class Board(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, workdir: pathlib.Path, hparams: dict[str, Any], split: data.Split, class_names
+        self,
+        workdir: pathlib.Path,
+        hparams: dict[str, Any],
+        split: data.Split,
+        class_names,
+        *,
+        epochs: int,
+        finished: int = 0,
+        past: Sequence[dict[str, Any]] = (),
     ):
-        """A board for one run.
+        """A board for one run; what is there of epochs that are to be run again goes.
 
         Args:
           workdir: has `logs/` and `samples/`.
           hparams: what HParams shows.
           split: images and labels for validation, to reconstruct and to encode.
           class_names: a name for each label.
+          epochs: of the whole run.
+          finished: how many of them are done.
+          past: what `metrics.jsonl` has of those, from which lost scalars are made again.
         """
         super().__init__()
-        self.workdir = workdir
-        self.samples = workdir / "samples"
+        self.logs, self.samples = workdir / "logs", workdir / "samples"
+        self.hparams, self.split, self.class_names = hparams, split, class_names
+        self.epochs, self.finished, self.past = epochs, finished, past
         self.writers = {}
-        # HParams takes the metrics of the folders below its own
-        self.root_writer = tf.summary.create_file_writer(str(workdir / "logs"))
-        self.hparams = hparams
-        self.split = split
-        self.class_names = class_names
 
     def writer(self, run: str) -> tf.summary.SummaryWriter:
-        """The writer of one of TensorBoard's runs, made when it is first needed."""
+        """The writer of one of TensorBoard's runs, made when it is first needed.
+
+        That of the hyperparameters is "": HParams takes the metrics of the folders below its own.
+        """
         if run not in self.writers:
-            self.writers[run] = tf.summary.create_file_writer(str(self.workdir / "logs" / run))
+            self.writers[run] = tf.summary.create_file_writer(os.fsencode(self.logs / run))
         return self.writers[run]
 
     def on_train_begin(self, logs=None):
-        """The graph of a step's forward pass, and the hyperparameters."""
+        """The graph of a step's forward pass, and the hyperparameters, once."""
+        if self.writers:  # a run is several calls of `fit`
+            return
         from tensorboard.plugins.hparams import api
 
-        spec = (
-            tf.TensorSpec([None, *self.split.images.shape[1:]], tf.uint8),
-            tf.TensorSpec([None], tf.int32),
-        )
-        losses = tf.function(lambda *data: self.model.test_step(data))
-        graph = losses.get_concrete_function(*spec).graph
-        with self.writer("train").as_default(step=0):
-            tf.summary.graph(graph)
-        with self.root_writer.as_default(step=0):
+        for folder in (self.logs, self.samples):
+            event_files.check_kind(folder, True)
+            folder.mkdir(exist_ok=True)
+        for name in PROJECTOR:
+            event_files.check_kind(self.logs / "train" / name, False)
+        runs = ("train", *RUNS.values())
+        found = {run: event_files.prune(self.logs / run, self.finished) for run in runs}
+        event_files.clear(self.logs)  # the hyperparameters, of which some may have changed
+        if event_files.GRAPH not in found["train"]:
+            spec = (
+                tf.TensorSpec([None, *self.split.images.shape[1:]], tf.uint8),
+                tf.TensorSpec([None], tf.int32),
+            )
+            losses = tf.function(lambda *data: self.model.test_step(data))
+            graph = losses.get_concrete_function(*spec).graph
+            with self.writer("train").as_default(step=0):
+                tf.summary.graph(graph)
+        with self.writer("").as_default(step=0):
             api.hparams(self.hparams)
-        self.root_writer.flush()
+        again = set()
+        for record in self.past:
+            values = {k: v for k, v in record.items() if k not in ("epoch", "step", "seconds")}
+            for run, tag, value in _scalars(values):
+                if (tag, record["epoch"]) not in found[run]:
+                    again.add(record["epoch"])
+                    self.scalar(run, tag, value, record["epoch"])
+        if again:
+            print(
+                f"{self.logs} lacked scalars of {len(again)} epochs: they are made again from "
+                "metrics.jsonl, pictures and histograms are not",
+                file=sys.stderr,
+            )
+        self.flush()
+
+    def scalar(self, run: str, tag: str, value: float, epoch: int) -> None:
+        """Writes one number."""
+        with self.writer(run).as_default(step=epoch):
+            tf.summary.scalar(tag, value)
+
+    def flush(self) -> None:
+        """Hands all that was written to the system."""
+        for writer in self.writers.values():
+            writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
         """Everything else."""
         epoch += 1  # as people count, and as the files are named
-        for name, value in logs.items():
-            prefix = next((p for p in RUNS if name.startswith(p)), "")
-            name = name.removeprefix(prefix)
-            if isinstance(value, list):
-                value = {f"{i:02d}": v for i, v in enumerate(value)}
-            group = value if isinstance(value, dict) else {"": value}
-            with self.writer(RUNS.get(prefix, "train")).as_default(step=epoch):
-                for key, v in group.items():
-                    tf.summary.scalar(f"{name}/{key}" if key else name, v)
+        for run, tag, value in _scalars(logs):
+            self.scalar(run, tag, value, epoch)
         with self.writer("train").as_default(step=epoch):
             for weight in self.model.trainable_variables:
                 tf.summary.histogram(weight.path, weight.value)
             for name, picture in self.draw().items():
                 tf.summary.image(name, picture[None])
                 prefix = "" if name == "samples" else f"{name}_"
-                self.samples.mkdir(exist_ok=True)
                 zoom = 2 if self.model.image_shape == toy.IMAGE_SHAPE else 1
                 pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture, zoom)
-        for writer in self.writers.values():
-            writer.flush()
+        self.flush()
+        self.finished = epoch
         if hasattr(self.model, "encode"):
-            folder = self.workdir / "logs" / "train"
-            write_projector(folder, self.model, self.split.first(PROJECTED), self.class_names)
+            write_projector(self.logs / "train", self.model, self.split, self.class_names)
 
     def draw(self) -> dict[str, np.ndarray]:
         """Name -> picture: what this model can show, always from the same latents and images."""
@@ -203,13 +243,31 @@ class Board(keras.callbacks.Callback):
         return result
 
     def on_train_end(self, logs=None):
-        """Tells HParams that the session ended well."""
+        """Tells HParams that the session ended well, where that was the last call of `fit`."""
         from tensorboard.plugins.hparams import api_pb2, summary
 
-        end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
-        with self.root_writer.as_default(step=0):
-            tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
-        self.root_writer.flush()
+        if self.finished >= self.epochs:
+            end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+            with self.writer("").as_default(step=0):
+                tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
+            self.flush()
+
+
+def _scalars(values: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """TensorBoard's run, tag and number of all that an epoch has logged."""
+    for name, value in values.items():
+        prefix = next((p for p in RUNS if name.startswith(p)), "")
+        name = name.removeprefix(prefix)
+        if isinstance(value, list):
+            value = {f"{i:02d}": v for i, v in enumerate(value)}
+        for key, v in (value if isinstance(value, dict) else {"": value}).items():
+            tag = f"{name}/{key}" if key else name
+            yield RUNS.get(prefix, "train"), _in_unicode(tag), v
+
+
+def _in_unicode(name: str) -> str:
+    """A name, of a folder for one, in which what UTF-8 has no code for is escaped."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def write_projector(folder: pathlib.Path, model, split: data.Split, class_names) -> None:
@@ -218,22 +276,26 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
     Args:
       folder: one that holds an event file, else the projector does not see it.
       model: has `encode`.
-      split: N images and their labels.
+      split: images and their labels; the first ones are taken that fit into a sprite.
       class_names: a name for each label.
     """
+    _, height, width, channels = split.images.shape
+    split = split.first(min(PROJECTED, (SPRITE_SIDE // max(height, width)) ** 2))
     images, names = split.images, [class_names[y] for y in split.labels]
+    if not (n := len(images)):
+        return
     codes = np.asarray(model.encode(images, split.labels if model.conditional else None).mean())
     rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
-    (folder / "latents.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    rows = [name.replace("\t", " ") for name in names]
-    (folder / "classes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    n, height, width, channels = images.shape
+    files.write_text(folder / "latents.tsv", "\n".join(rows) + "\n")
+    rows = [" ".join(name.split()) for name in names]  # no tab, and a line each
+    files.write_text(folder / "classes.tsv", "\n".join(rows) + "\n")
     side = math.ceil(math.sqrt(n))  # the projector wants a square without gaps
     padded = np.concatenate([images, np.zeros((side**2 - n, *images.shape[1:]), np.uint8)])
     sprite = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
     sprite = sprite.reshape(side * height, side * width, channels)
     pictures.save_png(folder / "sprite.png", sprite)
-    (folder / "projector_config.pbtxt").write_text(
+    files.write_text(
+        folder / "projector_config.pbtxt",
         "embeddings {\n"
         '  tensor_name: "latent means of validation images"\n'
         '  tensor_path: "latents.tsv"\n'
@@ -242,7 +304,6 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
         '    image_path: "sprite.png"\n'
         f"    single_image_dim: {width}\n    single_image_dim: {height}\n"
         "  }\n}\n",
-        encoding="utf-8",
     )
 
 

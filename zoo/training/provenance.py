@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 from typing import Any
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -52,10 +53,26 @@ def machine() -> dict[str, Any]:
                 cpu = line.split(":")[1].strip()
                 break
     bound = hasattr(os, "sched_getaffinity")  # on Linux a process can be pinned to some cores
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    memory = None
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):  # not on Windows
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     return {
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)) if bound else os.cpu_count(),
-        "memory_gb": round(memory, 1),
+        "memory_gb": memory,
         "system": platform.platform(),
     }
+
+
+def peak_memory_gb(children: bool = False) -> float | None:
+    """The most memory that this process has had so far, or the largest of those that it started.
+
+    None on Windows, which does not tell.
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(usage.ru_maxrss * unit / 1e9, 2)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import math
 import pathlib
@@ -12,7 +11,8 @@ import sys
 import tempfile
 from typing import Any
 
-import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
+import filelock
 import keras
 import tensorflow as tf
 
@@ -36,6 +36,16 @@ _WRITES = (
     "samples",
     "saved_model",
     "config.json",
+)
+# what a run that was killed may have left unfinished, by folder; others write only beside these
+_UNFINISHED = (
+    ("checkpoints", "*"),
+    ("samples", "*epoch_*"),
+    ("logs/train", "*"),
+    ("", "config.json.*"),
+    ("", "metrics.jsonl.*"),
+    ("", "summary.json.*"),
+    ("", "saved_model*"),
 )
 # data that has moved is known by its digest; the epochs count where step sizes decay over them, or
 # stages are a part of them
@@ -256,9 +266,18 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
+    past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
     watchers = [
         callbacks.StopWhenDiverged(done),
-        callbacks.Board(workdir, hparams, validation, dataset.class_names),
+        callbacks.Board(
+            workdir,
+            hparams,
+            validation,
+            dataset.class_names,
+            epochs=recipe.epochs,
+            finished=done // steps_per_epoch,
+            past=past if strategies.is_chief(model.distribute_strategy) else (),
+        ),
         log,
         callbacks.Console(),
         checkpoint,
@@ -270,7 +289,6 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
     if isinstance(model, AdversarialModel):
         samples = _samples(dataset, run, recipe, validation, net)
         watchers[1:1] = [watching.Players(), *samples]
-        past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
         num = samples[0].num if samples else watching.NUM_SAMPLES
         first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
         watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
@@ -451,11 +469,13 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
             "choose another --workdir"
         )
     workdir.mkdir(parents=True, exist_ok=True)
-    with open(workdir / ".lock", "w") as lock:
+    with contextlib.ExitStack() as locked:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            locked.enter_context(filelock.FileLock(workdir / ".lock", timeout=0))
+        except filelock.Timeout:
             raise InputError(f"another run is writing to {workdir}") from None
+        for folder, name in _UNFINISHED:
+            files.remove_leftovers(workdir / folder, name)
         if overwrite:
             for name in _WRITES:
                 files.remove(workdir / name)

@@ -7,7 +7,7 @@ import pathlib
 import shlex
 from typing import Any
 
-import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+from zoo.core import backend  # isort: skip  (first: it imports the others)
 import keras
 import numpy as np
 
@@ -57,6 +57,7 @@ def create(
     says that the parts of a composed one are pretrained ones, whatever folders there are; and
     `compile_options` are those of Keras' `compile`.
     """
+    backend.settle()  # a program may have changed them since
     cls = registry.model_class(name)
     settings = config.make(cls.Config, values)
     if name in registry.COMPOSED:

@@ -2,7 +2,7 @@
 
 import os
 
-import tensorflow_probability  # noqa: F401  isort: skip  (before TensorFlow, which is then faster)
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import tensorflow as tf
 
 from zoo.errors import InputError

@@ -1,0 +1,74 @@
+"""TensorFlow and Keras, imported in the order that is fastest, with the settings that zoo needs.
+
+Keras takes its settings from the environment and from `keras.json`, where another project may have
+left its own. Whoever imports Keras imports this first.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import pathlib
+import sys
+
+from zoo.errors import InputError
+
+_FILE = os.path.join(os.environ.get("KERAS_HOME") or os.path.join("~", ".keras"), "keras.json")
+_NEEDED = {
+    "image_data_format": "channels_last",
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+
+
+def _import_keras():
+    """The module.
+
+    Raises:
+      InputError: it was imported with another backend, or its settings are broken.
+    """
+    if first := "keras" not in sys.modules:
+        import tensorflow_probability  # noqa: F401  (before TensorFlow, which is then faster)
+    try:
+        keras = importlib.import_module("keras")
+    except ImportError:
+        raise
+    except Exception as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(
+            f"Keras does not start with its settings ({reason}): correct or delete {_FILE}, and "
+            "the environment variables KERAS_*"
+        ) from None
+    if keras.config.backend() != "tensorflow":
+        raise InputError(
+            f"Keras was imported with the backend {keras.config.backend()}, and zoo needs "
+            "TensorFlow: import zoo before keras, or set KERAS_BACKEND=tensorflow"
+        )
+    if first:
+        with contextlib.suppress(OSError, ValueError):  # there need be no such file
+            file = pathlib.Path(_FILE).expanduser().read_text(encoding="utf-8")
+            if (found := json.loads(file).get("backend", "tensorflow")) != "tensorflow":
+                _overruled("backend", found, "tensorflow")
+    return keras
+
+
+def _overruled(name: str, found, needed) -> None:
+    print(
+        f"warning: Keras' setting {name}={found} (in {_FILE} or the environment) is overruled: zoo "
+        f"needs {needed}",
+        file=sys.stderr,
+    )
+
+
+def settle() -> None:
+    """Overrules those of Keras' settings with which models would be others, and says so."""
+    for name, needed in _NEEDED.items():
+        if (found := getattr(keras.config, name)()) != needed:
+            getattr(keras.config, f"set_{name}")(needed)
+            _overruled(name, found, needed)
+
+
+keras = _import_keras()
+settle()
