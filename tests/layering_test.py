@@ -12,11 +12,11 @@ ALLOWED = {
     "registry": set(),
     "core": {"core"},
     "models": {"core", "models"},
-    "data": {"data"},
+    "data": {"core", "data"},
     "evaluation": {"core", "data", "evaluation"},
     "serving": {"core", "serving"},
     "training": {"core", "data", "evaluation", "registry", "serving", "training"},
-    "cli": {"registry", "serving"},
+    "cli": {"core", "registry", "serving"},
 }
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 
