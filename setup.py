@@ -25,6 +25,7 @@ setup(
     package_data={"zoo": ["pretrained/*"], "zoo.data": ["fashion_mnist/*"]},
     install_requires=[
         "absl-py>=2.1,<3",
+        "jsonschema>=4.23,<5",  # what configurations and records must hold
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",

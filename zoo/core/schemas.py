@@ -98,10 +98,9 @@ PUBLISHED = _object(  # an entry of the manifest
     summary={"type": "object"},
 ) | {"anyOf": [{"required": ["file"]}, {"required": ["parts"]}]}
 MANIFEST = {"type": "object", "additionalProperties": PUBLISHED}
-NOTES = {
-    "type": "object",
-    "additionalProperties": {"type": "object", "additionalProperties": _TEXT},
-}
+_NOTE = _object(**dict.fromkeys(("for", "not_for", "failures"), _TEXT))
+NOTES = {"type": "object", "additionalProperties": {**_NOTE, "additionalProperties": _TEXT}}
+CLAIMS = {"type": "object"}
 
 
 def check(value: Any, schema: dict[str, Any], where: object) -> None:

@@ -134,7 +134,7 @@ class Manager:
         return float("inf") if score is None or math.isnan(score) else float(score)
 
     def restore(self, model, report: Callable[[str], None] = files.warn) -> tuple[int, float]:
-        """Brings back the newest whole checkpoint, which may be the best one.
+        """Brings back the newest whole checkpoint, or the best one where no other is whole.
 
         Args:
           model: compiled, as it was when the checkpoint was written.
@@ -147,16 +147,16 @@ class Manager:
         Raises:
           InputError: there are checkpoints, and every one is damaged or of other settings.
         """
-        found, refused = [(step, self.path(step)) for step in self.steps()], []
+        found, refused = list(map(self.path, self.steps())), []
         try:
-            step = read(self.best_path)[0]["step"]
-            found = sorted([*found, (step, self.best_path)], key=lambda f: f[0], reverse=True)
+            read(self.best_path)
+            found.append(self.best_path)
         except FileNotFoundError:
             pass
         except Damaged as e:
             refused.append(e)
             report(f"damaged best checkpoint: {e}; the best of the epochs to come replaces it")
-        for _, path in found:
+        for path in found:
             try:
                 meta, arrays = read(path)
                 check_settings(path, meta, settings_of(model))
@@ -166,7 +166,7 @@ class Manager:
                 report(_passed_over(path, e))
                 continue
             if path == self.best_path:
-                report(f"the best checkpoint, of step {meta['step']}, is the newest that is whole")
+                report(f"no other is whole: the best checkpoint, of step {meta['step']}, is used")
             return meta["step"], meta.get("seconds", 0.0)
         if refused:
             raise self._none(refused)

@@ -169,6 +169,8 @@ def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
     names, number = settings.get("class_names"), settings["num_classes"]
     if names is not None and len(names) != number:
         raise InputError(f"{where}: class_names are {len(names)}, and num_classes is {number}")
+    if any(name.encode(errors="replace").decode() != name for name in names or ()):
+        raise InputError(f"{where}: class_names must be UTF-8")
     return json.loads(json.dumps([dataclasses.asdict(cls()) for cls in classes]))
 
 
