@@ -8,6 +8,7 @@ import pathlib
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 cli.define_source()
@@ -18,6 +19,7 @@ _OUT = flags.DEFINE_string("out", None, "Folder to write; it must not exist.", r
 def main(argv: list[str]) -> None:
     """Reads the flags and exports."""
     out = pathlib.Path(_OUT.value)
+    files.check_utf8(out)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out")
 

@@ -59,7 +59,10 @@ def check_utf8(path: pathlib.Path) -> None:
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
-        raise InputError(f"{path.absolute()}: TensorFlow writes to names of UTF-8 alone") from None
+        raise InputError(
+            f"{path.absolute()} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
+            "another name"
+        ) from None
 
 
 def read_json(path: pathlib.Path, schema: dict[str, Any] | None = None) -> Any:
