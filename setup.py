@@ -27,6 +27,7 @@ setup(
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.16,<5",
+        "jsonschema>=4.23,<5",  # what configurations and records must hold
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",

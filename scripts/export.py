@@ -7,6 +7,7 @@ from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during 
 from absl import flags
 
 from zoo import cli
+from zoo.core import files
 from zoo.errors import InputError
 
 cli.define_source()
@@ -17,6 +18,7 @@ _OUT = flags.DEFINE_string("out", None, "Folder to write; it must not exist.", r
 def main(argv: list[str]) -> None:
     """Reads the flags and exports."""
     out = cli.output_folder(_OUT.value)
+    files.check_utf8(out)
     if out.exists() or out.is_symlink():
         raise _exists(out)
 

@@ -11,7 +11,7 @@ import pathlib
 from absl import flags
 
 from zoo import cli
-from zoo.core import files
+from zoo.core import files, schemas
 from zoo.errors import InputError
 
 cli.define_source()
@@ -46,25 +46,34 @@ def trained(workdir: pathlib.Path) -> str:
     settings = setup.read_config(workdir)
     if not (workdir / "summary.json").exists():
         raise InputError(f"{workdir} has no summary.json: the run has not ended")
-    summary = files.read_json(workdir / "summary.json")
-    if summary.get("epochs") != settings["recipe"]["epochs"]:
+    summary = files.read_json(workdir / "summary.json", schemas.SUMMARY)
+    if summary["epochs"] != settings["recipe"]["epochs"]:
         raise InputError(
-            f"{workdir}/summary.json is of {summary.get('epochs')} epochs, the run of "
+            f"{workdir}/summary.json is of {summary['epochs']} epochs, the run of "
             f"{settings['recipe']['epochs']}: let it end"
+        )
+    if not summary["last_epoch"]:
+        raise InputError(
+            f"{workdir}/summary.json has no figures of the last epoch, which were lost with "
+            "metrics.jsonl: train it again in another --workdir"
         )
     run = settings["run"]
     if run["init_from"]:
-        known = pretrained.manifest().get(run["init_from"], {})
-        if known.get("sha256") != settings["initial_weights_sha256"]:
+        name = pretrained.name_of(settings.get("initial_weights_sha256", ""))
+        if name is None:
             raise InputError(
                 f"{workdir} began with weights of {run['init_from']} that are not pretrained ones, "
                 "so nobody could repeat it: publish those, and train it again with --init_from=NAME"
             )
-    if run["classifier"] and run["classifier"] not in pretrained.manifest():
-        raise InputError(
-            f"{workdir} was judged by {run['classifier']}, which is not pretrained, so nobody "
-            "could repeat it: publish that, and train it again with --classifier=NAME"
-        )
+        run["init_from"] = name  # however it was spelt
+    if run["classifier"]:
+        name = pretrained.name_of(settings.get("classifier_sha256", ""))
+        if name is None:
+            raise InputError(
+                f"{workdir} was judged by {run['classifier']}, which is not pretrained, so nobody "
+                "could repeat it: publish that, and train it again with --classifier=NAME"
+            )
+        run["classifier"] = name
     if run["dataset"] in toy.MIXTURES:
         raise InputError(f"{workdir} is of points of the plane, and RESULTS.md is of images")
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])

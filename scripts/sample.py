@@ -98,6 +98,9 @@ def main(argv: list[str]) -> None:
     if not all(map(math.isfinite, changes.values())):
         raise InputError(f"--edit={','.join(_EDIT.value)} must be finite numbers")
 
+    if _LOGDIR.value:
+        files.check_utf8(pathlib.Path(_LOGDIR.value))
+
     import numpy as np
 
     import zoo

@@ -12,7 +12,7 @@ ALLOWED = {
     "registry": set(),
     "core": {"core"},
     "models": {"core", "models"},
-    "data": {"data"},
+    "data": {"core", "data"},
     "evaluation": {"core", "data", "evaluation"},
     "serving": {"core", "serving"},
     "training": {"core", "data", "evaluation", "registry", "serving", "training"},

@@ -13,7 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from zoo import registry
-from zoo.core import files
+from zoo.core import config, files
 from zoo.errors import InputError, no_space
 from zoo.serving import pretrained
 
@@ -29,6 +29,7 @@ _BAD_PATH = {
     errno.EPERM,
     errno.EROFS,
 }
+_PATHS = {"classifier", "compare", "data_dir", "logdir", "mnist_dir", "out", "workdir"}  # flags
 _DEFINE = {
     float: flags.DEFINE_float,
     int: flags.DEFINE_integer,
@@ -103,7 +104,7 @@ def define_source(*instead: str) -> None:
     where = {"module_name": sys.argv[0]}
     names = ""
     with contextlib.suppress(InputError):  # --help works without them
-        names = ", ".join(pretrained.manifest())
+        names = ", ".join(pretrained.names())
     flags.DEFINE_string("workdir", None, "Folder of a training run.", **where)
     flags.DEFINE_string(
         "pretrained", None, f"A model that comes with the package: {names}.", **where
@@ -133,10 +134,12 @@ def source():
       InputError: no pretrained model has this name.
     """
     if (name := flags.FLAGS.pretrained) is not None:
-        pretrained.entry(name)
+        pretrained.check_known(name)
         return pretrained.Name(name)
     if name := flags.FLAGS.model:
-        return registry.Composed(name, values(registry.config_class(name)))
+        config_class = registry.config_class(name)
+        config.make(config_class, values(config_class))  # before anything that takes seconds
+        return registry.Composed(name, values(config_class))
     return pathlib.Path(flags.FLAGS.workdir)
 
 
@@ -226,6 +229,20 @@ def _parse(argv: list[str]) -> list[str]:
         raise
 
 
+def _expand_paths() -> None:
+    """Makes paths of this machine of all flags that are paths, in every script.
+
+    Raises:
+      InputError: one is an address.
+    """
+    for name in _PATHS & set(flags.FLAGS):
+        flag = flags.FLAGS[name]
+        if isinstance(flag.value, list):
+            flag.value = [files.expanded(v, f"--{name}") for v in flag.value]
+        elif flag.value:
+            flag.value = files.expanded(flag.value, f"--{name}")
+
+
 def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     """Runs a script: `main`'s result is the exit code, and bad input is one line and code 2.
 
@@ -243,6 +260,7 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
         if not flags.FLAGS["verbosity"].present:  # absl.app itself makes it INFO
             logging.set_verbosity(logging.WARNING)
         try:
+            _expand_paths()  # before anything is imported that takes seconds
             if len(argv) > 1:
                 raise InputError(f"Unexpected argument {argv[1]!r}. Pass settings as --name=value.")
             return main(argv)

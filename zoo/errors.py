@@ -1,5 +1,7 @@
 """Errors that are not our bugs. Any part of the zoo may import this file."""
 
+import reprlib
+
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 
@@ -13,3 +15,13 @@ class InputError(ValueError):
 def no_space(error: Exception) -> str | None:
     """What the system says of a full disk, whoever met it (TensorFlow's are no OSError)."""
     return next((line for line in _NO_SPACE if line in str(error)), None)
+
+
+def brief(value: object) -> str:
+    """A value for a message: however long or deep it is, some words of it."""
+    return _BRIEF.repr(value)
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 80

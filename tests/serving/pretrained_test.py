@@ -17,6 +17,8 @@ from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES, Run
 
 CONFIG = {"hidden": (16,), "latent_dim": 3}
+SHARED = {"image_shape": [28, 28, 1], "num_classes": 10, "dataset_digest": "of both"}
+SHARED |= {"recipe": {}, "run": {}}
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def model(tmp_path, monkeypatch):
     """A model that is published as `tiny`, in a folder of its own."""
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
     model = zoo.create("gan", **CONFIG)
-    settings = {"model": "gan", "image_shape": [28, 28, 1], "num_classes": 10, "config": CONFIG}
+    settings = {"model": "gan", "config": CONFIG, **SHARED}
     pretrained.publish("tiny", checkpoints.weights_of(model), {"settings": settings})
     return model
 
@@ -65,7 +67,7 @@ def test_unknown_names_and_weights_that_do_not_fit(model):
         pretrained.entry("huge")
     with pytest.raises(InputError, match="does not fit into half precision"):
         pretrained.publish("huge", {"weights/0000": np.array([1e6])}, {})
-    assert "huge" not in pretrained.manifest()
+    assert "huge" not in pretrained.names()
 
 
 def test_a_run_in_a_folder_goes_before_a_name(model, tmp_path, monkeypatch):
@@ -91,12 +93,11 @@ def test_the_command_names_what_differs_from_the_recipe():
 def test_a_model_made_of_others_follows_them_or_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
     small = {"network": "mlp", "hidden": [16], "latent_dim": 3}
-    shared = {"image_shape": [28, 28, 1], "num_classes": 10, "dataset_digest": "of both"}
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
         for name, config in (("classifier", {"width": 4}), ("vae", small)):
             model = zoo.create(name, **config)
-            settings = {"model": name, "config": config, **shared}
+            settings = {"model": name, "config": config, **SHARED}
             pretrained.publish(name, checkpoints.weights_of(model), {"settings": settings})
         if seed == 1:
             source = registry.Composed("bayes_conditional", {"p_x": "vae", "num_candidates": 50})

@@ -8,10 +8,18 @@ import math
 import typing
 from typing import Any
 
-from zoo.errors import InputError
+from zoo.core import files
+from zoo.errors import InputError, brief
 
 
-def field(default: Any, help: str, *, lower: float | None = None, upper: float | None = None):
+def field(
+    default: Any,
+    help: str,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    path: bool = False,
+):
     """A configuration field.
 
     Args:
@@ -19,9 +27,10 @@ def field(default: Any, help: str, *, lower: float | None = None, upper: float |
       help: one sentence, shown by `--help`.
       lower: least value allowed (every element's, for a tuple).
       upper: greatest value allowed.
+      path: whether it is, or may be, a path (see `files.expanded`).
     """
     return dataclasses.field(
-        default=default, metadata={"help": help, "lower": lower, "upper": upper}
+        default=default, metadata={"help": help, "lower": lower, "upper": upper, "path": path}
     )
 
 
@@ -62,25 +71,34 @@ def _checked(field: dataclasses.Field, hint: Any, value: Any) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         if value not in args:
-            raise InputError(f"{field.name} must be one of {', '.join(args)}, not {value!r}")
+            raise InputError(f"{field.name} must be one of {', '.join(args)}, not {brief(value)}")
         return value
     element = args[0] if origin is tuple else hint
     values = value if origin is tuple else [value]
     if origin is tuple and not isinstance(value, (tuple, list)):
-        raise InputError(f"{field.name} must be a list of {element.__name__}, not {value!r}")
+        raise InputError(f"{field.name} must be a list of {element.__name__}, not {brief(value)}")
     for v in values:
         whole = isinstance(v, int) and not isinstance(v, bool)
         if not (isinstance(v, element) if element is not float else whole or isinstance(v, float)):
-            raise InputError(f"{field.name} must be of type {element.__name__}, not {v!r}")
+            raise InputError(f"{field.name} must be of type {element.__name__}, not {brief(v)}")
         if element is int and not whole:
-            raise InputError(f"{field.name} must be of type int, not {v!r}")
-        if element is float and not math.isfinite(v):
-            raise InputError(f"{field.name} must be finite, not {v}")
+            raise InputError(f"{field.name} must be of type int, not {brief(v)}")
+        if element is float and not _finite(v):
+            raise InputError(f"{field.name} must be finite, not {brief(v)}")
+        if field.metadata.get("path"):
+            values = [files.expanded(v, field.name)]
         lower, upper = field.metadata.get("lower"), field.metadata.get("upper")
         if lower is not None and not v >= lower:
-            raise InputError(f"{field.name} must be at least {lower}, not {v}")
+            raise InputError(f"{field.name} must be at least {lower}, not {brief(v)}")
         if upper is not None and not v <= upper:
-            raise InputError(f"{field.name} must be at most {upper}, not {v}")
+            raise InputError(f"{field.name} must be at most {upper}, not {brief(v)}")
     if origin is tuple:
         return tuple(element(v) for v in values)
-    return element(value)
+    return element(*values)
+
+
+def _finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float reaches
+        return False

@@ -4,26 +4,129 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from zoo.errors import InputError
+from zoo.core import schemas
+from zoo.errors import InputError, brief
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # gs://, s3://, file:///; not C:/
+_FOLDER = "folder:"  # before the path of a data set
 
 _unfinished: set[pathlib.Path] = set()  # what a process that is stopped must not leave behind
 
 
-def read_json(path: pathlib.Path) -> Any:
-    """What a JSON file holds.
+def expanded(text: str | os.PathLike, name: str = "") -> str:
+    """A path as a user gave it, or a name that may be one, with the home folder in place of `~`.
+
+    Args:
+      text: the path, or `folder:` and the path.
+      name: what a message calls it.
 
     Raises:
-      InputError: it cannot be read.
+      InputError: it is an address, as gs://bucket/run, or can be no path at all.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+        text = os.fsdecode(text)
+    except TypeError:
+        raise InputError(f"{brief(text)} is no path") from None
+    said = f"{name}={text}" if name else text
+    if "\0" in text:
+        raise InputError(f"{brief(said)} is no path")
+    prefix = _FOLDER if text.startswith(_FOLDER) else ""
+    path = text.removeprefix(prefix)
+    if _ADDRESS.match(path):
+        raise InputError(f"{said} is an address: give a path of this machine's file system")
+    if path.startswith("~"):
+        path = os.path.expanduser(path)
+        if path.startswith("~"):
+            user = path.split("/")[0]
+            raise InputError(f"{said}: there is no home folder of {user}; a file called so is ./~")
+    return prefix + path
+
+
+def local_path(text: str | os.PathLike, name: str = "") -> pathlib.Path:
+    """The path of a file or folder of this machine that a user gave; see `expanded`.
+
+    Raises:
+      InputError: it is an address, or can be no path.
+    """
+    return pathlib.Path(expanded(text, name))
+
+
+def check_utf8(path: pathlib.Path) -> None:
+    """Raises InputError for a path that TensorFlow cannot write to: its name is not UTF-8."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path.absolute()} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
+            "another name"
+        ) from None
+
+
+def read_json(path: pathlib.Path, schema: dict[str, Any] | None = None) -> Any:
+    """What a JSON file holds.
+
+    Args:
+      path: of the file.
+      schema: what it must hold (`zoo.core.schemas`); anything where it is left out.
+
+    Raises:
+      InputError: it cannot be read, or does not hold that.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is no file")
+        content = path.read_bytes()
+        if not content.strip():
+            raise ValueError("it is empty")
+        value = parse_json(content)
+    except (OSError, ValueError, RecursionError) as e:
         raise InputError(f"{path} cannot be read: {e}") from None
+    if schema is not None:
+        schemas.check(value, schema, path)
+    return value
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value of a JSON document.
+
+    Raises:
+      ValueError: it is none, or an object has a key twice.
+      RecursionError: it is nested too deeply.
+    """
+    return json.loads(content, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has {brief(twice)} twice")
+    return found
+
+
+def warn(line: str) -> None:
+    """Says on stderr what was found and is no reason to stop."""
+    print(f"warning: {line}.", file=sys.stderr, flush=True)
+
+
+def set_aside(path: pathlib.Path, *, folder: bool) -> None:
+    """Makes way for a folder, or a file, where something of another kind lies: it is renamed."""
+    if not os.path.lexists(path) or (path.is_dir() if folder else path.is_file()):
+        return
+    number = 1
+    while os.path.lexists(other := path.with_name(f"{path.name}.aside{number}")):
+        number += 1
+    path.rename(other)
+    kind = "folder" if folder else "file"
+    warn(f"{path} was no {kind}: it is called {other.name} now, and {path.name} is made again")
 
 
 def remove(path: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from zoo.core import files
 from zoo.data import folder, idx, toy
 from zoo.errors import InputError
 
@@ -105,7 +106,7 @@ class Dataset:
 
 def name_of(name: str | None, data_dir: str | None) -> str:
     """What a data set is called: as it was asked for, or by its folder, or `fashion_mnist`."""
-    return name or (pathlib.Path(data_dir).resolve().name if data_dir else "fashion_mnist")
+    return name or (files.local_path(data_dir).resolve().name if data_dir else "fashion_mnist")
 
 
 def load(
@@ -135,10 +136,12 @@ def load(
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
     how = ""
     if is_folder:
-        *arrays, class_names = folder.read(pathlib.Path(name.removeprefix("folder:")), image_size)
+        *arrays, class_names = folder.read(
+            files.local_path(name.removeprefix("folder:")), image_size
+        )
         how = f"; {folder.RESIZE} to {image_size}x{image_size}" if image_size else ""
     elif data_dir:
-        arrays = _read_quadruple(pathlib.Path(data_dir))
+        arrays = _read_quadruple(files.local_path(data_dir))
         how = f" from {data_dir}"
         if name in ("fashion_mnist", "mnist"):
             class_names = CLASS_NAMES[name]

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from zoo.core import schemas
 from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
@@ -47,12 +48,15 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     """
     folder = pathlib.Path("zoo/pretrained")
     files = (folder / "manifest.json", folder / "notes.json", "docs/claims/claims.json")
-    manifest, notes, claims = (read_json(root / file) for file in files)
+    kinds = (schemas.MANIFEST, schemas.NOTES, schemas.CLAIMS)
+    manifest, notes, claims = (
+        read_json(root / file, kind) for file, kind in zip(files, kinds, strict=True)
+    )
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
     for name in ("seeds", "benchmark", "mnist", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
-            claims[name] = read_json(path)
+            claims[name] = read_json(path, schemas.CLAIMS)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
         raise InputError("docs/claims/benchmark.json is of another version: run it again")
     records = {name: read_record(root / folder / f"{name}.json") for name in manifest}

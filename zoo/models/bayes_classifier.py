@@ -21,7 +21,9 @@ from zoo.errors import InputError
 class Config:
     """The part of the composition, and how it is asked."""
 
-    p_x_given_y: str = field("cvae", "p(x|y): a pretrained conditional model, or a workdir.")
+    p_x_given_y: str = field(
+        "cvae", "p(x|y): a pretrained conditional model, or a workdir.", path=True
+    )
     bound_samples: int = field(10, "K of the bound, where p(x|y) is known by one.", lower=1)
 
 

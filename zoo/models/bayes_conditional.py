@@ -44,8 +44,12 @@ MIXED = 1.1  # R-hat of chains that have (Gelman et al. 2013, section 11.4)
 class Config:
     """Parts of the composition, and how it draws."""
 
-    p_y_given_x: str = field("classifier", "p(y|x): a pretrained classifier, or a workdir.")
-    p_x: str = field("gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.")
+    p_y_given_x: str = field(
+        "classifier", "p(y|x): a pretrained classifier, or a workdir.", path=True
+    )
+    p_x: str = field(
+        "gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.", path=True
+    )
     temperature: float = field(
         1.0,
         "Divides p(y|x)'s logits: below 1 a classifier that is surer of itself.",

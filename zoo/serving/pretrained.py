@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.core import files
+from zoo.core import files, schemas
 from zoo.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
@@ -29,29 +29,49 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def manifest() -> dict[str, Any]:
-    """All entries by name.
+def _read(schema: dict[str, Any]) -> dict[str, Any]:
+    path = FOLDER / "manifest.json"
+    try:
+        return files.read_json(path, schema) if path.exists() else {}
+    except InputError as e:
+        raise InputError(f"{e}; install zoo anew") from None
+
+
+def names() -> list[str]:
+    """The names of all entries.
 
     Raises:
       InputError: the manifest cannot be read.
     """
-    path = FOLDER / "manifest.json"
-    try:
-        return files.read_json(path) if path.exists() else {}
-    except InputError as e:
-        raise InputError(f"{e}; install zoo anew") from None
+    entries = _read(None)
+    if not isinstance(entries, dict):  # without the time that it takes to import a library
+        raise InputError(f"{FOLDER / 'manifest.json'} is no manifest; install zoo anew")
+    return list(entries)
+
+
+def manifest() -> dict[str, Any]:
+    """All entries by name.
+
+    Raises:
+      InputError: the manifest cannot be read, or is not what it must be.
+    """
+    return _read(schemas.MANIFEST)
 
 
 def entry(name: str) -> dict[str, Any]:
     """The entry of one name.
 
     Raises:
-      InputError: there is none.
+      InputError: there is none, or the manifest is not what it must be.
     """
-    entries = manifest()
-    if name not in entries:
-        raise InputError(f"no pretrained model named {name!r}; there are {', '.join(entries)}")
-    return entries[name]
+    check_known(name)
+    return manifest()[name]
+
+
+def check_known(name: str) -> None:
+    """Raises InputError where no pretrained model has this name."""
+    if name not in names():
+        raise InputError(f"no pretrained model named {name!r}; there are {', '.join(names())}")
 
 
 def weights(name: str) -> dict[str, np.ndarray]:
@@ -61,6 +81,8 @@ def weights(name: str) -> dict[str, np.ndarray]:
       InputError: no such name, or the file is missing or not the one of the manifest.
     """
     known = entry(name)
+    if "file" not in known:
+        raise InputError(f"{name} is made of {' and '.join(known['parts'])}, and has no weights")
     path = FOLDER / known["file"]
     try:
         content = path.read_bytes()
@@ -72,6 +94,12 @@ def weights(name: str) -> dict[str, np.ndarray]:
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {key: archive[key].astype(np.float32) for key in archive.files}
+
+
+def name_of(sha256: str) -> str | None:
+    """The name of the pretrained model whose weights' file has this digest, if one has."""
+    found = (n for n, known in manifest().items() if known["sha256"] == sha256 and "file" in known)
+    return next(found, None)
 
 
 def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
@@ -113,8 +141,8 @@ def publish_composed(name: str, parts: list[str], about: dict[str, Any]) -> None
 def check_parts(name: str) -> None:
     """Raises InputError where the parts of a composed model are not those it was published with."""
     known = entry(name)
-    if _sha256_of(known["parts"]) != known["sha256"]:
-        parts = " or ".join(known["parts"])
+    if _sha256_of(known.get("parts", [])) != known["sha256"]:
+        parts = " or ".join(known.get("parts", ["model"]))
         raise InputError(f"{name} was made of another {parts}: publish and evaluate it again")
 
 

@@ -7,7 +7,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import data
-from zoo.core import files
+from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.evaluation import drawing, modes, pictures
 from zoo.training import checkpoints, event_files
@@ -24,7 +24,7 @@ ROWS, COLUMNS = 8, 8
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
 RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
 PROJECTED = 1000  # images in TensorBoard's projector, at most
-PROJECTOR = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
+PROJECTOR_FILES = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
 SPRITE_SIDE = 8192  # pixels that a side of its picture of them may have
 
 
@@ -151,10 +151,10 @@ class Board(keras.callbacks.Callback):
         from tensorboard.plugins.hparams import api
 
         for folder in (self.logs, self.samples):
-            event_files.check_kind(folder, True)
+            files.set_aside(folder, folder=True)
             folder.mkdir(exist_ok=True)
-        for name in PROJECTOR:
-            event_files.check_kind(self.logs / "train" / name, False)
+        for name in PROJECTOR_FILES:
+            files.set_aside(self.logs / "train" / name, folder=False)
         runs = ("train", *RUNS.values())
         found = {run: event_files.prune(self.logs / run, self.finished) for run in runs}
         event_files.clear(self.logs)  # the hyperparameters, of which some may have changed
@@ -320,12 +320,41 @@ class MetricsFile(keras.callbacks.Callback):
         """
         super().__init__()
         self.path, self.steps_per_epoch, self.before = path, steps_per_epoch, seconds
-        self.records = self.read(path) if path.exists() else []
+        self.doubts: list[str] = []  # what was said of lines that are not kept
+        self.records = self.read(path, self.doubts.append)
+        for line in self.doubts:
+            files.warn(line)
 
     @staticmethod
-    def read(path: pathlib.Path) -> list[dict[str, Any]]:
-        """The records in a file, one an epoch."""
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    def read(path: pathlib.Path, report: Callable[[str], None] = files.warn) -> list[dict]:
+        """The records in a file, one an epoch, in their order; lines that are none are left out.
+
+        Args:
+          path: of the file, which need not be there.
+          report: called with a line that says what was left out.
+        """
+        try:
+            lines = path.read_bytes().split(b"\n") if path.is_file() else []
+        except OSError as e:
+            report(f"{path} cannot be read ({e.strerror}), and is made again")
+            return []
+        records, left_out = {}, 0
+        for line in filter(bytes.strip, lines):
+            try:
+                record = files.parse_json(line)
+                schemas.check(record, schemas.EPOCH, path)
+                records[record["epoch"]] = record
+            except (ValueError, RecursionError):
+                left_out += 1
+        if left_out:
+            what = "a line that is" if left_out == 1 else f"{left_out} lines that are"
+            report(f"{path} has {what} no record of an epoch: made again without")
+        return [records[epoch] for epoch in sorted(records)]
+
+    def write(self) -> None:
+        """Writes the records."""
+        text = "".join(json.dumps(r) + "\n" for r in self.records)
+        files.write_atomically(self.path, lambda f: f.write(text.encode()))
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock."""
@@ -346,8 +375,7 @@ class MetricsFile(keras.callbacks.Callback):
         }
         # an epoch that is run again, because a kill came before its checkpoint, replaces its line
         self.records = [r for r in self.records if r["epoch"] <= epoch] + [record]
-        text = "".join(json.dumps(r) + "\n" for r in self.records)
-        files.write_atomically(self.path, lambda f: f.write(text.encode()))
+        self.write()
 
 
 class Console(keras.callbacks.Callback):

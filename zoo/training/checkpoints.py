@@ -2,26 +2,38 @@
 
 One file holds every variable that the next step depends on: weights, both optimizers' state, the
 state of every random seed (which no Keras format saves) and the running means. It is a NumPy
-archive, so each array carries a checksum, and reading it executes nothing.
+archive, so each array carries a checksum, and reading it executes nothing. It also says which
+settings the weights belong to: a likelihood or a loss changes no shape.
 """
 
+import contextlib
+import dataclasses
 import json
+import math
 import pathlib
 import re
+import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from zoo.core import files
+from zoo import registry
+from zoo.core import files, schemas
 from zoo.core.arrays import digest
-from zoo.errors import InputError
+from zoo.errors import InputError, brief
 
 _NAME = "step_{:09d}.npz"
+_PATTERN = re.compile(r"step_(\d+)\.npz")
 _META = "meta"
 
 
 class Damaged(InputError):
     """A checkpoint that is truncated, altered or of another model."""
+
+
+class OtherSettings(Damaged):
+    """A checkpoint that is whole, and of other settings than those that are asked for."""
 
 
 class Diverged(Exception):
@@ -60,9 +72,18 @@ class Manager:
         self.best_path = self.folder / "best.npz"
 
     def steps(self) -> list[int]:
-        """Steps of the checkpoints at hand, newest first."""
-        found = [re.fullmatch(r"step_(\d+)\.npz", p.name) for p in self.folder.glob("step_*.npz")]
-        return sorted((int(m[1]) for m in found if m), reverse=True)
+        """Steps of the checkpoints at hand, newest first, as their names say."""
+        names = {p.name for p in self.folder.glob("step_*.npz")}
+        steps = {int(m[1]) for m in map(_PATTERN.fullmatch, names) if m}
+        return sorted((s for s in steps if self.path(s).name in names), reverse=True)
+
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint that is whole; 0 where none is."""
+        steps = [0]
+        for path in [self.best_path, *map(self.path, self.steps())]:
+            with contextlib.suppress(FileNotFoundError, Damaged):
+                steps.append(read(path)[0]["step"])
+        return max(steps)
 
     def path(self, step: int) -> pathlib.Path:
         """Where the checkpoint of a step lies."""
@@ -70,6 +91,8 @@ class Manager:
 
     def save(self, model, step: int, score: float | None = None, *, seconds: float = 0.0) -> None:
         """Writes the state after `step` steps, and drops the oldest beyond `keep`.
+
+        Those of later steps, which could not be read, do not count; training comes to them again.
 
         Args:
           model: compiled.
@@ -86,28 +109,32 @@ class Manager:
             if name.startswith("weights/") and not np.isfinite(a).all():
                 raise Diverged(f"after step {step} {state(model)[name].path} is not finite")
         self.folder.mkdir(parents=True, exist_ok=True)
+        settings = settings_of(model)
         meta = {"step": step, "score": score, "seconds": seconds, "sha256": digest(arrays)}
+        meta |= {"settings": settings} if settings else {}
         content = {**arrays, _META: np.array(json.dumps(meta))}
         # the best one first: a kill in between must not let a run go on past an epoch unjudged
-        if score is not None and score < self.best_score():
+        if score is not None and score < self.best_score(settings):
+            _make_way(self.best_path)
             files.write_atomically(self.best_path, lambda f: np.savez(f, **content))
+        _make_way(self.path(step))
         files.write_atomically(self.path(step), lambda f: np.savez(f, **content))
-        for old in self.steps()[self.keep :]:
-            self.path(old).unlink()
+        for old in [s for s in self.steps() if s <= step][self.keep :]:
+            if self.path(old).is_file():
+                self.path(old).unlink()
 
-    def best(self) -> dict[str, Any]:
-        """`step` and `score` of the best checkpoint; 0 and infinite before there is one."""
+    def best_score(self, settings: dict[str, Any] | None = None) -> float:
+        """The score of the best checkpoint; infinite before there is one of these settings."""
         try:
-            return read(self.best_path)[0]
+            meta = read(self.best_path)[0]
+            check_settings(self.best_path, meta, settings)
         except (FileNotFoundError, Damaged):
-            return {"step": 0, "score": float("inf")}
+            return float("inf")
+        score = meta["score"]
+        return float("inf") if score is None or math.isnan(score) else float(score)
 
-    def best_score(self) -> float:
-        """The score of the best checkpoint; infinite before there is one."""
-        return float(self.best()["score"])
-
-    def restore(self, model, report=print) -> tuple[int, float]:
-        """Brings back the newest whole checkpoint.
+    def restore(self, model, report: Callable[[str], None] = files.warn) -> tuple[int, float]:
+        """Brings back the newest whole checkpoint, or the best one where no other is whole.
 
         Args:
           model: compiled, as it was when the checkpoint was written.
@@ -118,44 +145,93 @@ class Manager:
           took in which the last one lies, 0 at its end.
 
         Raises:
-          InputError: there are checkpoints, and every one is damaged.
+          InputError: there are checkpoints, and every one is damaged or of other settings.
         """
-        steps = self.steps()
+        found, refused = list(map(self.path, self.steps())), []
         try:
             read(self.best_path)
+            found.append(self.best_path)
         except FileNotFoundError:
             pass
         except Damaged as e:
+            refused.append(e)
             report(f"damaged best checkpoint: {e}; the best of the epochs to come replaces it")
-        for step in steps:
+        for path in found:
             try:
-                meta, arrays = read(self.path(step))
-                _assign(self.path(step), state(model), arrays)
-                return meta["step"], meta.get("seconds", 0.0)
-            except Damaged as e:
-                report(f"damaged checkpoint passed over: {e}")
-        if steps:
-            raise InputError(
-                f"every checkpoint in {self.folder} is damaged; start with --overwrite"
-            )
+                meta, arrays = read(path)
+                check_settings(path, meta, settings_of(model))
+                _assign(path, state(model), arrays)
+            except (FileNotFoundError, Damaged) as e:
+                refused.append(e)
+                report(_passed_over(path, e))
+                continue
+            if path == self.best_path:
+                report(f"no other is whole: the best checkpoint, of step {meta['step']}, is used")
+            return meta["step"], meta.get("seconds", 0.0)
+        if refused:
+            raise self._none(refused)
         return 0, 0.0
 
-    def restore_weights(self, model, report=print) -> int:
+    def restore_weights(self, model, report: Callable[[str], None] = files.warn) -> int:
         """Brings back only the weights, of the best checkpoint or else of the newest whole one.
 
         Raises:
           InputError: there is none.
         """
+        refused = []
         for path in [self.best_path, *map(self.path, self.steps())]:
             try:
                 meta, arrays = read(path)
+                check_settings(path, meta, settings_of(model))
                 assign_weights(path, model, arrays)
                 return meta["step"]
-            except FileNotFoundError:
-                continue
+            except FileNotFoundError as e:
+                if path != self.best_path:
+                    report(_passed_over(path, e))
             except Damaged as e:
-                report(f"damaged checkpoint passed over: {e}")
+                refused.append(e)
+                report(_passed_over(path, e))
+        if refused:
+            raise self._none(refused)
         raise InputError(f"{self.folder} holds no whole checkpoint: nothing was trained here yet")
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Raises InputError where all checkpoints that can be read are of other settings.
+
+        That is known before a model of wrong settings, which may be huge, is made.
+        """
+        refused = []
+        for path in [self.best_path, *map(self.path, self.steps())]:
+            try:
+                return check_settings(path, _read_meta(path), settings)
+            except OtherSettings as e:
+                refused.append(e)
+            except (FileNotFoundError, Damaged):
+                continue
+        if refused:
+            raise self._none(refused)
+
+    def _none(self, refused: list[Exception]) -> InputError:
+        """What to say where no checkpoint can be used, by the newest reason that helps."""
+        for e in refused:
+            if isinstance(e, OtherSettings):
+                return InputError(f"{e}. Undo what was changed there, or name another --workdir")
+        return InputError(
+            f"every checkpoint in {self.folder} is damaged ({refused[-1]}): name another --workdir"
+        )
+
+
+def _passed_over(path: pathlib.Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is a link to nothing, and is passed over"
+    kind = (
+        "checkpoint of other settings" if isinstance(error, OtherSettings) else "damaged checkpoint"
+    )
+    return f"{kind} passed over: {error}"
+
+
+def _make_way(path: pathlib.Path) -> None:
+    files.set_aside(path, folder=False)
 
 
 def read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -165,17 +241,67 @@ def read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       FileNotFoundError: there is none.
       Damaged: it is not what was written.
     """
+    arrays = {}
+    meta = _read_meta(path, arrays)
+    if digest(arrays) != meta["sha256"]:
+        raise Damaged(f"{path} is not what was written: its checksum differs")
+    return meta, arrays
+
+
+def _read_meta(path: pathlib.Path, arrays: dict[str, np.ndarray] | None = None) -> dict[str, Any]:
+    """A checkpoint's meta data; its arrays are added to `arrays`, where that is given."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise Damaged(f"{path} is no file")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {k: archive[k] for k in archive.files}
-        meta = json.loads(str(arrays.pop(_META)))
+            meta = files.parse_json(str(archive[_META]))
+            if arrays is not None:
+                arrays.update((k, archive[k]) for k in archive.files if k != _META)
+        schemas.check(meta, schemas.META, "its meta data")
     except FileNotFoundError:
         raise
     except Exception as e:  # a flipped bit can end in any error of zipfile's, zlib's or NumPy's
-        raise Damaged(f"{path} cannot be read ({e})") from None
-    if digest(arrays) != meta.get("sha256"):
-        raise Damaged(f"{path} is not what was written: its checksum differs")
-    return meta, arrays
+        raise Damaged(f"{path} cannot be read ({textwrap.shorten(str(e), 200)})") from None
+    name = _PATTERN.fullmatch(path.name)
+    if name and int(name[1]) != meta["step"]:
+        raise Damaged(f"{path} holds step {meta['step']}, which is not the one of its name")
+    return meta
+
+
+def settings_of(model) -> dict[str, Any] | None:
+    """What the weights of a model belong to, as it is written; None of a model from elsewhere."""
+    if model.name not in registry.MODELS:
+        return None
+    shared = {"image_shape": model.image_shape, "num_classes": model.num_classes}
+    settings = {"model": model.name, **shared, "config": dataclasses.asdict(model.config)}
+    return json.loads(json.dumps(settings))
+
+
+def check_settings(path, meta: dict[str, Any], settings: dict[str, Any] | None) -> None:
+    """Raises OtherSettings where a checkpoint says that its weights belong to other settings.
+
+    One of before there was a setting has its default, and one of before they were written has any.
+
+    Args:
+      path: of the checkpoint.
+      meta: its meta data.
+      settings: those that are asked for, of a `config.json` or `settings_of` a model.
+    """
+    then = meta.get("settings")
+    if then is None or settings is None:
+        return
+    pairs = {k: (then[k], settings[k]) for k in ("model", "image_shape", "num_classes")}
+    if then["model"] == settings["model"]:
+        usual = dataclasses.asdict(registry.config_class(then["model"])())
+        usual = json.loads(json.dumps(usual))
+        a, b = ({**usual, **s["config"]} for s in (then, settings))
+        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b}}
+    for name, (old, new) in pairs.items():
+        if old != new:
+            raise OtherSettings(
+                f"the weights in {path} were trained with {name}={brief(old)}, and "
+                f"{path.parent.parent / 'config.json'} says {brief(new)}"
+            )
 
 
 def weights_of(model) -> dict[str, np.ndarray]:
@@ -199,5 +325,7 @@ def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> N
     for name, v in variables.items():
         if tuple(v.shape) != arrays[name].shape:
             raise Damaged(f"{path} is of another model: {name} has shape {arrays[name].shape}")
+        if not np.can_cast(arrays[name].dtype, np.asarray(v).dtype, "same_kind"):
+            raise Damaged(f"{path} is of another model: {name} is of {arrays[name].dtype}")
     for name, v in variables.items():
         v.assign(arrays[name])

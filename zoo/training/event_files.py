@@ -14,14 +14,6 @@ GRAPH = ("<graph>", 0)  # stands for a graph, which has no tag
 _KEPT = "events.out.tfevents.0000000000.kept.v2"  # TensorBoard reads files by their names, in order
 
 
-def check_kind(path: pathlib.Path, folder: bool) -> None:
-    """Removes what can be made again where it is not the folder, or the file, that it must be."""
-    if (path.is_symlink() or path.exists()) and path.is_dir() != folder:
-        kind = "folder" if folder else "file"
-        print(f"{path} is no {kind}: it is made again", file=sys.stderr)
-        files.remove(path)
-
-
 def clear(folder: pathlib.Path) -> None:
     """Removes the event files of a folder, not those of folders in it."""
     for path in _event_files(folder):
@@ -40,7 +32,7 @@ def prune(folder: pathlib.Path, last: int) -> set[tuple[str, int]]:
     Returns:
       The tag and step of all that is there; `GRAPH` of a graph.
     """
-    check_kind(folder, True)
+    files.set_aside(folder, folder=True)
     if not folder.exists():
         return set()
     found: set[tuple[str, int]] = set()

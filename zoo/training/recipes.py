@@ -96,10 +96,12 @@ class Run:
         "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), ring, grid (8 or 25 "
         "Gaussians in the plane), or folder:PATH with a folder of PNG or JPEG "
         "files for each class.",
+        path=True,
     )
     data_dir: str = field(
         "",
         "Folder with the four IDX files of an MNIST-like set, gzipped or not, to be read instead.",
+        path=True,
     )
     image_size: int = field(
         0, "Side to which the images of folder:PATH are resized; 0: as they are.", lower=0
@@ -107,11 +109,14 @@ class Run:
     binarization: Literal["none", "static", "stochastic"] = field(
         "none", "Black or white pixels: drawn once for all, or anew at each step."
     )
-    workdir: str = field("", "Where everything is written; default runs/<model>-<dataset>.")
+    workdir: str = field(
+        "", "Where everything is written; default runs/<model>-<dataset>.", path=True
+    )
     init_from: str = field(
         "",
         "Start from the weights of this pretrained model or workdir, whose networks are of the "
         "same shapes.",
+        path=True,
     )
     steps_per_epoch: int = field(
         0, "Steps an epoch; 0: a pass over the data.", lower=0, upper=2**31 - 1
@@ -151,6 +156,7 @@ class Run:
         "",
         "What judges samples at these looks: a pretrained classifier or a workdir; default the "
         "pretrained one that learnt from the same images.",
+        path=True,
     )
     stop_on_collapse: bool = field(
         False,

@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
@@ -17,11 +19,12 @@ import keras
 import tensorflow as tf
 
 from zoo import data, registry
-from zoo.core import config, files
+from zoo.core import config, files, schemas
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline, toy
-from zoo.errors import InputError, no_space
+from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
+from zoo.serving import pretrained
 from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
 from zoo.training.recipes import Recipe, Run
 
@@ -59,6 +62,11 @@ _MAY_CHANGE = {
     "data_dir",
     "stop_on_collapse",
 }
+_DIGESTS = {  # what is compared by its SHA-256
+    "dataset_digest": "dataset_digest, the SHA-256 of images and labels",
+    "init_from": "init_from, the SHA-256 of the weights that training began with",
+    "classifier": "classifier, the SHA-256 of the weights of the one that judges samples",
+}
 
 
 def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:
@@ -78,6 +86,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       InputError: bad data or settings, or none of the run's checkpoints can be read; what was
         there stays as it was.
     """
+    run = config.make(Run, dataclasses.asdict(run))
     strategy, devices = strategies.make(run.strategy)
     _check(recipe, run, strategy.num_replicas_in_sync)
     dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
@@ -122,20 +131,27 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "versions": provenance.versions(),
     }
     workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
+    files.check_utf8(workdir)  # before work is lost that cannot be exported
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    before = None  # the settings of the run that goes on
     if run.overwrite:
         for name in ("init_from", "classifier"):
             source = getattr(run, name)
             if source and pathlib.Path(source).resolve() == workdir.resolve():
                 raise InputError(f"--overwrite would delete --{name}={source}: choose a --workdir")
+    elif os.path.lexists(workdir / setup.CONFIG_FILE):
+        before = setup.read_config(workdir)
+        dataset = _with_names(dataset, before)
+        settings["class_names"] = dataset.class_names
     if run.init_from:
-        settings["initial_weights_sha256"] = _first_weights(model, workdir, run)
+        begun = before if manager.steps() or manager.best_path.exists() else None
+        settings["initial_weights_sha256"] = _first_weights(model, run, begun)
         model.from_noise = False
     net = None
     if isinstance(model, AdversarialModel) and run.eval_every:
-        if judge := run.classifier or setup.pretrained_classifier(dataset.digest):
-            net = setup.judge(judge, dataset.digest)
-            if run.classifier:  # one that learns on would be another judge
-                settings["classifier_sha256"] = net.sha256
+        net, sha256 = _judge(dataset.digest, run, before, lambda: manager.newest_step() >= total)
+        if sha256:  # one that learns on would be another judge
+            settings["classifier_sha256"] = sha256
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
@@ -144,9 +160,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             f"XLA: {'on' if model.jit_compile else 'off'}; workdir: {workdir}",
             flush=True,
         )
-        manager = checkpoints.Manager(workdir / "checkpoints")
         try:
-            done, seconds = manager.restore(model, lambda line: print(line, file=sys.stderr))
+            done, seconds = manager.restore(model)
             if not strategies.agree(strategy, done):
                 raise InputError(
                     f"the workers found different checkpoints: {workdir} must be one folder, on a "
@@ -156,10 +171,16 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             if chief and done < total:
                 _goes_on(workdir / setup.CONFIG_FILE, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
+            if chief and (log.doubts or (done and not log.path.exists())):
+                log.write()
+            if missing := _missing(log.records, min(done, total) // steps_per_epoch):
+                files.warn(f"{log.path} has nothing of {missing}, whose figures are lost")
             _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
             if chief and not (done >= total and _is_finished(workdir, done)):
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
-                finish(workdir, test, toy.MIXTURES.get(run.dataset))
+                steps = max(done, total)
+                epochs = steps // steps_per_epoch
+                finish(workdir, test, toy.MIXTURES.get(run.dataset), steps, epochs)
         except checkpoints.Diverged as e:
             smaller = "--learning_rate"
             if hasattr(recipe, "discriminator_learning_rate"):
@@ -219,14 +240,83 @@ def _prior_epochs(recipe: Recipe) -> int:
     return getattr(recipe, "prior_epochs", 0)
 
 
-def _first_weights(model, workdir: pathlib.Path, run: Run) -> str:
-    """Gives a model those of `run.init_from`, unless its run goes on: their SHA-256."""
-    begun = checkpoints.Manager(workdir / "checkpoints").steps() and not run.overwrite
-    if begun and (workdir / setup.CONFIG_FILE).exists():
-        before = setup.read_config(workdir)
-        if before["run"]["init_from"] == run.init_from:  # the source may be gone, or have gone on
-            return before["initial_weights_sha256"]
-    return setup.start_from(run.init_from, model)
+def _with_names(dataset: data.Dataset, before: dict[str, Any]) -> data.Dataset:
+    """The data with the names that its classes had before, where then or now they are numbers."""
+    names, numbers = before.get("class_names", ()), tuple(map(str, range(dataset.num_classes)))
+    unnamed = numbers in (tuple(names), dataset.class_names) and len(names) == len(numbers)
+    if unnamed and before["dataset_digest"] == dataset.digest:
+        return dataclasses.replace(dataset, class_names=tuple(names))
+    return dataset
+
+
+def _first_weights(model, run: Run, begun: dict[str, Any] | None) -> str:
+    """Gives a model those of `run.init_from`, unless its run goes on: their SHA-256.
+
+    Args:
+      model: the new one.
+      run: settings of now.
+      begun: the settings of a run that has checkpoints; it needs the weights no more, which may be
+        gone, or have gone on.
+    """
+    known = begun and begun.get("initial_weights_sha256")
+    if not known:
+        return setup.start_from(run.init_from, model)
+    source = begun["run"]["init_from"]
+    if source and _same_place(source, run.init_from):
+        return known
+    try:
+        found = setup.start_from(run.init_from, model)
+    except InputError as e:
+        raise InputError(
+            f"{e}. This run began with the weights of {source}: --init_from={source} goes on, "
+            "whether they are still there or not"
+        ) from None
+    return known if setup.same_weights(known, found) else found
+
+
+def _same_place(one: str, other: str) -> bool:
+    return pathlib.Path(one).resolve() == pathlib.Path(other).resolve()
+
+
+def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable[[], bool]):
+    """What judges samples, if anything does, and its SHA-256, where the run depends on it.
+
+    Args:
+      digest: of the data.
+      run: settings of now.
+      before: settings of the run that goes on.
+      ended: whether nothing is left to be judged.
+    """
+    known = before and before.get("classifier_sha256")
+    if not run.classifier:
+        name = setup.pretrained_classifier(digest)
+        net = setup.judge(name, digest) if name else None
+        return net, known and net and setup.same_weights(known, net.sha256) and known
+    try:
+        net = setup.judge(run.classifier, digest)
+    except InputError as e:
+        if not known:
+            raise
+        if ended():
+            return None, known
+        raise InputError(
+            f"{e}. This run is judged by a classifier that was {before['run']['classifier']}: name "
+            "the place where it lies now"
+        ) from None
+    same = known and setup.same_weights(known, net.sha256)
+    return net, known if same else net.sha256
+
+
+def _missing(records: list[dict[str, Any]], epochs: int) -> str:
+    """The epochs without a record, of so many, in words."""
+    missing = sorted(set(range(1, epochs + 1)) - {r["epoch"] for r in records})
+    if not missing:
+        return ""
+    first, last = missing[0], missing[-1]
+    if first == last:
+        return f"epoch {first}"
+    whole = len(missing) == last - first + 1
+    return f"epochs {first} to {last}" if whole else f"{len(missing)} epochs from {first} to {last}"
 
 
 def _fail(line: str) -> None:
@@ -289,6 +379,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
     if isinstance(model, AdversarialModel):
         samples = _samples(dataset, run, recipe, validation, net)
         watchers[1:1] = [watching.Players(), *samples]
+        past = [r for r in past if all(m.name in r for m in model.metrics)]  # whole ones
         num = samples[0].num if samples else watching.NUM_SAMPLES
         first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
         watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
@@ -352,20 +443,31 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
 
 def _is_finished(workdir: pathlib.Path, steps: int) -> bool:
     """Whether `finish` has done all that it does, after so many steps."""
+    path, saved = workdir / "summary.json", workdir / "saved_model"
     try:
-        summary = files.read_json(workdir / "summary.json")  # which it writes last
-    except InputError:  # it is missing, or damaged
+        summary = files.read_json(path, schemas.SUMMARY)  # which it writes last
+    except InputError as e:
+        if path.exists():
+            files.warn(f"{e}: made again")
         return False
-    return summary["steps"] == steps and (workdir / "saved_model").exists()
+    return summary["steps"] == steps and (saved / "saved_model.pb").exists()
 
 
-def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None = None) -> None:
+def finish(
+    workdir: pathlib.Path,
+    test: data.Split,
+    mixture: toy.Mixture | None,
+    steps: int,
+    epochs: int,
+) -> None:
     """Exports the trained model, and writes and prints the final figures.
 
     Args:
       workdir: of the run.
       test: the images for them, as the model sees them.
       mixture: what the data were drawn from, where that is known.
+      steps: that were done.
+      epochs: that were done to their ends.
     """
     from zoo.serving import export
 
@@ -375,22 +477,26 @@ def finish(workdir: pathlib.Path, test: data.Split, mixture: toy.Mixture | None 
     print(f"exporting{also}", flush=True)
     exported_step = checkpoints.Manager(workdir / "checkpoints").restore_weights(model)
     export.saved_model(model, workdir / "saved_model")
-    records = callbacks.MetricsFile.read(workdir / "metrics.jsonl")
+    # it was said what is not there
+    records = callbacks.MetricsFile.read(workdir / "metrics.jsonl", lambda line: None)
+    records = [r for r in records if r["epoch"] <= epochs]
+    last = records[-1] if records and records[-1]["epoch"] == epochs else {}
     figures = {}
     if tested:
         batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
     if mixture is not None and hasattr(model, "sample"):
         figures |= modes.scalars(modes.of_one_set(model, mixture))
-    scalars = {k: v for k, v in records[-1].items() if not isinstance(v, list | dict)}
+    apart = ("epoch", "step", "seconds")
+    scalars = {k: v for k, v in last.items() if not isinstance(v, list | dict) and k not in apart}
     summary = {
-        "epochs": scalars.pop("epoch"),
-        "steps": scalars.pop("step"),
+        "epochs": epochs,
+        "steps": steps,
         "training_seconds": round(sum(r["seconds"] for r in records), 1),
         "exported_step": exported_step,
         "parameters": model.num_parameters(),
         "machine": provenance.machine(),
-        "last_epoch": {k: v for k, v in scalars.items() if k != "seconds"},
+        "last_epoch": scalars,
         "test": figures,
     }
     files.write_json(workdir / "summary.json", summary)
@@ -405,8 +511,10 @@ def _show(summary: dict[str, Any], mixture: toy.Mixture | None) -> None:
     """Prints the last epoch's figures, and those of the test images or of points of the plane."""
     last, figures = summary["last_epoch"], summary["test"]
     floor = {k.removeprefix("floor_"): v for k, v in last.items() if k.startswith("floor_")}
-    print(f"\n{'':24}{'train':>12}{'validation':>12}{'test' if figures else 'floor':>12}")
-    for name in dict.fromkeys(k.removeprefix("val_") for k in last if not k.startswith("floor_")):
+    if last or figures:
+        print(f"\n{'':24}{'train':>12}{'validation':>12}{'test' if figures else 'floor':>12}")
+    names = [k.removeprefix("val_") for k in last if not k.startswith("floor_")]
+    for name in dict.fromkeys([*names, *(k for k in figures if k not in modes.SCALARS)]):
         row = (last.get(name), last.get(f"val_{name}"), (figures or floor).get(name))
         cells = "".join(f"{'' if v is None else format(v, '.4f'):>12}" for v in row)
         print(f"{name:24}{cells}")
@@ -455,13 +563,15 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
     """
     path = workdir / setup.CONFIG_FILE
     settings = json.loads(json.dumps(settings))
-    if path.exists() and overwrite:
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"{workdir} is no folder: choose another --workdir")
+    if os.path.lexists(path) and overwrite:
         setup.check_is_of_run(path)
-    elif path.exists():
+    elif os.path.lexists(path):
         if different := _differences(*map(_usual, (setup.read_config(workdir), settings))):
             raise InputError(
                 f"{workdir} was trained with other settings ({'; '.join(different)}): "
-                "choose another --workdir, or --overwrite"
+                "choose another --workdir"
             )
     elif strangers := [n for n in _WRITES if (workdir / n).exists()]:
         raise InputError(
@@ -469,6 +579,7 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
             "choose another --workdir"
         )
     workdir.mkdir(parents=True, exist_ok=True)
+    files.set_aside(workdir / ".lock", folder=False)
     with contextlib.ExitStack() as locked:
         try:
             locked.enter_context(filelock.FileLock(workdir / ".lock", timeout=0))
@@ -479,31 +590,51 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
         if overwrite:
             for name in _WRITES:
                 files.remove(workdir / name)
+        _set_right(workdir)
         if not path.exists():
             files.write_json(path, settings)
         yield
+
+
+def _set_right(workdir: pathlib.Path) -> None:
+    """Moves aside what lies where a run writes something of another kind."""
+    logs, samples = workdir / "logs", workdir / "samples"
+    boards = [logs / name for name in ("train", *callbacks.RUNS.values())]
+    for path in (workdir / "checkpoints", workdir / "saved_model", samples, logs, *boards):
+        files.set_aside(path, folder=True)
+    written = [workdir / name for name in ("metrics.jsonl", "summary.json", "evaluation.json")]
+    written += [logs / "train" / name for name in callbacks.PROJECTOR_FILES]
+    for path in (*written, *samples.glob("*.png")):
+        files.set_aside(path, folder=False)
 
 
 def _goes_on(path: pathlib.Path, settings: dict[str, Any]) -> None:
     """Writes the settings with which a run is trained from now on, and of before the versions."""
     old = files.read_json(path)
     earlier = old.get("earlier_versions", [])
-    if old["versions"] != settings["versions"]:
+    if "versions" in old and old["versions"] != settings["versions"]:
         earlier = [*earlier, old["versions"]]
     files.write_json(path, {**settings, **({"earlier_versions": earlier} if earlier else {})})
 
 
 def _usual(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without what does not matter of the data's name, whose digest is compared too.
+    """Settings with the digest of data, of first weights and of the judge in place of their names.
 
-    The default data spelled out are the same, and so is a folder that has moved.
+    However they are called and wherever they lie, they are the same then. The names of the toy data
+    matter, as their mixtures are known.
     """
-    run = settings["run"]
-    if run["dataset"] == data.name_of("", "") and not run["data_dir"]:
-        run = {**run, "dataset": ""}
-    if run["dataset"].startswith("folder:"):
-        run = {**run, "dataset": "folder:"}
-    return {**settings, "run": run}
+    run, digest = settings["run"], settings["dataset_digest"]
+    judge = settings.get("classifier_sha256") or run["classifier"]
+    if not judge and (name := setup.pretrained_classifier(digest)):
+        judge = pretrained.entry(name)["sha256"]
+    run = {
+        **run,
+        "dataset": run["dataset"] if run["dataset"] in toy.MIXTURES else "",
+        "image_size": 0,
+        "init_from": settings.get("initial_weights_sha256") or run["init_from"],
+        "classifier": judge,
+    }
+    return {k: v for k, v in settings.items() if not k.endswith("_sha256")} | {"run": run}
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
@@ -512,7 +643,10 @@ def _differences(old: Any, new: Any, name: str = "") -> list[str]:
         may_change = _MAY_CHANGE - ({"epochs"} if fixed else set())
         keys = [k for k in {**old, **new} if k not in may_change]
         return [d for k in keys for d in _differences(old.get(k), new.get(k), k)]
-    return [] if old == new else [f"{name}: {old} then, {new} now"]
+    if old == new:
+        return []
+    old, new = (v if isinstance(v, str) and v else brief(v) for v in (old, new))
+    return [f"{_DIGESTS.get(name, name)}: {old} then, {new} now"]
 
 
 def _short(name: str) -> str:

@@ -3,16 +3,19 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shlex
+import textwrap
 from typing import Any
 
 from zoo.core import backend  # isort: skip  (first: it imports the others)
 import keras
 import numpy as np
+import tensorflow as tf
 
 from zoo import data, registry
-from zoo.core import config, files
+from zoo.core import config, files, schemas
 from zoo.core.arrays import digest
 from zoo.core.base import AdversarialModel
 from zoo.data import pipeline
@@ -24,7 +27,6 @@ from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 CONFIG_FILE = "config.json"
 _PARTS = ("config", "recipe", "run")
-_FACTS = ("model", "image_shape", "num_classes", "dataset_digest")
 
 
 @contextlib.contextmanager
@@ -109,8 +111,9 @@ def is_pretrained(source) -> bool:
         return False
     if isinstance(source, pretrained.Name):
         return True
-    path = pathlib.Path(source) / CONFIG_FILE
-    return isinstance(source, str) and source in pretrained.manifest() and not path.exists()
+    if not isinstance(source, str) or source not in pretrained.names():
+        return False
+    return not os.path.lexists(pathlib.Path(source) / CONFIG_FILE)
 
 
 def read_config(source) -> dict[str, Any]:
@@ -120,29 +123,56 @@ def read_config(source) -> dict[str, Any]:
     then; those of a recipe or of points of the plane need not be.
 
     Raises:
-      InputError: the folder or its `config.json` is missing or not readable.
+      InputError: the folder or its `config.json` is missing, not readable or not what this version
+        can have written.
     """
     if isinstance(source, registry.Composed):
         return _settings_of(source)
     if is_pretrained(source):
-        return pretrained.entry(source)["settings"]
-    path = pathlib.Path(source) / CONFIG_FILE
-    if not path.exists():
+        settings = pretrained.entry(source)["settings"]
+        _checked(settings, f"{source} in the manifest of pretrained models")
+        return settings
+    path = files.local_path(source) / CONFIG_FILE
+    if not os.path.exists(path):
         also = ""
         if isinstance(source, str):
-            also = (
-                f", and no pretrained model; of those there are {', '.join(pretrained.manifest())}"
-            )
+            also = f", and no pretrained model; of those there are {', '.join(pretrained.names())}"
         raise InputError(f"{path} does not exist: {source} is no workdir of train.py{also}")
     settings = files.read_json(path)
-    if not _is_of_run(settings):
-        raise _no_config(path)
-    name = settings["model"]
-    classes = (registry.config_class(name), type(RECIPES[name]), Run)
-    usual = [dataclasses.asdict(cls()) for cls in classes]
-    for part, values in zip(_PARTS, json.loads(json.dumps(usual)), strict=True):
+    _check_is_of_run(path, settings)
+    schemas.check(settings, schemas.SETTINGS, path)
+    if settings["model"] in registry.COMPOSED:
+        raise InputError(f"{path}: {settings['model']} is made of trained parts, and is not a run")
+    usual = _checked(settings, path)
+    for part, values in zip(_PARTS, usual, strict=True):
         settings[part] = {**values, **settings[part]}
     return settings
+
+
+def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
+    """The defaults of the parts of settings, once these are known to be right.
+
+    Raises:
+      InputError: a setting is unknown, or not what it must be.
+    """
+    name = settings["model"]
+    try:
+        classes = [registry.config_class(name), type(RECIPES.get(name, Recipe())), Run]
+    except InputError as e:
+        raise InputError(f"{where}: {e}") from None
+    for part, cls in zip(_PARTS, classes, strict=True):
+        if name in registry.COMPOSED and part == "recipe":  # that of one of its parts
+            continue
+        try:
+            config.make(cls, settings[part])
+        except InputError as e:
+            raise InputError(f"{where}: {part}: {e}") from None
+    names, number = settings.get("class_names"), settings["num_classes"]
+    if names is not None and len(names) != number:
+        raise InputError(f"{where}: class_names are {len(names)}, and num_classes is {number}")
+    if any(name.encode(errors="replace").decode() != name for name in names or ()):
+        raise InputError(f"{where}: class_names must be UTF-8")
+    return json.loads(json.dumps([dataclasses.asdict(cls()) for cls in classes]))
 
 
 def check_is_of_run(path: pathlib.Path) -> None:
@@ -151,34 +181,42 @@ def check_is_of_run(path: pathlib.Path) -> None:
         settings = files.read_json(path)
     except InputError:
         return
-    if not _is_of_run(settings):
-        raise _no_config(path)
+    _check_is_of_run(path, settings)
 
 
-def _is_of_run(settings) -> bool:
-    if not isinstance(settings, dict) or not settings.keys() >= {*_FACTS, *_PARTS}:
-        return False
-    return all(isinstance(settings[part], dict) for part in _PARTS)
-
-
-def _no_config(path: pathlib.Path) -> InputError:
-    return InputError(f"{path} is not of train.py: {path.parent} is no workdir of it")
+def _check_is_of_run(path: pathlib.Path, settings: Any) -> None:
+    needed = schemas.SETTINGS["required"]
+    known = settings if isinstance(settings, dict) else {}
+    if missing := [key for key in needed if key not in known]:
+        raise InputError(
+            f"{path} is not of train.py: it lacks {missing[0]}, and {path.parent} is no workdir"
+        )
 
 
 def load(source):
     """The model of that name or of a workdir, with trained weights, in float32; see `zoo.load`."""
     settings = read_config(source)
+    manager = None
+    if not isinstance(source, registry.Composed) and not is_pretrained(source):
+        manager = checkpoints.Manager(files.local_path(source) / "checkpoints")
+        manager.check_settings(settings)
     arguments = [settings[k] for k in ("model", "image_shape", "num_classes", "config")]
-    with precision("float32"):
-        model = create(*arguments, published=is_pretrained(source))
+    try:
+        with precision("float32"):
+            model = create(*arguments, published=is_pretrained(source))
+    except (ValueError, TypeError, ArithmeticError, MemoryError, tf.errors.OpError) as e:
+        if manager is None or isinstance(e, InputError):
+            raise
+        reason = textwrap.shorten(str(e), 200)
+        raise InputError(f"{source}/{CONFIG_FILE}: no model can be made of it: {reason}") from e
     if settings["model"] in registry.COMPOSED:
         if is_pretrained(source):
             pretrained.check_parts(source)
         return model
-    if is_pretrained(source):
+    if manager is None:
         checkpoints.assign_weights(source, model, pretrained.weights(source))
     else:
-        checkpoints.Manager(pathlib.Path(source) / "checkpoints").restore_weights(model)
+        manager.restore_weights(model)
     model.from_noise = False  # `fit` goes on from these
     return model
 
@@ -211,6 +249,19 @@ def weights_sha256(source, model) -> str:
     if isinstance(source, registry.Composed):
         return digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(model.weights)})
     return digest(checkpoints.weights_of(model))
+
+
+def same_weights(one: str, other: str) -> bool:
+    """Whether two digests, each of `weights_sha256`, are of the same weights.
+
+    Those of a pretrained model are known by its file, and by themselves in a workdir.
+    """
+
+    def of_arrays(sha256: str) -> str:
+        name = pretrained.name_of(sha256)
+        return digest(pretrained.weights(name)) if name else sha256
+
+    return one == other or of_arrays(one) == of_arrays(other)
 
 
 def pretrained_classifier(dataset_digest: str) -> pretrained.Name | None:
@@ -256,13 +307,24 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
       InputError: it cannot be read, or is not what it was.
     """
     settings = read_config(source)
-    run = settings["run"]
+    run = {**dataclasses.asdict(Run()), **settings["run"]}
     dataset, folder = run["dataset"], data_dir or run["data_dir"]
     if dataset.startswith("folder:") and data_dir:
         dataset, folder = f"folder:{data_dir}", None
-    found = data.load(dataset or None, folder or None, run["image_size"] or None)
+    try:
+        found = data.load(dataset or None, folder or None, run["image_size"] or None)
+    except InputError as e:
+        if data_dir or not (folder or dataset.startswith("folder:")):
+            raise
+        raise InputError(f"{e}; where the data lies elsewhere now, name it by --data_dir") from None
     if found.digest != settings["dataset_digest"]:
         raise InputError(f"{found.description}: not the images that {source} was trained on")
+    shape = tuple(settings["image_shape"])
+    if (shape, settings["num_classes"]) != (found.image_shape, found.num_classes):
+        raise InputError(
+            f"{found.description}, {found.num_classes} classes: not the image_shape={shape} and "
+            f"num_classes={settings['num_classes']} of {source}"
+        )
     return pipeline.as_seen(getattr(found, name), name, run["binarization"], seed)
 
 

@@ -169,7 +169,7 @@ class Samples(keras.callbacks.Callback):
 
 def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
     """Classes of which there are less than a tenth of what there are among real images."""
-    return [name for name, value in share.items() if value < ABSENT * real[name]]
+    return [name for name, value in share.items() if value < ABSENT * real.get(name, 0.0)]
 
 
 class Alarms(keras.callbacks.Callback):
