@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import pathlib
 import shutil
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import folder, idx, sources
+from zoo.data import folder, idx, images, sources
 from zoo.errors import InputError
 
 
@@ -173,7 +172,7 @@ def test_an_undecodable_image(classes):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(InputError, match="no PNG or JPEG"):
+    with pytest.raises(InputError, match="no PNG, JPEG, WebP or BMP files$"):
         sources.load(f"folder:{tmp_path}")
 
 
@@ -202,21 +201,21 @@ def test_a_class_folder_that_cannot_be_read_is_not_an_empty_one(classes, tmp_pat
     (tmp_path / "both").mkdir()
     for part in ("train", "test"):
         shutil.copytree(classes, tmp_path / "both" / part)
-    iterdir = pathlib.Path.iterdir
+    scandir = os.scandir
 
     def refused(path):
         if path == tmp_path / "both" / "test" / "cat":
             raise PermissionError(13, "Permission denied", str(path))
-        return iterdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(pathlib.Path, "iterdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
     with pytest.raises(PermissionError):
         sources.load(f"folder:{tmp_path / 'both'}")
 
 
 def test_a_class_folder_without_images(classes):
     (classes / "emu").mkdir()
-    with pytest.raises(InputError, match="no PNG or JPEG files in this class folder") as error:
+    with pytest.raises(InputError, match="no PNG, JPEG, WebP or BMP files in this class") as error:
         sources.load(f"folder:{classes}")
     assert str(classes / "emu") in str(error.value)
 
@@ -239,12 +238,12 @@ def test_images_are_upright_and_what_is_transparent_is_white(tmp_path):
     lying[0x0112] = 6  # orientation: to be turned by 90 degrees, clockwise
     Image.fromarray(pixels).save(tmp_path / "x.png", exif=lying)
     upright = np.rot90(pixels, -1)
-    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", None), upright)
+    np.testing.assert_array_equal(images.decode(tmp_path / "x.png", "L", None), upright)
     alpha = np.where(pixels < 32, 0, 255).astype(np.uint8)
     Image.fromarray(np.stack([pixels, alpha], -1), "LA").save(tmp_path / "y.png")
     shown = np.where(pixels < 32, 255, pixels)
     for mode, expected in (("L", shown), ("RGB", np.stack([shown] * 3, -1))):
-        np.testing.assert_array_equal(folder._decode(tmp_path / "y.png", mode, None), expected)
+        np.testing.assert_array_equal(images.decode(tmp_path / "y.png", mode, None), expected)
 
 
 def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
@@ -259,4 +258,4 @@ def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
 def test_a_crop_alone_keeps_the_pixels(tmp_path):
     pixels = np.tile(np.array([0, 255] * 4 + [0], np.uint8), (8, 1))
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", 8), pixels[:, :8])
+    np.testing.assert_array_equal(images.decode(tmp_path / "x.png", "L", 8), pixels[:, :8])

@@ -219,14 +219,15 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
       folder: one that holds an event file, else the projector does not see it.
       model: has `encode`.
       split: N images and their labels.
-      class_names: a name for each label.
+      class_names: a name for each label, if there are labels.
     """
-    images, names = split.images, [class_names[y] for y in split.labels]
+    images = split.images
     codes = np.asarray(model.encode(images, split.labels if model.conditional else None).mean())
     rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
     (folder / "latents.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    rows = [name.replace("\t", " ") for name in names]
-    (folder / "classes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    if class_names:
+        rows = [" ".join(class_names[y].split()) for y in split.labels]
+        (folder / "classes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     n, height, width, channels = images.shape
     side = math.ceil(math.sqrt(n))  # the projector wants a square without gaps
     padded = np.concatenate([images, np.zeros((side**2 - n, *images.shape[1:]), np.uint8)])
@@ -237,8 +238,8 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
         "embeddings {\n"
         '  tensor_name: "latent means of validation images"\n'
         '  tensor_path: "latents.tsv"\n'
-        '  metadata_path: "classes.tsv"\n'
-        "  sprite {\n"
+        + ('  metadata_path: "classes.tsv"\n' if class_names else "")
+        + "  sprite {\n"
         '    image_path: "sprite.png"\n'
         f"    single_image_dim: {width}\n    single_image_dim: {height}\n"
         "  }\n}\n",
