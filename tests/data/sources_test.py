@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+import tracemalloc
 
 import keras
 import numpy as np
@@ -84,6 +85,34 @@ def test_a_missing_file(copy):
     (copy / f"{sources.FILES[2]}.gz").unlink()
     with pytest.raises(InputError, match=f"{sources.FILES[2]}: no such file"):
         sources.load(data_dir=copy)
+
+
+def test_idx_files_under_the_names_that_unpackers_give_them(copy, data_dir):
+    digest = sources.load(data_dir=data_dir).digest
+    dotted = [name.replace("-idx", ".idx") for name in sources.FILES]
+    for i, (old, new) in enumerate(zip(sources.FILES, dotted, strict=True)):
+        content = (copy / f"{old}.gz").read_bytes()
+        (copy / f"{old}.gz").unlink()
+        if i % 2:  # each by itself gzipped or not
+            (copy / f"{new}.gz").write_bytes(content)
+        else:
+            (copy / new).write_bytes(gzip.decompress(content))
+    assert sources.load(data_dir=copy).digest == digest
+    (copy / dotted[2]).unlink()
+    os.mkfifo(copy / dotted[2])  # no one writes to it
+    with pytest.raises(InputError, match=f"{sources.FILES[2]}: no such file"):
+        sources.load(data_dir=copy)
+
+
+def test_the_checksums_are_of_files_that_are_not_held_in_memory(tmp_path):
+    files = [tmp_path / f"{name}.gz" for name in sources.FILES]
+    for file in files:
+        file.write_bytes(b"x" * 4_000_000)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="checksum mismatch"):
+        sources._read_quadruple(tmp_path, sources.SHA256)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

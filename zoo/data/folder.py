@@ -105,14 +105,18 @@ class _Contents:
             for entry in entries:
                 suffix = pathlib.PurePath(entry.name).suffix.lower()
                 hidden = entry.name.startswith(".")
-                if entry.is_dir():
+                try:
+                    is_folder, is_file = entry.is_dir(), entry.is_file()
+                except OSError:  # links in a circle
+                    is_folder = is_file = False
+                if is_folder:
                     if hidden:
                         self.others["hidden"] += 1
                     else:
                         self.folders.append(entry.name)
                 elif hidden and not (before and suffix in suffixes):
                     self.others["hidden"] += 1
-                elif not entry.is_file():  # a pipe, a device, a link to nowhere
+                elif not is_file:  # a pipe, a device, a link to nowhere
                     self.others["not regular files"] += 1
                 elif suffix in suffixes:
                     self.pictures.append(folder / entry.name)
