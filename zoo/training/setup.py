@@ -65,8 +65,8 @@ def create(
         known = {source: read_config(source) for source in sources}
         if unlabelled := [source for source in sources if not known[source]["num_classes"]]:
             raise InputError(
-                f"{unlabelled[0]} learnt from images without labels, and {name} needs those of a "
-                "folder with class folders, PATH/CLASS/*.png"
+                f"{name} needs labels, and {unlabelled[0]} learnt from images without them: train "
+                "its parts on a folder with a folder for each class, PATH/CLASS/*.png"
             )
         if len({settings["dataset_digest"] for settings in known.values()}) > 1:
             raise InputError(f"{' and '.join(map(str, sources))} learnt from different images")
