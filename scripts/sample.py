@@ -14,7 +14,7 @@ from absl import flags
 
 from zoo import cli
 from zoo.core import files
-from zoo.errors import InputError
+from zoo.errors import InputError, one_line
 
 KINDS = (
     "prior",
@@ -45,7 +45,11 @@ _NUM = flags.DEFINE_integer(
     "Images (rows, for interpolate); default 64, or 1,000 points of the plane.",
     lower_bound=1,
 )
-_LABELS = flags.DEFINE_list("labels", None, "Classes of a conditional model, repeated to --num.")
+_LABELS = flags.DEFINE_list(
+    "labels",
+    None,
+    "Classes of a conditional model by name or number, as Sneaker,7; repeated to --num.",
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
 _OBSERVATION = flags.DEFINE_enum(
     "observation",
@@ -86,12 +90,6 @@ def main(argv: list[str]) -> None:
     if out.suffix not in (".png", ".npz"):
         raise InputError(f"--out={out} must end in .png or .npz")
     try:
-        labels = None if _LABELS.value is None else [int(v) for v in _LABELS.value]
-    except ValueError:
-        raise InputError(
-            f"--labels={','.join(_LABELS.value)}: classes are given by their numbers, as 7,3"
-        ) from None
-    try:
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
     except ValueError:
         raise InputError(f"--edit={','.join(_EDIT.value)} is not like 3:+1.5,7:-2") from None
@@ -107,6 +105,7 @@ def main(argv: list[str]) -> None:
     from zoo.evaluation import drawing, pictures
 
     model = zoo.load(cli.source())
+    labels = None if _LABELS.value is None else _labels(model, _LABELS.value)
     if _LOGDIR.value:
         if getattr(model.config, "method", None) != "mcmc":
             raise InputError(
@@ -149,6 +148,22 @@ def main(argv: list[str]) -> None:
         print(f"{name}: {said}")
     for doubt in getattr(model, "doubts", []):
         print(f"warning: {doubt}.", file=sys.stderr)
+
+
+def _labels(model, asked: list[str]) -> list[int]:
+    """The numbers of the classes that were asked for; says which class each one is."""
+    from zoo.data import classes
+    from zoo.training import setup
+
+    if not model.conditional:
+        return []  # it takes no labels, which `draw` says
+    known = setup.read_config(cli.source()).get("class_names")
+    names = known or [str(k) for k in range(model.num_classes)]
+    labels = classes.numbers(asked, names)
+    said = {f"{k} = {names[k]}": None for k in labels if names[k] != str(k)}
+    if said:
+        print(one_line(f"labels: {', '.join(said)}"), flush=True)
+    return labels
 
 
 def _of_classes(values, labels) -> str:

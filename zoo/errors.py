@@ -1,6 +1,7 @@
 """Errors that are not our bugs. Any part of the zoo may import this file."""
 
 import reprlib
+import unicodedata
 
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
@@ -10,6 +11,16 @@ class InputError(ValueError):
 
     Scripts print it without a traceback and exit with code 2 (`zoo/cli.py`).
     """
+
+    def __init__(self, line: str):
+        super().__init__(one_line(line))
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks, control characters and stray bytes of file names escaped."""
+    odd = ("Cc", "Cs", "Zl", "Zp")
+    escaped = (repr(c)[1:-1] if unicodedata.category(c) in odd else c for c in text)
+    return text if text.isprintable() else "".join(escaped)
 
 
 def no_space(error: Exception) -> str | None:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -65,3 +66,31 @@ def test_bad_gzip_files_are_named(tmp_path, case):
     with pytest.raises(InputError, match=message) as error:
         idx.read_images(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_file_is_held_in_memory_once(tmp_path, suffix):
+    path, size = tmp_path / f"x{suffix}", 8_000_000
+    idx.write(path, np.zeros((size // 100, 10, 10), np.uint8))
+    tracemalloc.start()
+    images = idx.read_images(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert images.nbytes == size and peak < 1.5 * size + 2_000_000
+    assert not images.flags.writeable
+
+
+def test_damage_of_any_kind_is_an_input_error(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "x.gz"
+    for content in (header() + BODY, gzip.compress(header() + BODY)):
+        for path in (tmp_path / "x", tmp_path / "x.gz"):
+            for _ in range(100):
+                damaged = bytearray(content[: rng.integers(0, 2 * len(content))])
+                for position in rng.integers(0, max(1, len(damaged)), rng.integers(0, 4)):
+                    damaged[position : position + 1] = rng.bytes(1)
+                path.write_bytes(damaged)
+                try:
+                    assert idx.read_images(path).ndim == 4
+                except InputError as e:
+                    assert str(path) in str(e)

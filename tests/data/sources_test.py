@@ -2,15 +2,15 @@
 
 import gzip
 import os
-import pathlib
 import shutil
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import folder, idx, sources
+from zoo.data import folder, idx, images, sources
 from zoo.errors import InputError
 
 
@@ -85,6 +85,34 @@ def test_a_missing_file(copy):
     (copy / f"{sources.FILES[2]}.gz").unlink()
     with pytest.raises(InputError, match=f"{sources.FILES[2]}: no such file"):
         sources.load(data_dir=copy)
+
+
+def test_idx_files_under_the_names_that_unpackers_give_them(copy, data_dir):
+    digest = sources.load(data_dir=data_dir).digest
+    dotted = [name.replace("-idx", ".idx") for name in sources.FILES]
+    for i, (old, new) in enumerate(zip(sources.FILES, dotted, strict=True)):
+        content = (copy / f"{old}.gz").read_bytes()
+        (copy / f"{old}.gz").unlink()
+        if i % 2:  # each by itself gzipped or not
+            (copy / f"{new}.gz").write_bytes(content)
+        else:
+            (copy / new).write_bytes(gzip.decompress(content))
+    assert sources.load(data_dir=copy).digest == digest
+    (copy / dotted[2]).unlink()
+    os.mkfifo(copy / dotted[2])  # no one writes to it
+    with pytest.raises(InputError, match=f"{sources.FILES[2]}: no such file"):
+        sources.load(data_dir=copy)
+
+
+def test_the_checksums_are_of_files_that_are_not_held_in_memory(tmp_path):
+    files = [tmp_path / f"{name}.gz" for name in sources.FILES]
+    for file in files:
+        file.write_bytes(b"x" * 4_000_000)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="checksum mismatch"):
+        sources._read_quadruple(tmp_path, sources.SHA256)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +201,7 @@ def test_an_undecodable_image(classes):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(InputError, match="no PNG or JPEG"):
+    with pytest.raises(InputError, match="no PNG, JPEG, WebP or BMP files$"):
         sources.load(f"folder:{tmp_path}")
 
 
@@ -202,21 +230,21 @@ def test_a_class_folder_that_cannot_be_read_is_not_an_empty_one(classes, tmp_pat
     (tmp_path / "both").mkdir()
     for part in ("train", "test"):
         shutil.copytree(classes, tmp_path / "both" / part)
-    iterdir = pathlib.Path.iterdir
+    scandir = os.scandir
 
     def refused(path):
         if path == tmp_path / "both" / "test" / "cat":
             raise PermissionError(13, "Permission denied", str(path))
-        return iterdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(pathlib.Path, "iterdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
     with pytest.raises(PermissionError):
         sources.load(f"folder:{tmp_path / 'both'}")
 
 
 def test_a_class_folder_without_images(classes):
     (classes / "emu").mkdir()
-    with pytest.raises(InputError, match="no PNG or JPEG files in this class folder") as error:
+    with pytest.raises(InputError, match="no PNG, JPEG, WebP or BMP files in this class") as error:
         sources.load(f"folder:{classes}")
     assert str(classes / "emu") in str(error.value)
 
@@ -239,12 +267,12 @@ def test_images_are_upright_and_what_is_transparent_is_white(tmp_path):
     lying[0x0112] = 6  # orientation: to be turned by 90 degrees, clockwise
     Image.fromarray(pixels).save(tmp_path / "x.png", exif=lying)
     upright = np.rot90(pixels, -1)
-    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", None), upright)
+    np.testing.assert_array_equal(images.decode(tmp_path / "x.png", "L", None), upright)
     alpha = np.where(pixels < 32, 0, 255).astype(np.uint8)
     Image.fromarray(np.stack([pixels, alpha], -1), "LA").save(tmp_path / "y.png")
     shown = np.where(pixels < 32, 255, pixels)
     for mode, expected in (("L", shown), ("RGB", np.stack([shown] * 3, -1))):
-        np.testing.assert_array_equal(folder._decode(tmp_path / "y.png", mode, None), expected)
+        np.testing.assert_array_equal(images.decode(tmp_path / "y.png", mode, None), expected)
 
 
 def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
@@ -259,4 +287,4 @@ def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
 def test_a_crop_alone_keeps_the_pixels(tmp_path):
     pixels = np.tile(np.array([0, 255] * 4 + [0], np.uint8), (8, 1))
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(folder._decode(tmp_path / "x.png", "L", 8), pixels[:, :8])
+    np.testing.assert_array_equal(images.decode(tmp_path / "x.png", "L", 8), pixels[:, :8])

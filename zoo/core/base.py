@@ -106,7 +106,7 @@ class ImageModel(keras.Model):
     Args:
       config: the model's own `Config`; its defaults when left out.
       image_shape: (H, W, C).
-      num_classes: number of labels K.
+      num_classes: number of labels K; 0 where images have none.
       seed: of the noise that training draws; the initial weights follow Keras' global seed.
       **kwargs: Keras' own (`name`, `dtype`).
     """
@@ -124,6 +124,11 @@ class ImageModel(keras.Model):
         self.config = config or self.Config()
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
+        if not num_classes and (self.conditional or hasattr(self, "classify")):
+            raise InputError(
+                f"{self.name} needs labels, and there are none (num_classes is 0): in a folder of "
+                "images each class must have a folder of its own, PATH/CLASS/*.png"
+            )
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._means = [self.metric_of(name) for name in self.tracked]

@@ -89,4 +89,6 @@ def _read(path: pathlib.Path, magic: int, ndim: int) -> np.ndarray:
         )
     if len(body) > size:
         raise InputError(f"{path}: holds more data than the {shape[0]:,} items of its header")
-    return np.frombuffer(bytes(body), np.uint8).reshape(shape)
+    array = np.frombuffer(body, np.uint8).reshape(shape)  # no copy: it may be large
+    array.flags.writeable = False
+    return array

@@ -1,5 +1,6 @@
 """Data sets by name or folder, each split once for all into train, validation and test."""
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -9,7 +10,7 @@ import numpy as np
 
 from zoo.core import files
 from zoo.data import folder, idx, toy
-from zoo.errors import InputError
+from zoo.errors import InputError, one_line
 
 EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
 NUM_VALIDATION = 5000
@@ -78,11 +79,13 @@ class Dataset:
     Attributes:
       name: as it was asked for.
       train: to learn from.
-      validation: the last 5,000 training images (a tenth of a smaller set), to choose by.
+      validation: the last 5,000 training images (a tenth of a smaller set), to choose by, or those
+        of a folder's own.
       test: the set's own.
-      class_names: one for each label.
+      class_names: one for each label; none where images have no labels (all are then 0).
       digest: SHA-256 over all images and labels.
-      description: one line: source, sizes and any resize.
+      description: one line: source, sizes, any resize, and what was left out.
+      num_broken: how many files could not be decoded, and were left out.
     """
 
     name: str
@@ -92,10 +95,11 @@ class Dataset:
     class_names: tuple[str, ...]
     digest: str
     description: str
+    num_broken: int = 0
 
     @property
     def num_classes(self) -> int:
-        """Number of labels."""
+        """Number of labels; 0 where images have none."""
         return len(self.class_names)
 
     @property
@@ -110,7 +114,11 @@ def name_of(name: str | None, data_dir: str | None) -> str:
 
 
 def load(
-    name: str | None = None, data_dir: str | None = None, image_size: int | None = None
+    name: str | None = None,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    skip_broken: bool = False,
+    digest: str | None = None,
 ) -> Dataset:
     """Reads a data set.
 
@@ -120,6 +128,9 @@ def load(
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
       image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).
+      skip_broken: for `folder:PATH`, whether files that cannot be decoded are left out.
+      digest: of the images that a model was trained on, if any. A folder whose images are those
+        only as version 0.1.0 read it is read so.
 
     Raises:
       InputError: something is missing or wrong; the line names the file.
@@ -128,19 +139,17 @@ def load(
         raise InputError(f"{name} is {NOT_READ[name]}, not read: leave --data_dir out")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
-    if image_size is not None and not is_folder:
-        raise InputError("image_size goes with --dataset=folder:PATH only")
+    for setting, given in (("image_size", image_size is not None), ("skip_broken", skip_broken)):
+        if given and not is_folder:
+            raise InputError(f"{setting} goes with --dataset=folder:PATH only")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}, and must be at least 1")
     if is_folder and data_dir:
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
     how = ""
     if is_folder:
-        *arrays, class_names = folder.read(
-            files.local_path(name.removeprefix("folder:")), image_size
-        )
-        how = f"; {folder.RESIZE} to {image_size}x{image_size}" if image_size else ""
-    elif data_dir:
+        return _read_folder(name, image_size, skip_broken, digest)
+    if data_dir:
         arrays = _read_quadruple(files.local_path(data_dir))
         how = f" from {data_dir}"
         if name in ("fashion_mnist", "mnist"):
@@ -162,41 +171,81 @@ def load(
     return _split(name, arrays, class_names, how)
 
 
-def _split(name, arrays, class_names, how) -> Dataset:
+def _read_folder(
+    name: str, image_size: int | None, skip_broken: bool, digest: str | None
+) -> Dataset:
+    path = files.local_path(name.removeprefix("folder:"))
+    resize = f"; {folder.RESIZE} to {image_size}x{image_size}" if image_size else ""
+
+    def read(before: bool) -> Dataset:
+        found = folder.read(path, image_size, skip_broken, before)
+        arrays = [array for part in ("train", "test") for array in found.parts[part]]
+        read = _split(name, arrays, found.class_names, resize, found.parts.get("validation"))
+        return dataclasses.replace(
+            read,
+            num_broken=found.num_broken,
+            description=read.description + one_line(found.remarks),
+        )
+
+    failure = None
+    try:
+        now = read(before=False)
+        if digest in (None, now.digest):
+            return now
+    except InputError as e:
+        if digest is None:
+            raise
+        failure = e
+    with contextlib.suppress(InputError):
+        if (then := read(before=True)).digest == digest:
+            return then
+    if failure is not None:
+        raise failure
+    return now
+
+
+def _split(name, arrays, class_names, how, validation=None) -> Dataset:
+    """Splits the last training images off, unless there is a `validation` of (images, labels)."""
     images, labels, test_images, test_labels = arrays
-    for y, part in ((labels, "train"), (test_labels, "test")):
-        if (bad := int(y.max(initial=0))) >= len(class_names):
+    parts = {"train": (images, labels), "test": (test_images, test_labels)}
+    if validation is not None:
+        parts["validation"] = validation
+    for part, (x, y) in parts.items():
+        if class_names and (bad := int(y.max(initial=0))) >= len(class_names):
             raise InputError(
                 f"{name}{how}: a {part} label is {bad}, outside the {len(class_names)} classes"
             )
-    if images.shape[1:] != test_images.shape[1:]:
-        raise InputError(
-            f"{name}{how}: training images are {images.shape[1:]}, test images "
-            f"{test_images.shape[1:]}"
-        )
+        if x.shape[1:] != images.shape[1:]:
+            raise InputError(
+                f"{name}{how}: training images are {images.shape[1:]}, {part} images {x.shape[1:]}"
+            )
     if len(images) < 10 or not len(test_images):
         raise InputError(
             f"{name}{how}: {len(images)} training and {len(test_images)} test images are too few"
         )
-    cut = len(images) - min(NUM_VALIDATION, len(images) // 10)
+    if validation is None:
+        cut = len(images) - min(NUM_VALIDATION, len(images) // 10)
+        parts["train"], parts["validation"] = (
+            (images[:cut], labels[:cut]),
+            (images[cut:], labels[cut:]),
+        )
     digest = hashlib.sha256()
-    for array in arrays:
+    for array in (*arrays, *(validation or ())):
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    shape = "x".join(map(str, images.shape[1:]))
-    counts = np.bincount(labels[:cut], minlength=len(class_names))
+    splits = {part: Split(*pair) for part, pair in parts.items()}
+    sizes = ", ".join(f"{len(splits[part]):,} {part}" for part in ("train", "validation", "test"))
+    counts = np.bincount(splits["train"].labels, minlength=len(class_names))
     unseen = ", ".join(itertools.compress(class_names, counts == 0))
     return Dataset(
         name=name,
-        train=Split(images[:cut], labels[:cut]),
-        validation=Split(images[cut:], labels[cut:]),
-        test=Split(test_images, test_labels),
+        **splits,
         class_names=tuple(class_names),
         digest=digest.hexdigest(),
-        description=(
-            f"{name}{how}: {cut:,} train, {len(images) - cut:,} validation, "
-            f"{len(test_images):,} test images of {shape}"
+        description=one_line(
+            f"{name}{how}: {sizes} images of {'x'.join(map(str, images.shape[1:]))}"
             + (f"; warning: not one to train on of class {unseen}" if unseen else "")
+            + ("" if class_names else ", without labels")
         ),
     )
 
@@ -204,17 +253,26 @@ def _split(name, arrays, class_names, how) -> Dataset:
 def _read_quadruple(root: pathlib.Path, sha256: dict[str, str] | None = None) -> list[np.ndarray]:
     arrays = []
     for i, file in enumerate(FILES):
-        path = root / f"{file}.gz"
-        if not path.exists():
-            path = root / file
-        if not path.exists():
-            raise InputError(f"{path}: no such file, gzipped or not")
-        if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256[file]:
-            raise InputError(f"{path}: checksum mismatch: the file is damaged, install zoo anew")
+        path = _idx_file(root, file)
+        if sha256:
+            with open(path, "rb") as f:
+                if hashlib.file_digest(f, "sha256").hexdigest() != sha256[file]:
+                    raise InputError(
+                        f"{path}: checksum mismatch: the file is damaged, install zoo anew"
+                    )
         arrays.append(idx.read_labels(path) if i % 2 else idx.read_images(path))
         if i % 2 and len(arrays[-1]) != len(arrays[-2]):
             raise InputError(f"{path}: {len(arrays[-1])} labels for {len(arrays[-2])} images")
     return arrays
+
+
+def _idx_file(root: pathlib.Path, file: str) -> pathlib.Path:
+    """The file of that name, or of the same as unpackers spell it; gzipped or not."""
+    names = (file, file.replace("-idx", ".idx"))
+    for name in (f"{name}{suffix}" for name in names for suffix in (".gz", "")):
+        if (root / name).is_file():
+            return root / name
+    raise InputError(f"{root / file}: no such file, gzipped or not (nor {names[1]})")
 
 
 def _download(name: str) -> list[np.ndarray]:

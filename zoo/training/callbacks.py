@@ -277,18 +277,19 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
       folder: one that holds an event file, else the projector does not see it.
       model: has `encode`.
       split: images and their labels; the first ones are taken that fit into a sprite.
-      class_names: a name for each label.
+      class_names: a name for each label, if there are labels.
     """
     _, height, width, channels = split.images.shape
     split = split.first(min(PROJECTED, (SPRITE_SIDE // max(height, width)) ** 2))
-    images, names = split.images, [class_names[y] for y in split.labels]
+    images = split.images
     if not (n := len(images)):
         return
     codes = np.asarray(model.encode(images, split.labels if model.conditional else None).mean())
     rows = ["\t".join(f"{v:.5g}" for v in code) for code in codes]
     files.write_text(folder / "latents.tsv", "\n".join(rows) + "\n")
-    rows = [" ".join(name.split()) for name in names]  # no tab, and a line each
-    files.write_text(folder / "classes.tsv", "\n".join(rows) + "\n")
+    if class_names:
+        rows = [" ".join(class_names[y].split()) for y in split.labels]  # a line each, without tabs
+        files.write_text(folder / "classes.tsv", "\n".join(rows) + "\n")
     side = math.ceil(math.sqrt(n))  # the projector wants a square without gaps
     padded = np.concatenate([images, np.zeros((side**2 - n, *images.shape[1:]), np.uint8)])
     sprite = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
@@ -299,8 +300,8 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
         "embeddings {\n"
         '  tensor_name: "latent means of validation images"\n'
         '  tensor_path: "latents.tsv"\n'
-        '  metadata_path: "classes.tsv"\n'
-        "  sprite {\n"
+        + ('  metadata_path: "classes.tsv"\n' if class_names else "")
+        + "  sprite {\n"
         '    image_path: "sprite.png"\n'
         f"    single_image_dim: {width}\n    single_image_dim: {height}\n"
         "  }\n}\n",

@@ -94,8 +94,8 @@ class Run:
     dataset: str = field(
         "",
         "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), ring, grid (8 or 25 "
-        "Gaussians in the plane), or folder:PATH with a folder of PNG or JPEG "
-        "files for each class.",
+        "Gaussians in the plane), or folder:PATH with PNG, JPEG, WebP or BMP files: in a folder "
+        "for each class, or without classes; in PATH, or in PATH/train with PATH/test or PATH/val.",
         path=True,
     )
     data_dir: str = field(
@@ -105,6 +105,9 @@ class Run:
     )
     image_size: int = field(
         0, "Side to which the images of folder:PATH are resized; 0: as they are.", lower=0
+    )
+    skip_broken: bool = field(
+        False, "Leave out files of folder:PATH that cannot be decoded, in place of stopping."
     )
     binarization: Literal["none", "static", "stochastic"] = field(
         "none", "Black or white pixels: drawn once for all, or anew at each step."

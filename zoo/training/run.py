@@ -21,7 +21,7 @@ import tensorflow as tf
 from zoo import data, registry
 from zoo.core import config, files, schemas
 from zoo.core.base import AdversarialModel
-from zoo.data import pipeline, toy
+from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.serving import pretrained
@@ -61,6 +61,8 @@ _MAY_CHANGE = {
     "overwrite",
     "data_dir",
     "stop_on_collapse",
+    "skip_broken",
+    "broken_files",
 }
 _DIGESTS = {  # what is compared by its SHA-256
     "dataset_digest": "dataset_digest, the SHA-256 of images and labels",
@@ -89,7 +91,17 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     run = config.make(Run, dataclasses.asdict(run))
     strategy, devices = strategies.make(run.strategy)
     _check(recipe, run, strategy.num_replicas_in_sync)
-    dataset = data.load(run.dataset or None, run.data_dir or None, run.image_size or None)
+    workdir = pathlib.Path(
+        run.workdir or f"runs/{model_name}-{_short(data.name_of(run.dataset, run.data_dir))}"
+    )
+    files.check_utf8(workdir)  # before work is lost that cannot be exported
+    dataset = data.load(
+        run.dataset or None,
+        run.data_dir or None,
+        run.image_size or None,
+        run.skip_broken,
+        _digest_before(workdir, run),
+    )
     options = config.make(registry.config_class(model_name), model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
@@ -125,13 +137,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "num_classes": dataset.num_classes,
         "class_names": dataset.class_names,
         "dataset_digest": dataset.digest,
+        "broken_files": dataset.num_broken,
         "config": dataclasses.asdict(model.config),
         "recipe": dataclasses.asdict(recipe),
         "run": dataclasses.asdict(run),
         "versions": provenance.versions(),
     }
-    workdir = pathlib.Path(run.workdir or f"runs/{model_name}-{_short(dataset.name)}")
-    files.check_utf8(workdir)  # before work is lost that cannot be exported
     manager = checkpoints.Manager(workdir / "checkpoints")
     before = None  # the settings of the run that goes on
     if run.overwrite:
@@ -155,6 +166,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
+        if dataset.class_names and dataset.name.startswith("folder:"):
+            print(f"classes: {classes.in_words(dataset.class_names)}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
             f"XLA: {'on' if model.jit_compile else 'off'}; workdir: {workdir}",
@@ -202,6 +215,13 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             _fail(f"{reason}: {workdir}; {_kept(manager)}. Then {_again(run)} goes on")
             return 1
     return 0
+
+
+def _digest_before(workdir: pathlib.Path, run: Run) -> str | None:
+    """Of the images that a run which goes on was begun with."""
+    if run.overwrite or not (workdir / setup.CONFIG_FILE).exists():
+        return None
+    return setup.read_config(workdir)["dataset_digest"]
 
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:

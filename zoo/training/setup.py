@@ -65,7 +65,13 @@ def create(
     if name in registry.COMPOSED:
         of = pretrained.Name if published else str
         sources = [of(getattr(settings, part)) for part in cls.parts]
-        if len({read_config(source)["dataset_digest"] for source in sources}) > 1:
+        known = {source: read_config(source) for source in sources}
+        if unlabelled := [source for source in sources if not known[source]["num_classes"]]:
+            raise InputError(
+                f"{name} needs labels, and {unlabelled[0]} learnt from images without them: train "
+                "its parts on a folder with a folder for each class, PATH/CLASS/*.png"
+            )
+        if len({settings["dataset_digest"] for settings in known.values()}) > 1:
             raise InputError(f"{' and '.join(map(str, sources))} learnt from different images")
         parts = dict(zip(cls.parts, map(load, sources), strict=True))
         return cls(settings, seed=seed, name=name, **parts)
@@ -312,7 +318,13 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
     if dataset.startswith("folder:") and data_dir:
         dataset, folder = f"folder:{data_dir}", None
     try:
-        found = data.load(dataset or None, folder or None, run["image_size"] or None)
+        found = data.load(
+            dataset or None,
+            folder or None,
+            run["image_size"] or None,
+            run["skip_broken"],
+            settings["dataset_digest"],
+        )
     except InputError as e:
         if data_dir or not (folder or dataset.startswith("folder:")):
             raise

@@ -1,0 +1,167 @@
+"""Runs on a folder of pictures: without labels, with broken files, with numbers for classes."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo import InputError, data
+from zoo.core import files
+from zoo.data import folder
+from zoo.evaluation import drawing, metrics
+from zoo.training import recipes, run, setup
+
+VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
+GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
+UNCONDITIONAL = {
+    "iwae": {**VAE, "num_samples": 2},
+    "gmm_vae": {**VAE, "num_components": 2},
+    "flow_vae": {**VAE, "num_flows": 1, "flow_hidden": (4,), "context_dim": 2},
+    "categorical_vae": {"network": "mlp", "hidden": (8,), "num_latents": 2, "num_categories": 3},
+    "pixelcnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
+    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
+    "vqvae": {
+        "codebook_size": 4,
+        "code_dim": 2,
+        "width": 4,
+        "num_blocks": 1,
+        "prior_width": 4,
+        "prior_layers": 1,
+    },
+    "gan": {"hidden": (8,), "latent_dim": 2},
+    "dcgan": {"width": 4, "latent_dim": 2},
+    "wgan_gp": {**GAN, "discriminator_steps": 1},
+    "sngan": {"width": 4, "latent_dim": 2},
+    "infogan": {**GAN, "num_categories": 3},
+    "bigan": GAN,
+}
+NEED_LABELS = {
+    "classifier": {"width": 4},
+    "cvae": VAE,
+    "cgan": GAN,
+    "acgan": GAN,
+    "projection_cgan": {"width": 8, "latent_dim": 2},
+    "pixelcnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4, "conditional": True},
+}
+
+
+def fill(root, names, count=20):
+    """Pictures in a folder of each name (or, of the name "", in the root); the root."""
+    rng = np.random.default_rng(0)
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+def train(model, config, source, workdir, epochs=1, **more):
+    recipe = dataclasses.replace(recipes.RECIPES[model], epochs=epochs, batch_size=8)
+    if hasattr(recipe, "prior_epochs"):
+        recipe = dataclasses.replace(recipe, prior_epochs=0)
+    settings = {"dataset": f"folder:{source}", "workdir": str(workdir), "steps_per_epoch": 2}
+    return run.train(model, config, recipe, recipes.Run(**{**settings, **more}))
+
+
+@pytest.fixture
+def no_steps(monkeypatch):
+    """Runs do all but train and export."""
+    monkeypatch.setattr(run, "_fit", lambda *arguments: None)
+    monkeypatch.setattr(run, "finish", lambda *arguments: None)
+
+
+def check_unlabelled(model_name, config, source, workdir, epochs=1):
+    """Trains, goes on, loads, draws and measures."""
+    for count in range(1, epochs + 1):
+        assert train(model_name, config, source, workdir, count) == 0
+    settings = files.read_json(workdir / "config.json")
+    assert settings["num_classes"] == 0 and settings["class_names"] == []
+    assert (workdir / "saved_model").exists() and any((workdir / "samples").iterdir())
+    model = zoo.load(workdir)
+    images, _ = drawing.draw(
+        model,
+        "neighbours",
+        num=2,
+        train_images=lambda: setup.split_of(workdir, "train").images,
+    )
+    assert images.shape == (4, 8, 8, 3)
+    config = workdir / "logs" / "train" / "projector_config.pbtxt"
+    if hasattr(model, "encode"):
+        assert "latents.tsv" in config.read_text() and "metadata_path" not in config.read_text()
+        drawing.draw(model, "reconstruct", num=2, real=setup.split_of(workdir, "test").first)
+    if hasattr(model, "log_prob"):
+        found = metrics.evaluate(model, lambda name: setup.split_of(workdir, name))
+        assert found["likelihood"]["num_images"] == 4
+
+
+def test_a_vae_of_pictures_without_labels(tmp_path):
+    source = fill(tmp_path / "set", [""], count=40)
+    check_unlabelled("vae", VAE, source, tmp_path / "run")
+    # the others say what they need, and write nothing
+    for name, config in NEED_LABELS.items():
+        with pytest.raises(InputError, match=f"{name} needs labels, and there are none"):
+            train(name, config, source, tmp_path / "other")
+    for name, part in (("bayes_conditional", "p_x"), ("bayes_classifier", "p_x_given_y")):
+        with pytest.raises(InputError, match=f"{name} needs labels, and .*run learnt from images"):
+            setup.create(name, None, 0, {part: str(tmp_path / "run")})
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNCONDITIONAL)
+def test_every_unconditional_model_learns_from_pictures_without_labels(tmp_path, name):
+    source = fill(tmp_path / "set", [""], count=40)
+    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run", epochs=2)
+
+
+def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(
+    tmp_path, monkeypatch, no_steps, capsys
+):
+    source, workdir = fill(tmp_path / "set", ["2", "10"]), tmp_path / "run"
+    load, read = data.load, folder.read
+    with monkeypatch.context() as then:
+        then.setattr(folder, "read", lambda *arguments: read(*arguments[:-1], True))
+        then.setattr(data, "load", lambda *arguments: load(*arguments))
+        assert train("vae", VAE, source, workdir) == 0
+    before = files.read_json(workdir / "config.json")
+    assert before["class_names"] == ["10", "2"]
+    assert "classes: 0 = 10, 1 = 2" in capsys.readouterr().out
+    del before["broken_files"], before["run"]["skip_broken"]
+    files.write_json(workdir / "config.json", before)
+    assert train("vae", VAE, source, workdir, 2) == 0
+    now = files.read_json(workdir / "config.json")
+    for fact in ("class_names", "dataset_digest"):
+        assert now[fact] == before[fact]
+    assert now["broken_files"] == 0
+    of_ten = np.asarray(Image.open(source / "10" / "0.png"))
+    split = setup.split_of(workdir, "train")
+    found = [y for x, y in zip(split.images, split.labels, strict=True) if (x == of_ten).all()]
+    assert found in ([0], [])
+    assert load(f"folder:{source}").class_names == ("2", "10")
+
+
+def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, no_steps):
+    source, workdir = fill(tmp_path / "set", [""], count=40), tmp_path / "run"
+    (source / "broken.png").write_text("<html>")
+    with pytest.raises(InputError, match="1 of 41 images cannot be decoded: .*--skip_broken$"):
+        train("vae", VAE, source, workdir)
+    assert not workdir.exists()
+    assert train("vae", VAE, source, workdir, skip_broken=True) == 0
+    settings = files.read_json(workdir / "config.json")
+    assert settings["broken_files"] == 1 and settings["run"]["skip_broken"]
+    assert len(setup.split_of(workdir, "test")) == 4
+    (source / "broken.png").unlink()  # the images stay what they are
+    assert train("vae", VAE, source, workdir) == 0
+    assert "--skip_broken=True" in setup.command(settings)
+
+
+def test_a_workdir_that_tensorflow_cannot_write_to_is_refused(tmp_path):
+    source = fill(tmp_path / "set", [""])
+    workdir = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(InputError, match=r"caf\\udce9: the name is not UTF-8: choose another"):
+        train("vae", VAE, source, workdir)
+    assert not workdir.exists()
