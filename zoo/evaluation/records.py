@@ -5,6 +5,7 @@ from typing import Any
 
 from zoo.core import files
 from zoo.errors import InputError
+from zoo.evaluation import tables
 
 # what two records must share to be compared, by the part of the figures
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
@@ -18,6 +19,7 @@ _SAME_FIGURES = {
 }
 _SAME_WHERE_BOTH_HAVE_IT = ("observation", "num_samples")  # a decoder's, a bound's
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
+_OF_NET = ("sha256", "resize")  # in records whose samples no net has seen there is none
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
 
@@ -65,7 +67,9 @@ def differences(
                 pairs["pixels of likelihood"] = (_pixels(a), _pixels(b))
     a, b = (record["sample_metrics"] for record in (one, other))
     if a and b and "samples" in parts:
-        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}
+        keys = [k for k in {**a, **b} if k not in _NAMES]
+        keys = [k for k in keys if k not in _OF_NET or (k in a and k in b)]
+        pairs |= {k: (a.get(k), b.get(k)) for k in keys}
     return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
 
 
@@ -101,7 +105,9 @@ def side_by_side(records: dict[str, Any]) -> str:
     for name in others:
         if found := differences(records[first], records[name]):
             raise InputError(f"{first} and {name} were not measured alike: {found}")
-    return table({name: record["figures"] for name, record in records.items()})
+    figures = {name: record["figures"] for name, record in records.items()}
+    also = [f"{name}: {line}" for name, of in figures.items() for line in not_measured(of)]
+    return "\n".join([table(figures), *also])
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -128,6 +134,22 @@ def table(figures: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def not_measured(figures: dict[str, Any]) -> list[str]:
+    """A line for each reason why a figure that applies is not among these."""
+    left_out = figures.get("left_out", {})
+    return [
+        f"not measured: {', '.join(_name(key) for key in left_out if left_out[key] == reason)}: "
+        f"{reason}"
+        for reason in dict.fromkeys(left_out.values())
+    ]
+
+
+def _name(key: str) -> str:
+    """A figure in words."""
+    headings = {figure: head.removesuffix(" x 1000") for figure, head, _ in tables.FIGURES}
+    return headings.get(key, key.replace("_", " "))
 
 
 def machine_of(record: dict[str, Any]) -> str:
