@@ -50,7 +50,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     manifest, notes, claims = (read_json(root / file) for file in files)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    for name in ("seeds", "benchmark", "mnist", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", "mnist", "recipes", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
@@ -132,7 +132,16 @@ def results(
             lines += part(title, manifest, here)
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
-    published = [f"- `{n}`: {notes[n]['published']}" for n in records if "published" in notes[n]]
+    lines += verdicts.chosen_recipes(claims.get("recipes", {}), manifest)
+    published = [
+        f"- `{n}`: {notes[n]['published']}"
+        + "".join(
+            f" {verdicts.beside_published(record, figure)}"
+            for figure in notes[n].get("published_figures", [])
+        )
+        for n, record in records.items()
+        if "published" in notes[n]
+    ]
     if published:
         lines += ["## Beside published figures", "", *published, ""]
     return "\n".join([*lines, *verdicts.section(claims, records, manifest)])
