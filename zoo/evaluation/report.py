@@ -50,7 +50,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     manifest, notes, claims = (read_json(root / file) for file in files)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    for name in ("seeds", "benchmark", "mnist", "recipes", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", "mnist", "recipes", "published", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
@@ -104,7 +104,8 @@ def results(
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
       claims: what `scripts/claims.py` wrote, and, if they were run, under `seeds`, `ring` and
-        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did.
+        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did;
+        under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
     lines = [
         "# Results",
@@ -133,13 +134,11 @@ def results(
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
     lines += verdicts.chosen_recipes(claims.get("recipes", {}), manifest)
+    figures = claims.get("published", {})
+    beside = {n: f" {verdicts.beside_published(records[n], f)}" for n, f in figures.items()}
     published = [
-        f"- `{n}`: {notes[n]['published']}"
-        + "".join(
-            f" {verdicts.beside_published(record, figure)}"
-            for figure in notes[n].get("published_figures", [])
-        )
-        for n, record in records.items()
+        f"- `{n}`: {notes[n]['published']}{beside.get(n, '')}"
+        for n in records
         if "published" in notes[n]
     ]
     if published:
