@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
 
     model = zoo.load(source)
     settings = setup.read_config(source)
-    mixture, net = toy.MIXTURES.get(settings["run"]["dataset"]), None
+    mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
     if _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value:
         leave = "leave --features, --classifier and --parzen out"
         if not hasattr(model, "sample"):
@@ -77,12 +77,7 @@ def main(argv: list[str]) -> None:
                 f"samples of ring and grid are judged by the modes that they cover: {leave}"
             )
     if mixture is None and hasattr(model, "sample"):
-        net = feature_net(model, settings["dataset_digest"])
-        if net is None:
-            line = "no pretrained classifier knows these images: name one by --classifier, "
-            if _PARZEN.value:
-                raise InputError(f"{line}or leave --parzen out")
-            print(f"{line}and samples are measured too", flush=True)
+        net, no_net = feature_net(model, settings["dataset_digest"])
     figures = metrics.evaluate(
         model,
         functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),
@@ -90,6 +85,7 @@ def main(argv: list[str]) -> None:
         num_images=_NUM_IMAGES.value,
         num_samples=_NUM_SAMPLES.value,
         net=net,
+        no_net=no_net,
         mixture=mixture,
         new_classifier=lambda: setup.create(
             "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
@@ -102,7 +98,8 @@ def main(argv: list[str]) -> None:
         protocol = modes.PROTOCOL
     elif "samples" in figures:
         protocol = metrics.protocol(_SEED.value, _SPLIT.value, figures["samples"])
-        protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
+        if net is not None:
+            protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
         "model": settings["model"],
         "config": settings["config"],
@@ -120,20 +117,31 @@ def main(argv: list[str]) -> None:
         "versions": provenance.versions(),
         "figures": figures,
     }
-    print(records.table({"model": figures}), flush=True)  # in any case
+    print("\n".join([records.table({"model": figures}), *records.not_measured(figures)]), flush=True)
     files.write_json(out, record)
     print(f"record: {out}")
 
 
 def feature_net(model, dataset_digest: str):
-    """What sees the samples of a model; None where there is no classifier of its data."""
-    from zoo.evaluation import features
+    """What sees the samples of a model, or None and why there is nothing.
+
+    Raises:
+      InputError: what was asked for by name cannot be had.
+    """
+    from zoo.evaluation import features, metrics
     from zoo.training import setup
 
     if _FEATURES.value == "inception":
-        return features.inception(model.image_shape)
-    judge = _CLASSIFIER.value or setup.pretrained_classifier(dataset_digest)
-    return setup.judge(judge, dataset_digest) if judge else None
+        return features.inception(model.image_shape), ""
+    if _CLASSIFIER.value:
+        return setup.judge(_CLASSIFIER.value, dataset_digest), ""
+    judge = setup.pretrained_classifier(dataset_digest)
+    if judge is None:
+        return None, metrics.NO_CLASSIFIER if model.num_classes else metrics.NO_LABELS
+    try:
+        return setup.judge(judge, dataset_digest), ""
+    except InputError as e:  # its file is missing, say; what needs no classifier is measured
+        return None, str(e)
 
 
 def side_by_side(paths: list[pathlib.Path]) -> str:

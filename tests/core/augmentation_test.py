@@ -22,12 +22,12 @@ def test_a_move_is_a_shift_with_black_behind_it(down, right):
 
 def test_each_image_has_its_own_light_contrast_move_and_cut():
     # two halves of grey: light moves both, contrast their difference
-    flat = tf.concat([tf.fill([400, 16, 6, 1], 0.4), tf.fill([400, 16, 6, 1], 0.6)], axis=2)
+    flat = tf.concat([tf.fill([1500, 16, 6, 1], 0.4), tf.fill([1500, 16, 6, 1], 0.6)], axis=2)
     seen = augmentation.diff_augment(flat, tf.constant([0, 1])).numpy()
     levels = [np.unique(np.round(x[np.abs(x - 0.5) > 1e-6], 5)) for x in seen]
     pairs = np.array([v for v in levels if len(v) == 2])
     middle, difference = pairs.mean(1), np.diff(pairs)[:, 0]
-    assert len(pairs) > 150
+    assert len(pairs) > 400
     assert middle.min() == pytest.approx(0.25, abs=0.02)
     assert middle.max() == pytest.approx(0.75, abs=0.02)
     assert difference.min() == pytest.approx(0.1, abs=0.01)
@@ -35,7 +35,7 @@ def test_each_image_has_its_own_light_contrast_move_and_cut():
     grey = (np.abs(seen - 0.5) < 1e-6).mean((1, 2, 3))
     # the cut alone is a quarter where it lies wholly inside, and moves add grey edges
     assert grey.max() > 0.25 and grey.min() < 0.15
-    assert len(np.unique(seen.reshape(400, -1), axis=0)) == 400
+    assert len(np.unique(seen.reshape(1500, -1), axis=0)) == 1500
     np.testing.assert_array_equal(seen, augmentation.diff_augment(flat, tf.constant([0, 1])))
     assert (seen != augmentation.diff_augment(flat, tf.constant([0, 2])).numpy()).any()
 

@@ -65,7 +65,7 @@ def test_kid_is_of_disjoint_parts():
         distances.kernel_distance(x[i : i + 100], y[i : i + 100]) for i in range(0, 300, 100)
     ]
     np.testing.assert_allclose(values, expected, rtol=1e-12)
-    with pytest.raises(InputError, match="300 images are too few: at least 400"):
+    with pytest.raises(InputError, match=r"300 images are too few \(400 at least\)"):
         distances.kid(x, y, subsets=200)
 
 
@@ -118,8 +118,8 @@ def test_manifold_of_one_distribution_and_of_collapsed_ones():
     real, same = normal(1000), normal(1000, seed=1)
     m = distances.manifold(real, same)
     # the expected coverage of equal distributions is 1 - 1/2^k for many samples (Naeem, eq. 11)
-    assert m.coverage[0] == pytest.approx(1 - 2**-5, abs=0.02)
-    assert m.density[0] == pytest.approx(1, abs=0.1)
+    assert m.coverage[0] == pytest.approx(1 - 2**-5, abs=0.03)  # it spreads by 0.006
+    assert m.density[0] == pytest.approx(1, abs=0.13)  # and this by 0.027
     two_modes = np.concatenate([normal(500), normal(500, seed=2, shift=20)])
     one_mode = normal(1000, seed=3)
     collapsed = distances.manifold(two_modes, one_mode)
@@ -180,8 +180,8 @@ def test_nearest_neighbours():
     [
         (np.full((10, 2), np.nan), "NaN or infinite"),
         (np.zeros((10, 2, 2)), r"not of shape \[10, 2, 2\]"),
-        (np.zeros((1, 2)), "1 images are too few"),
-        (np.zeros((6, 6)), "too few for the covariance of 6 features"),
+        (np.zeros((1, 2)), r"1 images are too few \(2 at least\)"),
+        (np.zeros((6, 6)), r"6 images are too few for 6 features \(7 at least\)"),
     ],
 )
 def test_bad_features_are_one_clear_line(features, message):

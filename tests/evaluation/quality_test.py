@@ -55,8 +55,8 @@ def test_the_floor_of_fid_is_the_spread_of_real_sets():
     floor = quality.fid_floor(real, normal(20_000, 1))
     singles = [quality.fid_floor(real, normal(1000, i))["mean"] for i in range(2, 42)]
     assert floor["mean"] == pytest.approx(np.mean(singles), rel=0.15)
-    # a mean of two sets spreads by sqrt(2) less than one
-    assert floor["standard_error"] == pytest.approx(np.std(singles) * np.sqrt(2), rel=0.5)
+    # a mean of two sets spreads by sqrt(2) less than one; of 40 each the ratio has an error of 0.17
+    assert 0.5 < floor["standard_error"] / (np.std(singles) * np.sqrt(2)) < 2
     assert quality.fid_floor(real, normal(900, 1)) is None
 
 

@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from zoo.errors import InputError
-from zoo.evaluation import report
+from zoo.evaluation import report, verdicts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD, CLAIMS = "zoo/pretrained/cgan.json", "docs/claims/claims.json"
-SEEDS = "docs/claims/seeds.json"
+SEEDS, RECIPES = "docs/claims/seeds.json", "docs/claims/recipes.json"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_verdicts_follow_the_numbers(root):
 
         change(root / CLAIMS, of_no_effect)
         other = report.pages(root)[root / "RESULTS.md"]
-        assert "it holds in 0 of 15 steps" in other and "it holds in 0 of 15 steps" not in text
+        assert "It holds in 0 of 15 steps" in other and "It holds in 0 of 15 steps" not in text
         assert "without a bound for 0 of 3 models" in other
         (root / CLAIMS).write_text(json.dumps(whole))
 
@@ -120,7 +120,7 @@ def test_who_chose_the_weights_is_known_by_its_digest(root):
 
 
 def test_the_order_of_gans_follows_their_fid(root):
-    def verdicts(**fids):
+    def said(**fids):
         for name, fid in fids.items():
             change(
                 root / f"zoo/pretrained/{name}.json",
@@ -130,15 +130,72 @@ def test_the_order_of_gans_follows_their_fid(root):
         claim = text.split("draw better than VAEs")[1].split("###")[0]
         return [words.split("**")[0] for words in claim.split("**It ")[1:]]
 
-    gans = {"sngan": 1.0, "projection_cgan": 2.0, "dcgan": 3.0, "gan": 4.0}
-    gans |= dict.fromkeys(("wgan_gp", "infogan", "bigan", "acgan", "cgan"), 5.0)
+    (root / RECIPES).unlink(missing_ok=True)
+    gans = {"sngan": 1.0, "projection_cgan": 2.0, "dcgan": 5.0, "gan": 9.0}
+    gans |= dict.fromkeys(("wgan_gp", "infogan", "bigan", "acgan", "cgan"), 10.0)
     yes, no = "holds here.", "does not hold here."
     of_mnist = {f"{name}_mnist": fid for name, fid in gans.items()}
-    assert verdicts(**gans, **of_mnist) == [yes, yes, yes]
-    assert verdicts(dcgan=4.5) == [no, yes, yes]
-    assert verdicts(dcgan=3.0, cgan=1000.0) == [yes, no, yes]
-    assert verdicts(sngan=1000.0) == [no, no, yes]
-    assert verdicts(dcgan_mnist=4.5) == [no, no, no]
+    assert said(**gans, **of_mnist) == [yes, yes, yes]
+    assert said(dcgan=8.9) == [no, yes, yes]  # by less than its error
+    assert said(dcgan=5.0, cgan=1000.0) == [yes, no, yes]
+    assert said(sngan=1000.0) == [no, no, yes]
+    assert said(dcgan_mnist=9.5) == [no, no, no]
+
+
+def test_a_figure_is_greater_by_more_than_its_error_only():
+    def figure(mean, error=None):
+        return {"mean": mean, "standard_error": error}
+
+    assert verdicts.exceeds(figure(2.0), figure(1.0)) and not verdicts.exceeds(1.0, figure(1.0))
+    assert verdicts.exceeds(figure(6.0, 3.0), figure(0.9, 4.0))  # the error is 5
+    assert not verdicts.exceeds(figure(5.0, 3.0), figure(0.0, 4.0))
+    assert not verdicts.exceeds(figure(6.0, 3.0), figure(0.0, 4.0), errors=2)
+    assert not verdicts.exceeds(figure(0.0, 0.1), figure(5.0, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("mean", "said"),
+    [
+        (229.0, "**Reached**: 229.0 ± 3.0 here and 225.0 ± 2.0 there, a difference of 4.0, more"),
+        (228.0, "**Not to be told apart**: 228.0 ± 3.0 here and 225.0 ± 2.0 there, a difference"),
+        (221.0, "**Not reached**: 221.0 ± 3.0 here and 225.0 ± 2.0 there, a difference of 4.0, "),
+    ],
+)
+def test_a_published_figure_is_reached_by_more_than_the_error_only(root, mean, said):
+    own = {"mean": mean, "standard_error": 3.0}
+    change(
+        root / "zoo/pretrained/gan_mnist.json",
+        lambda r: r["figures"]["samples"]["model"].update(parzen_nats=own),
+    )
+    [line] = [
+        line
+        for line in report.pages(root)[root / "RESULTS.md"].splitlines()
+        if line.startswith("- `gan_mnist`: 225")
+    ]
+    assert said in line and line.endswith("its standard error of 3.6.")
+
+
+def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(root):
+    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    fid = [{"fid": {"mean": m, "standard_error": 1.0}} for m in (50.0, 20.0, 19.5, 21.0)]
+    default = {"command": "python scripts/train.py --model=gan", "weights_sha256": "0"}
+    default |= {"default": True, "published": False, "validation": fid[0], "test": fid[2]}
+    chosen = {"command": manifest["gan"]["command"], "weights_sha256": manifest["gan"]["sha256"]}
+    chosen |= {"default": False, "published": True, "validation": fid[1], "test": fid[3]}
+    record = {"gan": {"figure": "fid", "greater": False, "candidates": [default, chosen]}}
+    (root / RECIPES).write_text(json.dumps(record))
+    text = report.pages(root)[root / "RESULTS.md"]
+    assert "| `--model=gan` (default) | 50.0 ± 1.0 | 19.5 ± 1.0 |" in text
+    assert "--epochs=50` (**published**) | 20.0 ± 1.0 | 21.0 ± 1.0 |" in text
+    claim = text.split("draw better than VAEs")[1].split("###")[0]
+    assert "FID of `gan` 19.5 ± 1.0): the order of the GANs, **It holds here.** GANs" in claim
+    change(root / RECIPES, lambda r: r["gan"]["candidates"][0]["test"]["fid"].update(mean=48.0))
+    claim = report.pages(root)[root / "RESULTS.md"].split("draw better than VAEs")[1]
+    assert "GANs before VAEs, **It does not hold here.**" in claim.split("###")[0]
+    # the test images choose nothing, and the validation images all
+    change(root / RECIPES, lambda r: r["gan"]["candidates"][0].update(validation=fid[2]))
+    with pytest.raises(InputError, match="gan is not what validation images chose"):
+        report.pages(root)
 
 
 def test_the_use_of_latents_follows_their_probes(root):
@@ -384,7 +441,7 @@ def test_what_a_step_costs(root):
         (RECORD, lambda r: r.update(weights_sha256="0"), "is of other weights: evaluate cgan"),
         (RECORD, lambda r: r["config"].update(width=7), "is of another width: evaluate cgan"),
         (RECORD, lambda r: r["sample_metrics"].update(sha256="0"), "is of another classifier"),
-        (RECORD, lambda r: r.pop("figures"), "it lacks figures"),
+        (RECORD, lambda r: r.pop("figures"), "'figures' is a required property"),
         (CLAIMS, lambda c: c["weights"].update(vae="0"), "is of other weights of vae"),
         ("zoo/pretrained/notes.json", lambda n: n.pop("gan"), "says nothing of gan"),
         (

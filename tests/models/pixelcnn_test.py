@@ -57,13 +57,13 @@ def test_drawing_is_faster_than_the_usual_loop():
     images = model.sample(64, seed=0)
     forward = tf.function(lambda x: model.features(x))
     forward(images)
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: others may keep the cores busy
     for _ in range(3):
         forward(images)
-    usual = 784 * (time.perf_counter() - start) / 3
-    start = time.perf_counter()
+    usual = 784 * (time.process_time() - start) / 3
+    start = time.process_time()
     model.sample(64, seed=1)
-    assert usual > 20 * (time.perf_counter() - start)
+    assert usual > 20 * (time.process_time() - start)
 
 
 def test_levels_without_an_order_learn_as_well():

@@ -207,7 +207,6 @@ def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
         ("sample", (vae, "--what=edit", "--edit=0:nan", f"--out={out}"), "finite numbers"),
         ("evaluate", (vae, f"--out={tmp_path}"), "is a folder"),
         ("evaluate", (vae, "--features=inception", "--classifier=x"), "name one"),
-        ("evaluate", (vae, "--parzen"), "no pretrained classifier knows these images"),
         ("evaluate", ("--pretrained=classifier", "--parzen"), "classifier draws no samples"),
         ("evaluate", ("--compare=a.json,a.json",), "each named once"),
         ("publish", (vae, "--name=a/b"), "make a name"),
@@ -230,16 +229,22 @@ def test_export(run, workdirs, tmp_path):
 
 
 def test_evaluate_writes_a_record_that_names_its_protocol(run, workdirs):
-    code, _, err = run("evaluate", f"--workdir={workdirs / 'vae'}", "--num_samples=20")
+    code, out, err = run(
+        "evaluate", f"--workdir={workdirs / 'vae'}", "--num_samples=20", "--parzen"
+    )
     assert code == 0, err
     record = json.loads((workdirs / "vae" / "evaluation.json").read_text())
     assert record["split"] == "test" and record["figures"]["likelihood"]["num_images"] == 100
-    flags = f"--workdir={workdirs / 'vae'} --num_samples=20"
+    flags = f"--workdir={workdirs / 'vae'} --num_samples=20 --parzen"
     assert record["command"] == f"python scripts/evaluate.py {flags}"
     assert record["seconds"] > 0 and 0.1 < record["peak_memory_gb"] < 10
     assert {"seed", "dataset_digest", "versions", "binarization"} <= set(record)
     figures = record["figures"]["likelihood"]
     assert figures["iwae_bound_nats"]["mean"] > figures["elbo_nats"]["mean"]
+    samples, left_out = record["figures"]["samples"], record["figures"]["left_out"]
+    assert {"sharpness", "distinct", "parzen_nats"} <= set(samples["model"])  # no net is needed
+    assert "no pretrained classifier knows these images" in left_out["fid"]
+    assert f"class seen in image: {left_out['fid']}" in out.split("not measured: FID, KID, ")[1]
     probes = record["figures"]["representation"]
     assert probes["num_train"] == 576 and probes["num_dims"] == 3
     assert probes["probe_of_pixels"]["mean"] > 0.5

@@ -1,5 +1,7 @@
 """What is watched while two players train, against oracles, and what raises an alarm."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.evaluation import distances, features, metrics
-from zoo.training import callbacks, checkpoints, watching
+from zoo.training import callbacks, checkpoints, recipes, run, watching
 
 NAMES = tuple("abcdefghij")
 NUM = 300
@@ -95,6 +97,39 @@ def test_without_a_net_or_with_few_images_only_copies_are_counted(splits, net):
     few = {name: split.first(8) for name, split in splits.items()}  # of 8 features
     for logs in (look(model, splits, None), look(model, few, net)):
         assert set(logs) == {"val_distinct", "floor_distinct"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen_by", "said"),
+    [
+        ({"eval_every": 0}, "net", "samples are not watched (--eval_every=0), and the last"),
+        (
+            {"num_images": 1},
+            "net",
+            "samples are not watched (1 validation images are too few (2 at least)), and the last",
+        ),
+        ({}, None, "no pretrained classifier knows these images (--classifier names one): samples"),
+        ({"class_names": ()}, None, "these images have no labels, of which a classifier learns: "),
+        (
+            {"num_images": 8},
+            "net",
+            "8 validation images are too few for the 8 features of random (9 at least): samples "
+            "are watched without FID and classes, and the last checkpoint is exported",
+        ),
+        ({}, "net", ""),
+        ({"dataset": "ring"}, None, ""),  # judged by its modes
+    ],
+)
+def test_training_says_why_samples_are_not_judged(splits, net, capsys, changes, seen_by, said):
+    settings = {"eval_every": 1, "num_images": 100, "class_names": NAMES, "dataset": "", **changes}
+    few = splits["validation"].first(settings["num_images"])
+    data = types.SimpleNamespace(train=few, class_names=settings["class_names"])
+    of_run = recipes.Run(eval_every=settings["eval_every"], dataset=settings["dataset"])
+    judge = net if seen_by else None
+    found = run._samples(data, of_run, recipes.AdversarialRecipe(), few, judge)
+    out = capsys.readouterr().out
+    assert out.startswith(said) and out.count("\n") == bool(said)
+    assert len(found) == ("are not watched" not in said)
 
 
 def test_looks_come_every_so_many_epochs_and_after_the_last(splits):

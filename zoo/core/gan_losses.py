@@ -130,7 +130,10 @@ def dragan_penalty(
 ) -> tf.Tensor:
     """(|grad D(u)| - 1)^2 around real images alone, [B]  (Kodali et al. 2017, arXiv:1705.07215).
 
-    Deviation: noise is uniform, up to half the pixels' standard deviation (in the paper Gaussian).
+    Deviations, all of which are usual in code for it: noise is uniform, from 0 to half of the
+    pixels' standard deviation over the batch, where the paper has Gaussian noise of mean 0, so that
+    it only makes pixels brighter; of it each image gets a random share; and so moved pixels may
+    leave the range of images.
 
     Args:
       d: as for `gradient_penalty`.

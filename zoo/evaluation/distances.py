@@ -35,10 +35,19 @@ def checked(features: np.ndarray, least: int = 2) -> np.ndarray:
     if features.ndim != 2:
         raise InputError(f"features are [N, D], not of shape {list(features.shape)}")
     if len(features) < least:
-        raise InputError(f"{len(features)} images are too few: at least {least} are needed")
+        raise InputError(f"{len(features)} images are too few ({least} at least)")
     if not np.isfinite(features).all():
         raise InputError("features hold NaN or infinite values")
     return features
+
+
+def check_covariance(num_images: int, num_features: int) -> None:
+    """Raises InputError for so few images that a covariance is singular by construction."""
+    if num_images <= num_features:
+        raise InputError(
+            f"{num_images} images are too few for {num_features} features "
+            f"({num_features + 1} at least)"
+        )
 
 
 def gaussian(features: np.ndarray) -> Gaussian:
@@ -48,10 +57,7 @@ def gaussian(features: np.ndarray) -> Gaussian:
       InputError: as `checked`; N must exceed D, else the covariance is singular by construction.
     """
     features = checked(features)
-    if len(features) <= features.shape[1]:
-        raise InputError(
-            f"{len(features)} images are too few for the covariance of {features.shape[1]} features"
-        )
+    check_covariance(*features.shape)
     return Gaussian(features.mean(0), np.cov(features, rowvar=False, ddof=1))
 
 
@@ -133,8 +139,11 @@ def copy_radius(real: np.ndarray) -> float:
 
     Returns:
       A Euclidean distance in grey levels (0..255).
+
+    Raises:
+      InputError: there are not two images.
     """
-    radii = _radii(_levels(real), 1, np.zeros(len(real), int), (_NONE,))
+    radii = _radii(checked(_levels(real)), 1, np.zeros(len(real), int), (_NONE,))
     return float(np.sqrt(np.median(radii)) / 2)
 
 

@@ -5,10 +5,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zoo.errors import InputError
+
 
 def mean_and_error(values: np.ndarray) -> dict[str, float | None]:
-    """The mean of independent values, and its standard error (None of a single value)."""
+    """The mean of independent values, and its standard error (None of a single value).
+
+    Raises:
+      InputError: there is no value, or one is not finite.
+    """
     values = np.asarray(values, np.float64)
+    if not len(values):
+        raise InputError("there are no images")
+    if lost := np.count_nonzero(~np.isfinite(values)):
+        raise InputError(f"{lost} of {len(values)} values are not finite")
     error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
     return {"mean": float(values.mean()), "standard_error": error}
 

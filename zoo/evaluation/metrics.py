@@ -1,6 +1,7 @@
 """Every figure of a model: likelihood, accuracy and the quality of samples, with their errors."""
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +17,16 @@ from zoo.errors import InputError
 from zoo.evaluation import distances, features, modes, parzen, probe, quality
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
+from zoo.evaluation.left_out import LeftOut, unless_measured
 
 _BATCH = 500
 ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
-NEIGHBOUR_QUERIES = 2000  # samples whose nearest training image is looked for
+NEIGHBOUR_QUERIES = 2000  # samples that are held against training images, and among each other
 CAS_EPOCHS, CAS_BATCH = 8, 128
 PARZEN_VALIDATION = 1000  # validation images that choose sigma
+NO_CLASSIFIER = "no pretrained classifier knows these images (--classifier names one)"
+NO_LABELS = "these images have no labels, of which a classifier learns"
+CLASSES_SEEN = ("class_seen_in_reconstruction", "class_seen_in_image")
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
@@ -58,10 +63,22 @@ def log_likelihoods(
     return np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
 
 
-def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
+def likelihood(
+    model, split: Split, num_samples: int, seed: int, left_out: LeftOut | None = None
+) -> dict:
     """The figures of `log_likelihoods`: means in nats and bits per dimension, with their errors.
 
     Exact where the model has it; else the ELBO with its two terms and the K-sample bound.
+
+    Args:
+      model: as that of `log_likelihoods`.
+      split: the images.
+      num_samples: K of a bound.
+      seed: of the latents.
+      left_out: takes what is not finite of these images.
+
+    Raises:
+      InputError: a figure is not finite, and no `left_out` is given.
     """
     log_p, found = log_likelihoods(model, split, num_samples, seed)
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
@@ -75,17 +92,16 @@ def likelihood(model, split: Split, num_samples: int, seed: int) -> dict:
     }
     if hasattr(model, "normalizer_error"):
         result["p_y_error_nats_per_class"] = [float(e) for e in model.normalizer_error]
+    bits = model.bits_per_dim
     if model.exact:
-        return {
-            **result,
-            "log_prob_nats": mean_and_error(log_p),
-            "bits_per_dim": mean_and_error(model.bits_per_dim(log_p)),
-        }
-    result["iwae_bound_nats"] = mean_and_error(log_p)
-    result["iwae_bound_bits_per_dim"] = mean_and_error(model.bits_per_dim(log_p))
-    if found:
-        result.update((name, mean_and_error(values)) for name, values in found.items())
-        result["elbo_bits_per_dim"] = mean_and_error(model.bits_per_dim(found["elbo_nats"]))
+        values = {"log_prob_nats": log_p, "bits_per_dim": bits(log_p)}
+    else:
+        values = {"iwae_bound_nats": log_p, "iwae_bound_bits_per_dim": bits(log_p), **found}
+        if found:
+            values["elbo_bits_per_dim"] = bits(found["elbo_nats"])
+    for name, of_images in values.items():
+        with unless_measured(left_out, name):
+            result[name] = mean_and_error(of_images)
     return result
 
 
@@ -93,8 +109,10 @@ def accuracy(model, split: Split) -> dict:
     """The share of images whose likeliest label is theirs, of all and of each class."""
     batch = pipeline.EXACT_BATCH if getattr(model, "exact", False) else _BATCH
     parts = np.array_split(np.arange(len(split)), math.ceil(len(split) / batch))
-    hits = [np.argmax(model.classify(split.images[i]), -1) == split.labels[i] for i in parts]
-    hits = np.concatenate(hits)
+    p = np.concatenate([model.classify(split.images[i]) for i in parts])
+    if not np.isfinite(p).all():
+        raise InputError("the classifier's probabilities are not finite")
+    hits = np.argmax(p, -1) == split.labels
     return {
         "num_images": len(hits),
         "accuracy": mean_and_error(hits),
@@ -179,19 +197,30 @@ def parzen_window(made: np.ndarray, validation: np.ndarray, real: np.ndarray) ->
     """The Parzen-window log-likelihood in nats of real images under made ones, all uint8.
 
     The last of `validation` choose sigma.
+
+    Raises:
+      InputError: there is none of them.
     """
+    if not len(validation):
+        raise InputError("no images are left to choose the width of the window by")
     made = _flat(made)
     sigma = parzen.choose_sigma(_flat(validation[-PARZEN_VALIDATION:]), made)
     return {**mean_and_error(parzen.log_likelihood(_flat(real), made, sigma)), "sigma": sigma}
 
 
-def representation(model, train: Split, real: Split) -> dict[str, Any]:
+def representation(
+    model, train: Split, real: Split, left_out: LeftOut | None = None
+) -> dict[str, Any]:
     """How much of the label a linear classifier reads off q(z|x)'s mean, and off simpler features.
 
     Args:
       model: has `encode`.
       train: images and labels that the linear classifier learns from.
       real: those that it is tested on.
+      left_out: takes what cannot be measured, and why.
+
+    Raises:
+      InputError: a probe cannot be measured, and no `left_out` is given.
     """
 
     def latent_means(images):
@@ -200,38 +229,46 @@ def representation(model, train: Split, real: Split) -> dict[str, Any]:
     pixels = _flat(train.images), _flat(real.images)
     num_components = min(model.latent_dim, *pixels[0].shape)
     pairs = {
-        "latent_means": (latent_means(train.images), latent_means(real.images)),
-        "pixels": pixels,
-        "principal_components": probe.principal_components(*pixels, num_components),
+        "latent_means": lambda: (latent_means(train.images), latent_means(real.images)),
+        "pixels": lambda: pixels,
+        "principal_components": lambda: probe.principal_components(*pixels, num_components),
     }
-    return {
+    found = {
         "num_train": len(train),
         "num_images": len(real),
         "num_dims": model.latent_dim,
         "num_components": num_components,
         "probe": f"standardized, at most {probe.MAX_ITERATIONS} iterations of lbfgs, C of "
         f"{', '.join(map(str, probe.INVERSE_REGULARIZATION))} by a fifth of the training images",
-        **{
-            f"probe_of_{name}": mean_and_error(
-                probe.linear_probe(known, train.labels, unknown, real.labels)
-            )
-            for name, (known, unknown) in pairs.items()
-        },
     }
+    for of, pair in pairs.items():
+        name = f"probe_of_{of}"
+        with unless_measured(left_out, name):
+            known, unknown = pair()
+            hits = probe.linear_probe(known, train.labels, unknown, real.labels)
+            found[name] = mean_and_error(hits)
+    return found
 
 
-def reconstruction(model, net: FeatureNet, real: Split) -> dict[str, Any]:
+def reconstruction(
+    model, net: FeatureNet | None, real: Split, left_out: LeftOut | None = None
+) -> dict[str, Any]:
     """What is left of images that are encoded and decoded again.
 
     Args:
       model: has `reconstruct`.
-      net: a classifier; else how well classes are kept is left out.
+      net: a classifier; without one how well classes are kept is not measured.
       real: the images.
+      left_out: takes what cannot be measured, and why.
 
     Returns:
       Euclidean distances of pixels in [0, 1], from an image to its reconstruction and, to compare,
       to the reconstruction of the next image; and how often the net sees an image's class in its
       reconstruction, and in itself.
+
+    Raises:
+      InputError: reconstructions are not images; or a figure cannot be measured, and no `left_out`
+        is given.
     """
     parts = zip(*(features.batches(a) for a in (real.images, real.labels)), strict=True)
     made = [
@@ -243,10 +280,12 @@ def reconstruction(model, net: FeatureNet, real: Split) -> dict[str, Any]:
     for name, of_images in (("own", rebuilt), ("next", np.roll(rebuilt, -1, axis=0))):
         distance = np.linalg.norm(x - of_images, axis=-1)
         found[f"distance_to_{name}_reconstruction"] = mean_and_error(distance)
-    if net.probabilities is not None:
-        for name, images in (("reconstruction", made), ("image", features.batches(real.images))):
-            hits = np.argmax(net.see(images)[1], -1) == real.labels
-            found[f"class_seen_in_{name}"] = mean_and_error(hits)
+    if net is None:
+        return found
+    with unless_measured(left_out, *CLASSES_SEEN):
+        _check_classifies(net, model)
+        for name, images in zip(CLASSES_SEEN, (made, features.batches(real.images)), strict=True):
+            found[name] = mean_and_error(np.argmax(net.see(images)[1], -1) == real.labels)
     return found
 
 
@@ -254,7 +293,7 @@ def of_sampler(reports: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
     """What the sampler of a composed model says of itself, averaged over batches of samples.
 
     Args:
-      reports: of each batch: name -> a number, or one for each class, [K] (NaN: not known).
+      reports: of each batch: name -> a number, or one for each class, [K] (not finite: not known).
     """
     found = {}
     for name in reports[0]:
@@ -262,18 +301,19 @@ def of_sampler(reports: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
         if values.ndim == 1:
             found[name] = mean_and_error(values)
             continue
-        known = [column[~np.isnan(column)] for column in values.T]
+        known = [column[np.isfinite(column)] for column in values.T]
         found[f"{name}_per_class"] = [mean_and_error(v) if len(v) else None for v in known]
     return found
 
 
 def samples(
     model,
-    net: FeatureNet,
+    net: FeatureNet | None,
     split: Callable[[str], Split],
     held_out: str,
     num_images: int,
     seed: int,
+    left_out: LeftOut,
     new_classifier: Callable[[], keras.Model] | None = None,
     with_parzen: bool = False,
 ) -> dict[str, Any]:
@@ -282,75 +322,128 @@ def samples(
     Args:
       model: has `sample`; a conditional one is asked for classes as often as the real images have
         them.
-      net: sees the images.
+      net: sees the images; without one only what needs none is measured.
       split: gives the images of a split by its name.
       held_out: the split of the real images.
       num_images: at most how many samples, and as many images of each split.
       seed: of the samples and of the metrics' own draws.
+      left_out: takes what cannot be measured, and why.
       new_classifier: for the classification accuracy score of a conditional model.
       with_parzen: whether the Parzen-window log-likelihood is wanted.
+
+    Raises:
+      InputError: samples are not images.
     """
-    num_images = min(num_images, len(split(held_out)), len(split("train")))
-    if num_images < model.num_classes:
-        raise InputError(f"{num_images} images are too few for {model.num_classes} classes")
-    every, real = split("train"), split(held_out).first(num_images)
+    every, real = split("train"), split(held_out)
+    num_images = min(num_images, len(real), len(every))
+    real, train = real.first(num_images), every.first(num_images)
     labels = labels_as_often(model, real.labels)
-    train = every.first(num_images)
-    others = every.images[: len(every) // num_images * num_images]  # whole sets for the floor
-    drawn, speed, reports = [], [], []  # 8-bit images: less than their features
-
-    def watched():
+    drawn, speed, reports = [], [], []
+    begin = time.perf_counter()
+    for batch in features.samples(model, num_images, seed, labels):
+        speed.append(len(batch) / (time.perf_counter() - begin))
+        drawn.append(features.in_bytes(batch))  # less than in floats
+        reports.append(getattr(model, "report", {}))
         begin = time.perf_counter()
-        for batch in features.samples(model, num_images, seed, labels):
-            speed.append(len(batch) / (time.perf_counter() - begin))
-            drawn.append(features.in_bytes(batch))
-            reports.append(getattr(model, "report", {}))
-            yield drawn[-1]
-            begin = time.perf_counter()
-
-    of_real, p_real = net.see(features.batches(real.images))
-    of_others, _ = net.see(features.batches(others))
-    of_train = of_others[:num_images]
-    of_fake, p_fake = net.see(watched())
-    fake = np.concatenate(drawn)
-    own, floor = quality.compare(of_real, of_fake, seed), quality.compare(of_real, of_train, seed)
-    floor["fid"] = quality.fid_floor(of_real, of_others) or floor["fid"]
+    fake = Split(np.concatenate(drawn), labels)
+    own, floor = {}, {}
     own["samples_per_second"] = mean_and_error(speed[1:] or speed)  # the first one warms up
-    own.update(of_sampler(reports))
-    if net.probabilities is not None:  # the floor of these two: real images themselves
-        for into, p, y in ((own, p_fake, labels), (floor, p_real, real.labels)):
-            into["inception_score"] = quality.inception_score(p, seed)
-            if labels is not None:
-                into.update(class_fidelity(p, y))
-    if labels is not None:
-        for into, x, y in ((own, of_fake, labels), (floor, of_train, train.labels)):
-            into["fid_per_class"] = [
-                quality.fid_of_class(of_real[real.labels == k], x[y == k], seed)
-                for k in range(model.num_classes)
-            ]
-        if new_classifier is not None:
-            for into, made in ((own, Split(fake, labels)), (floor, train)):
+    with left_out.unless_measured(*reports[0]):
+        own.update(of_sampler(reports))
+    num_sets = len(every) // num_images  # whole ones, for the floor
+    if net is not None:
+        with left_out.unless_measured(*figures_in_features(model)):
+            _in_features(
+                own,
+                floor,
+                model,
+                net,
+                drawn,
+                labels,
+                real,
+                every.first(num_sets * num_images),
+                seed,
+                left_out,
+            )
+    if labels is not None and new_classifier is not None:
+        with left_out.unless_measured("cas"):
+            for into, made in ((own, fake), (floor, train)):
                 into["cas"] = classification_accuracy_score(new_classifier, made, real, seed)
-    for into, images in ((own, fake), (floor, real.images)):
-        into["sharpness"] = mean_and_error(quality.sharpness(images))
-        into["nearest_training_distance"] = nearest_training_images(
-            images[:NEIGHBOUR_QUERIES], every.images
-        )
+    for into, images in ((own, fake.images), (floor, real.images)):
+        with left_out.unless_measured("sharpness"):
+            into["sharpness"] = mean_and_error(quality.sharpness(images))
+        few = images[:NEIGHBOUR_QUERIES]
+        with left_out.unless_measured("nearest_training_distance"):
+            into["nearest_training_distance"] = nearest_training_images(few, every.images)
+        with left_out.unless_measured("distinct"):
+            radius = distances.copy_radius(real.images[:NEIGHBOUR_QUERIES])
+            into["distinct"] = {"mean": distances.distinct(few, radius), "standard_error": None}
     if with_parzen:
         # images that are neither scored nor samples of the floor
         choosing = split("validation").images if held_out == "test" else every.images[num_images:]
-        if not len(choosing):
-            raise InputError("no training images are left to choose --parzen's sigma by")
-        for into, made in ((own, fake), (floor, train.images)):
-            into["parzen_nats"] = parzen_window(made, choosing, real.images)
+        with left_out.unless_measured("parzen_nats"):
+            for into, made in ((own, fake), (floor, train)):
+                into["parzen_nats"] = parzen_window(made.images, choosing, real.images)
     return {
         "num_images": num_images,
         "num_train": len(every),
-        "num_floor_sets": len(others) // num_images,
+        "num_floor_sets": num_sets,
         "observation": features.observation(model),
         "model": own,
         "floor": floor,
     }
+
+
+def figures_in_features(model) -> tuple[str, ...]:
+    """What `samples` measures of a model by a feature net, by name."""
+    of_classes = ("class_fidelity", "fid_per_class") if model.conditional else ()
+    return (*quality.IN_FEATURES, "inception_score", *of_classes)
+
+
+def _in_features(own, floor, model, net, drawn, labels, real, others, seed, left_out) -> None:
+    """Adds what a net sees in batches of samples, and in other real images, to both sides."""
+    of_real, p_real = net.see(features.batches(real.images))
+    of_others, _ = net.see(features.batches(others.images))
+    of_train = of_others[: len(real)]
+    of_fake, p_fake = net.see(drawn)
+    own.update(quality.compare(of_real, of_fake, seed, left_out))
+    floor.update(quality.compare(of_real, of_train, seed, left_out))
+    if "fid" in floor:
+        floor["fid"] = quality.fid_floor(of_real, of_others) or floor["fid"]
+    # the floor of these two: real images themselves
+    sides = ((own, p_fake, labels), (floor, p_real, real.labels))
+    with left_out.unless_measured("inception_score"):
+        _check_classifies(net)
+        for into, p, _ in sides:
+            into["inception_score"] = quality.inception_score(p, seed)
+    if labels is None:
+        return
+    with left_out.unless_measured("class_fidelity"):
+        _check_classifies(net, model)
+        for into, p, y in sides:
+            into.update(class_fidelity(p, y))
+    count, least = range(model.num_classes), of_real.shape[1] + 1
+    with left_out.unless_measured("fid_per_class"):
+        for into, x, y in ((own, of_fake, labels), (floor, of_train, others.labels[: len(real)])):
+            found = [
+                quality.fid_of_class(of_real[real.labels == k], x[y == k], seed) for k in count
+            ]
+            if any(found):
+                into["fid_per_class"] = found
+            if few := found.count(None):
+                left_out.add(
+                    f"{few} of {len(found)} classes have too few images for {least - 1} features "
+                    f"({least} at least)",
+                    "fid_per_class",
+                )
+
+
+def _check_classifies(net: FeatureNet, model=None) -> None:
+    """Raises InputError where a net tells no classes apart, or others than those of a model."""
+    if net.probabilities is None:
+        raise InputError(f"{net.name} does not classify")
+    if model is not None and net.num_classes != model.num_classes:
+        raise InputError(f"{net.name} knows other classes than {model.name}")
 
 
 def categories(model, train: Split, real: Split) -> dict[str, Any]:
@@ -425,12 +518,13 @@ def evaluate(
     num_images: int = 10_000,
     num_samples: int = 1,
     net: FeatureNet | None = None,
+    no_net: str = NO_CLASSIFIER,
     mixture: Mixture | None = None,
     new_classifier: Callable[[], keras.Model] | None = None,
     with_parzen: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every figure that applies to a model.
+    """Every figure that applies to a model, and can be measured.
 
     Args:
       model: trained.
@@ -438,47 +532,70 @@ def evaluate(
       held_out: the split to measure on, `validation` or `test`.
       num_images: how many of its images at most, and how many samples.
       num_samples: K of the importance-weighted bound.
-      net: sees samples and images; None leaves the sample metrics out.
+      net: sees samples and images; what needs one is left out without it.
+      no_net: why there is none.
       mixture: what the data were drawn from, where that is known: samples are judged by its modes,
         without a net.
       new_classifier: gives an untrained classifier, for the classification accuracy score.
       with_parzen: whether the Parzen-window log-likelihood is wanted.
       seed: of all noise.
 
+    Returns:
+      The parts of the figures by name; and, where a figure or a part that applies could not be
+      measured, `left_out`: its name -> why.
+
     Raises:
-      InputError: nothing here applies to the model, or the net sees other images or classes.
+      InputError: nothing could be measured.
     """
-    result = {}
+    real = split(held_out).first(num_images)
+    if not len(real):
+        raise InputError(f"there are no {held_out} images to measure on")
+    if net is not None and net.image_shape != model.image_shape:
+        no_net = (
+            f"{net.name} sees images of shape {net.image_shape}, and those of {model.name} are of "
+            f"shape {model.image_shape}"
+        )
+        net = None
+    result, left_out = {}, LeftOut()
+
+    def measure(part, function, *arguments):
+        with left_out.unless_measured(part):
+            found = function(*arguments)
+            of = found["model"] if part == "samples" else found
+            if any(isinstance(value, dict) for value in of.values()):  # figures with their errors
+                result[part] = found
+
     if hasattr(model, "classify"):
         model.seed = seed  # of a bound's noise, where p(y|x) is made of one
-        result["classification"] = accuracy(model, split(held_out).first(num_images))
+        measure("classification", accuracy, model, real)
     if hasattr(model, "log_prob"):
-        images = split(held_out).first(num_images)
-        result["likelihood"] = likelihood(model, images, num_samples, seed)
-    if mixture is not None and hasattr(model, "sample"):
-        result["samples"] = mode_coverage(model, mixture, split, held_out, num_images, seed)
-    elif net is not None and hasattr(model, "sample"):
-        if net.image_shape != model.image_shape:
-            raise InputError(f"{net.name} does not see images like those of {model.name}")
-        if model.conditional and net.num_classes not in (None, model.num_classes):
-            raise InputError(f"{net.name} knows other classes than {model.name}")
-        result["samples"] = samples(
-            model, net, split, held_out, num_images, seed, new_classifier, with_parzen
-        )
-    if net is not None and hasattr(model, "reconstruct"):
-        real = split(held_out).first(num_images)
-        result["reconstruction"] = reconstruction(model, net, real)
+        measure("likelihood", likelihood, model, real, num_samples, seed, left_out)
+    if hasattr(model, "sample") and mixture is not None:
+        measure("samples", mode_coverage, model, mixture, split, held_out, num_images, seed)
+    elif hasattr(model, "sample"):
+        if net is None:
+            left_out.add(no_net, *figures_in_features(model))
+        of_samples = (held_out, num_images, seed, left_out, new_classifier, with_parzen)
+        measure("samples", samples, model, net, split, *of_samples)
+    if hasattr(model, "reconstruct") and mixture is None:
+        if net is None:
+            left_out.add(no_net, *CLASSES_SEEN)
+        measure("reconstruction", reconstruction, model, net, real, left_out)
+    by_labels = {}
     if hasattr(model, "encode") and not model.conditional:  # codes that were told the label
-        train, real = (split(name).first(num_images) for name in ("train", held_out))
-        if len(np.unique(train.labels)) > 1:  # else there is nothing to tell apart
-            result["representation"] = representation(model, train, real)
+        by_labels["representation"] = functools.partial(representation, left_out=left_out)
     if hasattr(model, "categorize") and mixture is None:
-        train, real = (split(name).first(num_images) for name in ("train", held_out))
+        by_labels["categories"] = categories
+    for part, function in by_labels.items():
+        train = split("train").first(num_images)
         if len(np.unique(train.labels)) > 1:
-            result["categories"] = categories(model, train, real)
+            measure(part, function, model, train, real)
+        else:
+            left_out.add("the training images are of one class, or without labels", part)
     if not result:
-        raise InputError(f"{model.name} has nothing to measure without a --classifier")
-    return result
+        reasons = "; ".join(dict.fromkeys(left_out.values())) or "it has no figures"
+        raise InputError(f"nothing of {model.name} could be measured: {reasons}")
+    return {**result, "left_out": dict(left_out)} if left_out else result
 
 
 def protocol(seed: int, held_out: str, found: dict[str, Any]) -> dict[str, Any]:

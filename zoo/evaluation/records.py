@@ -1,10 +1,51 @@
 """Records of evaluations: read, compared where their protocols agree, and shown as tables."""
 
+import json
 import pathlib
 from typing import Any
 
 from zoo.core import files
 from zoo.errors import InputError
+from zoo.evaluation import tables
+
+_NUMBER = {"type": "number", "minimum": -1e300, "maximum": 1e300}
+_FIGURE = {  # what is shown; whatever else a part of the figures has is none
+    "if": {"type": "object"},
+    "then": {
+        "required": ["mean", "standard_error"],
+        "properties": {"mean": _NUMBER, "standard_error": {"anyOf": [_NUMBER, {"type": "null"}]}},
+    },
+}
+_PART = {"type": "object", "minProperties": 1, "additionalProperties": _FIGURE}
+_SAMPLES = {
+    "type": "object",
+    "required": ["model", "floor"],
+    "properties": {"model": _PART, "floor": _PART},
+}
+_LIKELIHOOD = {**_PART, "required": ["p_x_given_z"]}
+_LEFT_OUT = {"type": "object", "additionalProperties": {"type": "string"}}
+RECORD = {
+    "type": "object",
+    "required": [
+        *("dataset", "dataset_digest", "split", "seed", "binarization", "config", "command"),
+        *("weights_sha256", "sample_metrics", "figures", "machine", "seconds", "peak_memory_gb"),
+    ],
+    "properties": {
+        "config": {"type": "object"},
+        "sample_metrics": {"type": ["object", "null"]},
+        "machine": {"type": "object", "minProperties": 1},
+        "figures": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+                "samples": _SAMPLES,
+                "likelihood": _LIKELIHOOD,
+                "left_out": _LEFT_OUT,
+            },
+            "additionalProperties": _PART,
+        },
+    },
+}
 
 # what two records must share to be compared, by the part of the figures
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
@@ -18,6 +59,7 @@ _SAME_FIGURES = {
 }
 _SAME_WHERE_BOTH_HAVE_IT = ("observation", "num_samples")  # a decoder's, a bound's
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
+_OF_NET = ("sha256", "resize")  # in records whose samples no net has seen there is none
 _NAMES = ("feature_net",)  # of what a digest stands beside
 
 
@@ -27,20 +69,25 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read, or is no such record.
     """
+    from jsonschema import Draft202012Validator  # takes a while to import
+    from jsonschema.exceptions import best_match
+
     record = files.read_json(path)
-    needed = {*_SAME, "config", "weights_sha256", "sample_metrics", "figures", "machine", "command"}
-    needed |= {"seconds", "peak_memory_gb"}
-    if not isinstance(record, dict) or (missing := needed - set(record)):
-        lacks = f": it lacks {sorted(missing)[0]}" if isinstance(record, dict) else ""
-        raise InputError(f"{path} is no record of this version of evaluate.py{lacks}")
-    parts = [record["figures"], record["machine"]]
-    if isinstance(record["figures"], dict):
-        parts += record["figures"].values()
-        if isinstance(samples := record["figures"].get("samples"), dict):
-            parts += [samples.get("model"), samples.get("floor")]
-    if not all(isinstance(part, dict) and part for part in parts):
-        raise InputError(f"{path} is no record of evaluate.py: its figures are incomplete")
+    if error := best_match(Draft202012Validator(RECORD).iter_errors(record)):
+        where = ".".join(map(str, error.absolute_path))
+        said = _brief(f" at {where}: {error.message}" if where else f": {error.message}")
+        raise InputError(f"{path} is no record of this version of evaluate.py{said}")
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as e:
+        raise InputError(f"{path} is no record of evaluate.py: its text is damaged ({e})") from None
     return record
+
+
+def _brief(text: str) -> str:
+    """One line of a text, of at most 500 characters."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= 500 else f"{line[:500]} ..."
 
 
 def differences(
@@ -65,7 +112,9 @@ def differences(
                 pairs["pixels of likelihood"] = (_pixels(a), _pixels(b))
     a, b = (record["sample_metrics"] for record in (one, other))
     if a and b and "samples" in parts:
-        pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b} if k not in _NAMES}
+        keys = [k for k in {**a, **b} if k not in _NAMES]
+        keys = [k for k in keys if k not in _OF_NET or (k in a and k in b)]
+        pairs |= {k: (a.get(k), b.get(k)) for k in keys}
     return "; ".join(f"{key}: {a} or {b}" for key, (a, b) in pairs.items() if a != b)
 
 
@@ -100,8 +149,10 @@ def side_by_side(records: dict[str, Any]) -> str:
     first, *others = records
     for name in others:
         if found := differences(records[first], records[name]):
-            raise InputError(f"{first} and {name} were not measured alike: {found}")
-    return table({name: record["figures"] for name, record in records.items()})
+            raise InputError(f"{first} and {name} were not measured alike: {_brief(found)}")
+    figures = {name: record["figures"] for name, record in records.items()}
+    also = [f"{name}: {line}" for name, of in figures.items() for line in not_measured(of)]
+    return "\n".join([table(figures), *also])
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -128,6 +179,22 @@ def table(figures: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def not_measured(figures: dict[str, Any]) -> list[str]:
+    """A line for each reason why a figure that applies is not among these."""
+    left_out = figures.get("left_out", {})
+    return [
+        f"not measured: {', '.join(_name(key) for key in left_out if left_out[key] == reason)}: "
+        f"{reason}"
+        for reason in dict.fromkeys(left_out.values())
+    ]
+
+
+def _name(key: str) -> str:
+    """A figure in words."""
+    headings = {figure: head.removesuffix(" x 1000") for figure, head, _ in tables.FIGURES}
+    return headings.get(key, key.replace("_", " "))
 
 
 def machine_of(record: dict[str, Any]) -> str:

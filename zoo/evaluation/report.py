@@ -54,7 +54,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     )
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
-    for name in ("seeds", "benchmark", "mnist", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", "mnist", "recipes", "published", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path, schemas.CLAIMS)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
@@ -108,7 +108,8 @@ def results(
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
       claims: what `scripts/claims.py` wrote, and, if they were run, under `seeds`, `ring` and
-        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did.
+        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did;
+        under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
     lines = [
         "# Results",
@@ -136,7 +137,14 @@ def results(
             lines += part(title, manifest, here)
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
-    published = [f"- `{n}`: {notes[n]['published']}" for n in records if "published" in notes[n]]
+    lines += verdicts.chosen_recipes(claims.get("recipes", {}), manifest)
+    figures = claims.get("published", {})
+    beside = {n: f" {verdicts.beside_published(records[n], f)}" for n, f in figures.items()}
+    published = [
+        f"- `{n}`: {notes[n]['published']}{beside.get(n, '')}"
+        for n in records
+        if "published" in notes[n]
+    ]
     if published:
         lines += ["## Beside published figures", "", *published, ""]
     return "\n".join([*lines, *verdicts.section(claims, records, manifest)])

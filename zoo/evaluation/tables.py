@@ -12,6 +12,7 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("inception_score", "classifier score", 2),
     ("class_fidelity", "class fidelity", 3),
     ("cas", "CAS", 3),
+    ("distinct", "distinct", 3),
     ("nearest_training_distance", "nearest training image", 2),
     ("sharpness", "sharpness", 4),
     ("parzen_nats", "Parzen window, nats", 1),

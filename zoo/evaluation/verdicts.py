@@ -10,6 +10,50 @@ from zoo.errors import InputError
 from zoo.evaluation import modes, tables
 from zoo.evaluation.records import differences, machine_of
 
+RECIPES = "Recipes that validation images chose"
+
+
+def exceeds(one: Any, other: Any, errors: float = 1.0) -> bool:
+    """Whether one figure is greater than another by more than so many errors of the difference.
+
+    Args:
+      one: a figure with its `mean` and `standard_error`, or a number that is known without one.
+      other: another one.
+      errors: how many standard errors, those of both sides as independent ones.
+    """
+    a, b = map(_figure, (one, other))
+    error = math.hypot(a["standard_error"] or 0.0, b["standard_error"] or 0.0)
+    return a["mean"] - b["mean"] > errors * error
+
+
+def _figure(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {"mean": value, "standard_error": None}
+
+
+def beside_published(record: dict[str, Any], published: dict[str, Any]) -> str:
+    """Whether a model's figure reaches a published one of the same kind: a sentence.
+
+    Args:
+      record: of the model.
+      published: the `part` and the `key` of the figure in the record, its `mean` and, where it is
+        known, the `standard_error`, and the `digits` to show. Greater is better.
+    """
+    part, digits = record["figures"][published["part"]], published["digits"]
+    own = part.get("model", part)[published["key"]]  # of samples there is the floor's too
+    here, there = (tables.cells({"": x}, [("", "", digits)])[0] for x in (own, published))
+    errors = (x["standard_error"] or 0.0 for x in (own, published))
+    apart, error = abs(own["mean"] - published["mean"]), math.hypot(*errors)
+    if exceeds(own, published):
+        verdict, by = "Reached", "more than"
+    elif exceeds(published, own):
+        verdict, by = "Not reached", "more than"
+    else:
+        verdict, by = "Not to be told apart", "within"
+    return (
+        f"**{verdict}**: {here} here and {there} there, a difference of {apart:.{digits}f}, "
+        f"{by} its standard error of {error:.{digits}f}."
+    )
+
 
 def _verdict(holds: bool) -> str:
     return "**It holds here.**" if holds else "**It does not hold here.**"
@@ -21,12 +65,14 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
         "## What courses claim, measured",
         "",
         "By `python scripts/claims.py`, on Fashion-MNIST (`pip install -e '.[plots]'`), where no "
-        "other command is named. Verdicts are computed from the numbers.",
+        "other command is named. Verdicts are computed from the numbers, and a figure counts as "
+        "greater than another only by more than the standard error of the difference (of both "
+        "sides together, as if they were independent).",
         "",
         *_claim_of_beta(claims["beta"]),
         *_claim_of_gradients(claims["gradients"]),
         *_claim_of_sharpness(records),
-        *_claim_of_order(records, manifest),
+        *_claim_of_order(records, manifest, claims.get("recipes", {})),
         *(_claim_of_seeds(claims["seeds"]) if "seeds" in claims else []),
         *_claim_of_modes({name: claims[name] for name in toy.MIXTURES if name in claims}),
         *_claim_of_truncation(claims["truncation"]),
@@ -40,13 +86,18 @@ def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str,
 
 def _claim_of_beta(found: dict[str, Any]) -> list[str]:
     rows = found["rows"]
-    kl, reconstruction, elbo = (
-        [row[name]["mean"] for row in rows]
-        for name in ("kl_nats", "reconstruction_nats", "elbo_nats")
+    steps = list(zip(rows, rows[1:], strict=False))
+    held = sum(
+        all(exceeds(a[name], b[name]) for name in ("kl_nats", "reconstruction_nats"))
+        for a, b in steps
     )
-    steps = list(zip(kl, kl[1:], reconstruction, reconstruction[1:], strict=False))
-    held = sum(k1 < k0 and r1 < r0 for k0, k1, r0, r1 in steps)
-    best = rows[elbo.index(max(elbo))]["beta"]
+    best = max(rows, key=lambda row: row["elbo_nats"]["mean"])
+    level = [
+        f"{row['beta']:g}"
+        for row in rows
+        if row is not best and not exceeds(best["elbo_nats"], row["elbo_nats"])
+    ]
+    also = f", and not to be told apart from it at {', '.join(level)}" if level else ""
     shown = [(name, "", 1) for name in ("kl_nats", "reconstruction_nats", "elbo_nats")]
     return [
         "### “The two terms of the ELBO pull against each other”",
@@ -54,7 +105,7 @@ def _claim_of_beta(found: dict[str, Any]) -> list[str]:
         f"A VAE of dense layers for each β (one seed, {found['epochs']} epochs), on the test "
         "images (± is over images only). The claim: each step to a greater β buys a smaller KL "
         f"with a worse reconstruction. **It holds in {held} of {len(steps)} steps.** The ELBO "
-        f"itself, which is never weighted, is greatest at β = {best:g}.",
+        f"itself, which is never weighted, is greatest at β = {best['beta']:g}{also}.",
         "",
         *tables.table(
             ["β", "KL, nats", "reconstruction, nats", "ELBO, nats"],
@@ -83,12 +134,19 @@ def _claim_of_gradients(found: dict[str, Any]) -> list[str]:
         [str(i + 1), *(f"{median(of, i):.3g}" for of in columns.values())]
         for i in sorted({0, 9, last // 2, last})
     ]
-    ratio = columns["strong over weak"]
     weak, strong = columns["saturating"], columns["non-saturating"]
+
+    def over_seeds(of):
+        """The logarithm of a ratio, with the error of few seeds."""
+        logs = [math.log(of(run)) for run in waiting]
+        error = statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else None
+        return {"mean": statistics.mean(logs), "standard_error": error}
+
+    tenth = math.log(10)
     holds = (
-        median(ratio, last) > 10
-        and median(weak, last) < median(weak, 0) / 10
-        and median(strong, last) > median(strong, 0) / 10
+        exceeds(over_seeds(lambda run: strong(run, last) / weak(run, last)), tenth)
+        and exceeds(over_seeds(lambda run: weak(run, 0) / weak(run, last)), tenth)
+        and exceeds(tenth, over_seeds(lambda run: strong(run, 0) / strong(run, last)))
     )
     trained = {
         name: statistics.median(run["d_fake"][-1] for run in found[name])
@@ -117,12 +175,13 @@ def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
     shown = [f for f in tables.FIGURES if f[0] in ("sharpness", "fid")]
     _check_alike(records, ("vae", "gan", "cgan"), "samples")
     found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
-    real = found["vae"]["floor"]["sharpness"]["mean"]
+    real = found["vae"]["floor"]["sharpness"]
     sharpness, fid = (
-        {name: f["model"][key]["mean"] for name, f in found.items()} for key in ("sharpness", "fid")
+        {name: f["model"][key] for name, f in found.items()} for key in ("sharpness", "fid")
     )
-    blurry = sharpness["vae"] < min(real, sharpness["gan"], sharpness["cgan"])
-    far = fid["vae"] > max(fid["gan"], fid["cgan"])
+    sharper = (real, sharpness["gan"], sharpness["cgan"])
+    blurry = all(exceeds(other, sharpness["vae"]) for other in sharper)
+    far = all(exceeds(fid["vae"], fid[name]) for name in ("gan", "cgan"))
     return [
         "### “Samples of a VAE are blurrier than those of a GAN”",
         "",
@@ -145,25 +204,28 @@ def _claim_of_sharpness(records: dict[str, Any]) -> list[str]:
     ]
 
 
-def _claim_of_order(records: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+def _claim_of_order(
+    records: dict[str, Any], manifest: dict[str, Any], recipes: dict[str, Any]
+) -> list[str]:
     """By FID: the GANs in the order of their papers, and all of them before all VAEs."""
     fid, of_mnist = (_fids(records, dataset) for dataset in ("fashion_mnist", "mnist"))
     _check_alike(records, fid, "samples")
     gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
     vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
-    in_order = max(gans["sngan"], gans["projection_cgan"]) < gans["dcgan"] < gans["gan"]
-    apart = max(gans.values()) < min(vaes.values())
-    best, worst = min(vaes, key=vaes.get), max(gans, key=gans.get)
+    shown = {name: f"{v['mean']:.1f}" for name, v in fid.items()}
+    best, worst = _least(vaes), _greatest(gans)
     epochs = [f"`{name}` {manifest[name]['settings']['recipe']['epochs']}" for name in gans]
     return [
         "### “GANs got better, and draw better than VAEs”",
         "",
-        f"By FID, of the table above. The claim: `sngan` ({gans['sngan']:.1f}) and "
-        f"`projection_cgan` ({gans['projection_cgan']:.1f}) come before `dcgan` "
-        f"({gans['dcgan']:.1f}), and that before `gan` ({gans['gan']:.1f}). {_verdict(in_order)} "
-        f"And the last of {len(gans)} GANs (`{worst}`, {gans[worst]:.1f}) comes before the first "
-        f"of {len(vaes)} VAEs (`{best}`, {vaes[best]:.1f}). {_verdict(apart)}",
+        f"By FID, of the table above. The claim: `sngan` ({shown['sngan']}) and "
+        f"`projection_cgan` ({shown['projection_cgan']}) come before `dcgan` "
+        f"({shown['dcgan']}), and that before `gan` ({shown['gan']}). "
+        f"{_verdict(_in_order(gans))} "
+        f"And the last of {len(gans)} GANs (`{worst}`, {shown[worst]}) comes before the first "
+        f"of {len(vaes)} VAEs (`{best}`, {shown[best]}). {_verdict(_apart(gans, vaes))}",
         "",
+        *_by_default(gans, vaes, recipes),
         f"The GANs were trained for different numbers of epochs ({', '.join(epochs)}). And the "
         "weights of a GAN are those of its epoch of the least FID of 1,000 samples, by the same "
         "feature net, against validation images; those of a VAE of the epoch of the best "
@@ -175,10 +237,58 @@ def _claim_of_order(records: dict[str, Any], manifest: dict[str, Any]) -> list[s
     ]
 
 
-def _fids(records: dict[str, Any], dataset: str) -> dict[str, float]:
+def _in_order(fid: dict[str, Any], of: str = "") -> bool:
+    """Whether the GANs come in the order of their papers; `of` ends their names."""
+    sngan, projection, dcgan, gan = (
+        fid[f"{name}{of}"] for name in ("sngan", "projection_cgan", "dcgan", "gan")
+    )
+    return all(exceeds(dcgan, better) for better in (sngan, projection)) and exceeds(gan, dcgan)
+
+
+def _apart(gans: dict[str, Any], vaes: dict[str, Any]) -> bool:
+    """Whether every GAN comes before every VAE."""
+    return all(exceeds(vae, gan) for vae in vaes.values() for gan in gans.values())
+
+
+def _least(figures: dict[str, Any]) -> str:
+    return min(figures, key=lambda name: figures[name]["mean"])
+
+
+def _greatest(figures: dict[str, Any]) -> str:
+    return max(figures, key=lambda name: figures[name]["mean"])
+
+
+def _by_default(gans: dict[str, Any], vaes: dict[str, Any], recipes: dict[str, Any]) -> list[str]:
+    """The same verdicts with the default recipe's figure of each GAN that has another one."""
+    usual = {name: found for name in gans if (found := default_of(recipes, name, "fid"))}
+    if not usual:
+        return []
+    gans = {**gans, **usual}
+    said = ", ".join(f"`{name}` {cell}" for name, cell in _cells(usual, 1).items())
+    return [
+        f"With the default recipe in place of what validation images chose (see “{RECIPES}”: FID "
+        f"of {said}): the order of the GANs, {_verdict(_in_order(gans))} GANs before VAEs, "
+        f"{_verdict(_apart(gans, vaes))}",
+        "",
+    ]
+
+
+def default_of(recipes: dict[str, Any], name: str, key: str) -> dict[str, Any] | None:
+    """The test figure of a model's default recipe, where its published weights are of another."""
+    tried = recipes.get(name, {"candidates": []})["candidates"]
+    [*found] = [c["test"][key] for c in tried if c["default"] and not c["published"]]
+    return found[0] if found else None
+
+
+def _cells(figures: dict[str, Any], digits: int) -> dict[str, str]:
+    columns = [(name, "", digits) for name in figures]
+    return dict(zip(figures, tables.cells(figures, columns), strict=True))
+
+
+def _fids(records: dict[str, Any], dataset: str) -> dict[str, Any]:
     """Of models of a data set's grey images, by their names."""
     return {
-        name: record["figures"]["samples"]["model"]["fid"]["mean"]
+        name: record["figures"]["samples"]["model"]["fid"]
         for name, record in records.items()
         if record["dataset"] == dataset
         and record["binarization"] == "none"
@@ -186,18 +296,67 @@ def _fids(records: dict[str, Any], dataset: str) -> dict[str, float]:
     }
 
 
-def _order_of_mnist(fid: dict[str, float]) -> list[str]:
+def _order_of_mnist(fid: dict[str, Any]) -> list[str]:
     """Whether the GANs of MNIST are in the order of those of Fashion-MNIST."""
     names = [f"{n}_mnist" for n in ("sngan", "projection_cgan", "dcgan", "gan")]
     if not fid.keys() >= set(names):
         return []
-    sngan, projection, dcgan, gan = (fid[name] for name in names)
-    ordered = ", ".join(f"`{n}` {fid[n]:.1f}" for n in sorted(fid, key=fid.get))
+    in_turn = sorted(fid, key=lambda name: fid[name]["mean"])
+    ordered = ", ".join(f"`{n}` {fid[n]['mean']:.1f}" for n in in_turn)
     return [
         "The order of those of MNIST, which have recipes and numbers of epochs of their own "
-        f"(their cards name them): {ordered}. {_verdict(max(sngan, projection) < dcgan < gan)}",
+        f"(their cards name them): {ordered}. {_verdict(_in_order(fid, '_mnist'))}",
         "",
     ]
+
+
+def chosen_recipes(recipes: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    """How the recipes that are not the defaults were chosen: a section of RESULTS.md.
+
+    Args:
+      recipes: name -> the `figure` that chose, whether the `greater` is the better, and the
+        `candidates` with their command, digest, and figures of validation and test images.
+      manifest: of the pretrained models.
+
+    Raises:
+      InputError: the published weights are not those that validation images chose.
+    """
+    if not recipes:
+        return []
+    lines = [
+        f"## {RECIPES}",
+        "",
+        "Two models are not of their default recipe, and were first trained anew because of what "
+        "the test images said. Here validation images choose among all that was tried; the test "
+        "figures stand beside, and choose nothing. Measured by `python scripts/evaluate.py "
+        "--split=validation` (5,000 samples against as many images, so that FID is greater than of "
+        "10,000; the width of Parzen windows by training images).",
+        "",
+    ]
+    for name, found in recipes.items():
+        tried, key = found["candidates"], found["figure"]
+        sign = 1 if found["greater"] else -1
+        best = max(tried, key=lambda c: sign * c["validation"][key]["mean"])
+        if best["weights_sha256"] != manifest[name]["sha256"] or not best["published"]:
+            raise InputError(
+                f"docs/claims/recipes.json: {name} is not what validation images chose"
+            )
+        [head] = [head for figure, head, _ in tables.FIGURES if figure == key]
+        rows = [
+            [
+                f"`{c['command'].removeprefix('python scripts/train.py ')}`"
+                + (" (default)" if c["default"] else "")
+                + (" (**published**)" if c["published"] else ""),
+                *tables.cells(c["validation"], [(key, head, 1)]),
+                *tables.cells(c["test"], [(key, head, 1)]),
+            ]
+            for c in tried
+        ]
+        lines += [
+            *tables.table([f"`{name}`: train.py", f"{head}, validation", f"{head}, test"], rows),
+            "",
+        ]
+    return lines
 
 
 def _check_alike(records: dict[str, Any], names: Iterable[str], part: str) -> None:
@@ -313,13 +472,16 @@ def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
     rows = found["rows"]
     pairs = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if a["name"] == b["name"]]
     held = sum(
-        b["precision"]["mean"] > a["precision"]["mean"]
-        and b["recall"]["mean"] < a["recall"]["mean"]
+        exceeds(b["precision"], a["precision"]) and exceeds(a["recall"], b["recall"])
         for a, b in pairs
     )
     names = dict.fromkeys(row["name"] for row in rows)
-    best = [min((r for r in rows if r["name"] == n), key=lambda r: r["fid"]["mean"]) for n in names]
-    free = sum(row["truncation"] is None for row in best)
+    whole = {row["name"]: row["fid"] for row in rows if row["truncation"] is None}
+    bounded = [row for row in rows if row["truncation"] is not None]
+    free = sum(
+        all(exceeds(row["fid"], fid) for row in bounded if row["name"] == name)
+        for name, fid in whole.items()
+    )
     columns = [f for f in tables.FIGURES if any(f[0] in row for row in rows)]
     return [
         "### “Truncation buys precision with recall”",
@@ -327,7 +489,7 @@ def _claim_of_truncation(found: dict[str, Any]) -> list[str]:
         f"{found['num_images']:,} samples as in the table above, of latents that are drawn anew "
         "until each number is within a bound (`sample.py --truncation`). The claim: each step to a "
         "smaller bound makes samples more like real ones (precision) and less varied (recall). "
-        f"**By the means it holds in {held} of {len(pairs)} steps.** The FID, in which variety "
+        f"**It holds in {held} of {len(pairs)} steps.** The FID, in which variety "
         f"counts too, is least without a bound for {free} of {len(names)} models.",
         "",
         *tables.table(
@@ -351,7 +513,10 @@ def _claim_of_composition(found: dict[str, Any], records: dict[str, Any]) -> lis
     """By class fidelity, beside that of the models that were trained with labels."""
     key, shown = "class_fidelity", [("class_fidelity", "", 3)]
     cvae, cgan = (records[n]["figures"]["samples"]["model"] for n in ("cvae", "cgan"))
-    least = min(row[key]["mean"] for row in found["rows"])
+    more_than = {
+        name: all(exceeds(row[key], other[key]) for row in found["rows"])
+        for name, other in (("cvae", cvae), ("cgan", cgan))
+    }
     rows = [
         [
             f"`{row['p_x']}`" if "p_x" in row else "real images",
@@ -374,8 +539,8 @@ def _claim_of_composition(found: dict[str, Any], records: dict[str, Any]) -> lis
         "or by a chain of Hamiltonian Monte Carlo for each image (R-hat is near 1 where the "
         "chains of a class have mixed; the greatest of the classes). The claim: each draws the "
         f"class more often than `cvae` ({tables.cells(cvae, shown)[0]}), which was trained to. "
-        f"{_verdict(least > cvae[key]['mean'])} And than `cgan` "
-        f"({tables.cells(cgan, shown)[0]}). {_verdict(least > cgan[key]['mean'])} Real test images "
+        f"{_verdict(more_than['cvae'])} And than `cgan` "
+        f"({tables.cells(cgan, shown)[0]}). {_verdict(more_than['cgan'])} Real test images "
         "as candidates, which are what a p(x) without a fault would draw, show how far Bayes' rule "
         "gets with this classifier.",
         "",
@@ -417,7 +582,7 @@ def _richer(found: dict[str, Any]) -> str:
     """Whether all mixtures and flows are better by more than two errors, and which are not."""
     rows = [r for r in found["rows"] if r["name"].startswith(("gmm_vae", "flow_vae"))]
     above = {row["name"]: row["above_vae_nats"] for row in rows}
-    but = [name for name, a in above.items() if a["mean"] <= 2 * a["standard_error"]]
+    but = [name for name, a in above.items() if not exceeds(a, 0.0, errors=2)]
     told = f" Not better: {', '.join(f'`{name}`' for name in but)}." if but else ""
     return _verdict(bool(above) and not but) + told
 
@@ -465,9 +630,9 @@ def _claim_of_latents(kl_nats: list[float]) -> list[str]:
         "",
         f"KL(q(zⱼ|x) ‖ p(zⱼ)) of the {len(kl)} dimensions of `vae` over the test images, in nats, "
         f"greatest first: {', '.join(f'{v:.2f}' for v in kl)}. The claim: each carries more than "
-        f"0.1 nats. {_verdict(kl[-1] > 0.1)} The picture moves one at a time from −3 to 3 standard "
-        "deviations of the prior, the others at 0: the nine of the greatest KL, and the one of the "
-        "least.",
+        f"0.1 nats. {_verdict(exceeds(kl[-1], 0.1))} The picture moves one at a time from −3 to 3 "
+        "standard deviations of the prior, the others at 0: the nine of the greatest KL, and the "
+        "one of the least.",
         "",
         "![Traversals](docs/claims/latents.png)",
         "",
@@ -486,9 +651,7 @@ def _claim_of_representation(records: dict[str, Any], manifest: dict[str, Any]) 
         return []
 
     def better(part, than):
-        a, b = part["probe_of_latent_means"], part[f"probe_of_{than}"]
-        error = math.hypot(a["standard_error"], b["standard_error"])
-        return a["mean"] - b["mean"] > 2 * error
+        return exceeds(part["probe_of_latent_means"], part[f"probe_of_{than}"], errors=2)
 
     # as many components as pixels are the pixels, on other axes
     fewer = {
@@ -528,15 +691,13 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
             and part["levels"] == 256
         ):
             key = next(key for key, *_ in shown if key in part)
-            found[name] = (
-                part[key]["mean"],
-                tables.cells(part, [f for f in shown if f[0] == key])[0],
-            )
+            cell = tables.cells(part, [f for f in shown if f[0] == key])[0]
+            found[name] = (part[key]["mean"], cell, part[key])
     if "pixelcnn" not in found:
         return []
     _check_alike(records, found, "likelihood")
-    others = [bits for name, (bits, _) in found.items() if not name.startswith("pixel")]
-    holds = found["pixelcnn"][0] < min(others)
+    others = [bits for name, (*_, bits) in found.items() if not name.startswith("pixel")]
+    holds = all(exceeds(bits, found["pixelcnn"][2]) for bits in others)
     return [
         "### “The likelihood of a PixelCNN is better than a VAE's”",
         "",
@@ -547,7 +708,7 @@ def _claim_of_likelihood(records: dict[str, Any]) -> list[str]:
         "",
         *tables.table(
             ["model", "bits a dimension"],
-            [[name, cell] for name, (_, cell) in sorted(found.items(), key=lambda item: item[1])],
+            [[name, cell] for name, (_, cell, _) in sorted(found.items(), key=lambda i: i[1][0])],
         ),
         "",
     ]

@@ -5,8 +5,12 @@
 D ascends V, then G descends, in turn, each with its own step size (algorithm 1). The second half
 of V saturates when D is sure of itself; the non-saturating generator minimises -log D(G(z))
 instead, which has the same fixed point and strong gradients early on (section 3). At the
-equilibrium D = 1/2 and V = -log 4. Deviations: Gaussian latents, and in D leaky ReLU for maxout
-and, between dense layers, no dropout.
+equilibrium D = 1/2 and V = -log 4.
+
+Deviations: Adam, with the step sizes and the first moment of Radford et al. 2016, for SGD with
+momentum; G minimises the non-saturating loss by default; Gaussian latents; in G ReLU and a tanh at
+the end for rectifiers and sigmoids; in D leaky ReLU for maxout and, between dense layers, no
+dropout; and the weights are those of the epoch of the least FID, by validation images.
 
 Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
 punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).

@@ -10,6 +10,12 @@ moving averages of what it stands for (appendix A.1). With beta = 0 it is -ELBO.
 gradient passes straight through to the encoder. The prior p(z) is a PixelCNN over the grid: it
 learns the codes as they are, and in the last epochs of a run the rest of the model stands still
 (`rest`), so that it ends as the prior of the codes that are used. Samples are drawn from it.
+
+Deviations: a code that is hardly used is dead and moves to an encoder's output of the batch, drawn
+at random (`zoo.core.layers.VectorQuantizer`), which the paper does not do; the codebook starts with
+counts of 0; the prior learns from the first step on, and not only when the rest is done; p(x|z) is
+a Gaussian's mass on grey levels, with a scale of its own for each pixel; steps of Adam fall along a
+cosine; smaller networks, and a codebook of 128 vectors of 16 numbers for one of 512.
 """
 
 import dataclasses

@@ -439,7 +439,11 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
 
 def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
     """What looks at samples of an adversarial model, if anything does; `net` judges them."""
-    if not run.eval_every or len(validation) < 2:
+    why = "" if run.eval_every else "--eval_every=0"
+    if run.eval_every and len(validation) < 2:
+        why = f"{len(validation)} validation images are too few (2 at least)"
+    if why:
+        print(f"samples are not watched ({why}), and the last checkpoint is exported", flush=True)
         return []
     samples = watching.Samples(
         validation,
@@ -451,10 +455,9 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
         epochs=recipe.epochs,
         class_names=dataset.class_names,
     )
-    if samples.net is None and run.dataset not in toy.MIXTURES:
+    if samples.unseen and run.dataset not in toy.MIXTURES:
         print(
-            "no pretrained classifier knows these images (--classifier names one), or they are too "
-            "few for its features: samples are watched without FID and classes, and the last "
+            f"{samples.unseen}: samples are watched without FID and classes, and the last "
             "checkpoint is exported",
             flush=True,
         )

@@ -101,7 +101,7 @@ class Samples(keras.callbacks.Callback):
           validation: N images at least two, of which the first 1,000 are looked at.
           train: images of which the first ones are the floor.
           net: a classifier of these images. None, or one of more features than there are images,
-            leaves out all but `val_distinct`.
+            leaves out all but `val_distinct`; `unseen` says why.
           every: epochs between two looks.
           epochs: of the whole run, after which there is a look in any case.
           class_names: a name for each label.
@@ -113,11 +113,19 @@ class Samples(keras.callbacks.Callback):
         self.labels = real.labels
         self.radius = distances.copy_radius(real.images)
         self.floor = {"distinct": distances.distinct(real.images, self.radius)}
-        self.net = net
-        if net is not None:
+        self.net, self.unseen = net, ""
+        if net is None and not class_names:
+            self.unseen = metrics.NO_LABELS
+        elif net is None:
+            self.unseen = metrics.NO_CLASSIFIER
+        else:
             of_real, p = net.see(features.batches(real.images))
-            if self.num <= of_real.shape[1]:
+            if self.num <= (size := of_real.shape[1]):
                 self.net = None
+                self.unseen = (
+                    f"{self.num} validation images are too few for the {size} features of "
+                    f"{net.name} ({size + 1} at least)"
+                )
                 return
             of_train, _ = net.see(features.batches(train.first(self.num).images))
             self.real = distances.gaussian(of_real)
