@@ -9,6 +9,8 @@ class InputError(ValueError):
     Scripts print it without a traceback and exit with code 2 (`zoo/cli.py`).
     """
 
+    _keras_call_info_injected = True  # keeps Keras from wrapping the line in the call's arguments
+
 
 def no_space(error: Exception) -> str | None:
     """What the system says of a full disk, whoever met it (TensorFlow's are no OSError)."""
