@@ -117,7 +117,8 @@ def main(argv: list[str]) -> None:
         "versions": provenance.versions(),
         "figures": figures,
     }
-    print("\n".join([records.table({"model": figures}), *records.not_measured(figures)]), flush=True)
+    lines = [records.table({"model": figures}), *records.not_measured(figures)]
+    print(*lines, sep="\n", flush=True)  # in any case
     files.write_json(out, record)
     print(f"record: {out}")
 

@@ -4,14 +4,16 @@
 >>> model = zoo.create("vae", latent_dim=10)   # compiled, ready for fit
 >>> model = zoo.load("runs/vae-fashion_mnist")  # with trained weights
 
-Importing `zoo` imports no TensorFlow; creating or loading a model does.
+Importing `zoo` imports no TensorFlow; creating or loading a model does. Models are Keras models: of
+a `.keras` file that `model.save` wrote, `keras.saving.load_model` makes one again wherever `zoo` is
+imported.
 """
 
 import os
 import sys
 
 from zoo.errors import InputError
-from zoo.registry import list_models
+from zoo.registry import list_models, tell_keras
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "create", "list_models", "load"]
@@ -21,8 +23,10 @@ if (_backend := os.environ.get("KERAS_BACKEND", "tensorflow")) not in ("", "tens
     print(f"warning: KERAS_BACKEND={_backend} is overruled: zoo needs tensorflow", file=sys.stderr)
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+tell_keras()
 
-def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, **config):
+
+def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int = 0, **config):
     """A new model, compiled with the optimizers of its recipe.
 
     Their step sizes stay as they are, since a decay would have to know the run's length. A batch of
@@ -32,14 +36,25 @@ def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, **config):
       name: one of `list_models()`.
       image_shape: (H, W, C).
       num_classes: number of labels.
+      seed: of the initial weights and of all noise of the training. The weights are those with
+        which `scripts/train.py --seed` starts.
       **config: fields of the model's configuration.
 
     Raises:
       InputError: an unknown model or field, or a value that is wrong.
     """
+    import random
+
+    from zoo.core import checks
     from zoo.training import setup
 
-    return setup.create(name, image_shape, num_classes, config)
+    seed = checks.whole("seed", seed, 0, 2**31 - 1)
+    callers = random.getstate()  # of Python's numbers, which Keras' initializers draw from
+    random.seed(seed)
+    try:
+        return setup.create(name, image_shape, num_classes, config, seed=seed)
+    finally:
+        random.setstate(callers)
 
 
 def load(workdir):

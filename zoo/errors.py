@@ -12,6 +12,8 @@ class InputError(ValueError):
     Scripts print it without a traceback and exit with code 2 (`zoo/cli.py`).
     """
 
+    _keras_call_info_injected = True  # keeps Keras from wrapping the line in the call's arguments
+
     def __init__(self, line: str):
         super().__init__(one_line(line))
 

@@ -4,8 +4,10 @@ import ast
 import dataclasses
 import functools
 import importlib
+import importlib.abc
 import importlib.util
 import pathlib
+import sys
 from typing import Any
 
 from zoo.errors import InputError
@@ -36,6 +38,19 @@ MODELS = {
 
 # made of trained parts, which their configurations name, and never trained themselves
 COMPOSED = ("bayes_conditional", "bayes_classifier")
+
+
+# what networks of the zoo are made of beside Keras' own, for files of a network alone
+LAYERS = (
+    "zoo.core.layers:Dropout",
+    "zoo.core.layers:GatedCausalBlock",
+    "zoo.core.layers:SpectralNormalization",
+    "zoo.core.layers:ConditionalBatchNormalization",
+    "zoo.core.layers:SelfAttention",
+    "zoo.core.layers:VectorQuantizer",
+    "zoo.models.pixelrnn:RowLSTM",
+    "zoo.models.wgan_gp:Clip",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +85,44 @@ def model_class(name: str) -> type:
     """
     module, cls = _location(name)
     return getattr(importlib.import_module(module), cls)
+
+
+class _Class:
+    """What Keras finds under the name of a class that is imported when it is needed."""
+
+    def __init__(self, location: str):
+        self.location = location
+
+    def from_config(self, values: dict[str, Any]) -> Any:
+        """The object that `get_config` of the class is of."""
+        module, cls = self.location.split(":")
+        return getattr(importlib.import_module(module), cls).from_config(values)
+
+
+class _WhenKerasIsImported(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            tell_keras()
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def tell_keras() -> None:
+    """Lets Keras load files of the zoo's classes, once it is there, without importing them now."""
+    if (keras := sys.modules.get("keras")) is None:
+        sys.meta_path.insert(0, _WhenKerasIsImported())
+        return
+    known = keras.saving.get_custom_objects()
+    for location in [*MODELS.values(), *LAYERS]:
+        known.setdefault(f"zoo>{location.partition(':')[2]}", _Class(location))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds
+from zoo.core import bounds, checks
 from zoo.core.base import LABELS, SEED, Endpoint, LikelihoodModel, stateless_seed
 
 tfd = tfp.distributions
@@ -110,11 +110,17 @@ class AutoregressiveModel(LikelihoodModel):
           seed: likewise.
 
         Raises:
-          InputError: there are labels but the model is unconditional, or the other way round.
-          tf.errors.InvalidArgumentError: the images are grey and the model's black and white, or
-            there are more or fewer labels than images.
+          InputError: images or labels are not what this model takes, or the images are grey and
+            the model's black and white.
         """
-        return self.log_p_x(self.measured(images), self.labels_of(images, labels))
+        checks.whole("num_samples", num_samples, 1)
+        stateless_seed(seed)
+
+        def log_p(x, y):
+            return self.log_p_x(self.measured(x), y)
+
+        # each pixel has a softmax over its levels
+        return self.in_batches(log_p, *self.asked(images, labels), share=5)
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
@@ -129,10 +135,15 @@ class AutoregressiveModel(LikelihoodModel):
           seed: an integer; the same one gives the same images.
           progress: whether the rows are counted on stderr.
         """
+        num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
-        blank = tf.zeros([num_samples, *self.image_shape])
-        return self.walk(blank, tf.constant(0), labels, seed, progress)[0]
+
+        def draw(which, labels, seed):
+            blank = tf.zeros([tf.shape(which)[0], *self.image_shape])
+            return self.walk(blank, tf.constant(0), labels, seed, progress)[0]
+
+        return self.in_batches(draw, tf.range(num_samples), labels, seed=seed)
 
     def complete(self, images, num_rows, labels=None, seed=None, progress=False) -> tf.Tensor:
         """Images [N, H, W, C] whose first rows are given and whose others are drawn.
@@ -145,12 +156,17 @@ class AutoregressiveModel(LikelihoodModel):
           progress: whether the rows are counted on stderr.
 
         Raises:
-          InputError, tf.errors.InvalidArgumentError: as `log_prob`.
+          InputError: as `log_prob`, or an image has not so many rows.
         """
-        labels = self.labels_of(images, labels)
-        num_rows, seed = tf.convert_to_tensor(num_rows, tf.int32), stateless_seed(seed)
-        given = self.on_levels(self.measured(images))
-        return self.walk(given, num_rows, labels, seed, progress)[0]
+        num_rows = checks.whole("num_rows", num_rows, 0, self.image_shape[0])
+        num_rows = tf.convert_to_tensor(num_rows, tf.int32)
+
+        def complete(x, y, seed):
+            given = self.on_levels(self.measured(x))
+            return self.walk(given, num_rows, y, seed, progress)[0]
+
+        images, labels = self.asked(images, labels)
+        return self.in_batches(complete, images, labels, seed=stateless_seed(seed))
 
     def call(self, images, training=False) -> tf.Tensor:
         """Log p(x) of images [N, H, W, C], or log p(x|y) of a pair (images, labels)."""

@@ -4,12 +4,13 @@ A model file says what its networks, distributions and losses are; what happens 
 gradients, two optimizers, several devices, logged means) is here, once for all.
 """
 
+import contextlib
 import dataclasses
 import functools
+import inspect
 import math
 import numbers
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
@@ -17,19 +18,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.core import config
+from zoo.core import batches, checks, config
+from zoo.core.checks import provided
+from zoo.core.checks import seed as stateless_seed
 from zoo.errors import InputError
 
 Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 NUM_SAMPLES = tf.TensorSpec([], tf.int32, name="num_samples")
 SEED = tf.TensorSpec([], tf.int32, name="seed")
 LABELS = tf.TensorSpec([None], tf.int32, name="labels")
-
-
-def stateless_seed(seed: int | tf.Tensor | None) -> tf.Tensor:
-    """The int32 [2] seed of TensorFlow's stateless functions, from a number; None draws one."""
-    seed = tf.convert_to_tensor(secrets.randbelow(2**31 - 1) if seed is None else seed, tf.int32)
-    return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
 
 
 def standard_normal(shape: Any, seed: tf.Tensor) -> tf.Tensor:
@@ -93,11 +90,15 @@ def in_unit_range(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / levels
 
 
-def provided(condition: tf.Tensor, message: str, value: tf.Tensor) -> tf.Tensor:
-    """`value`, or InvalidArgumentError with `message`: eagerly and in any graph but XLA's."""
-    check = tf.debugging.Assert(condition, [message])
-    with tf.control_dependencies([check] if check is not None else []):
-        return tf.identity(value)
+@contextlib.contextmanager
+def precision(policy: Any):
+    """Keras' global dtype policy, set for the length of the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 class ImageModel(keras.Model):
@@ -113,6 +114,7 @@ class ImageModel(keras.Model):
 
     Config: type
     conditional = False  # whether `sample` and `log_prob` take labels
+    supervised = False  # whether it learns from labels without being given them
     binary = False  # whether the model is of black or white pixels only
     exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
     axes = True  # whether moving along one latent dimension, or between two codes, means something
@@ -122,16 +124,21 @@ class ImageModel(keras.Model):
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.config = config or self.Config()
-        self.image_shape = tuple(image_shape)
-        self.num_classes = num_classes
-        if not num_classes and (self.conditional or hasattr(self, "classify")):
+        self.image_shape = checks.image_shape(image_shape)
+        self.num_classes = checks.whole("num_classes", num_classes)
+        if not self.num_classes and (self.conditional or self.supervised):
             raise InputError(
                 f"{self.name} needs labels, and there are none (num_classes is 0): in a folder of "
                 "images each class must have a folder of its own, PATH/CLASS/*.png"
             )
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = checks.whole("seed", seed, 0, 2**31 - 1)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self._means = [self.metric_of(name) for name in self.tracked]
+
+    def __init_subclass__(cls, **kwargs):
+        """Lets Keras find the class of a model that it saved."""
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable(cls.__module__.partition(".")[0])(cls)
 
     def metric_of(self, name: str) -> keras.metrics.Metric:
         """What sums up the tracked quantity of that name over an epoch: its mean."""
@@ -158,7 +165,177 @@ class ImageModel(keras.Model):
         names = {f.name for f in dataclasses.fields(cls.Config)}
         own = {k: v for k, v in values.items() if k in names}
         rest = {k: v for k, v in values.items() if k not in names}
-        return cls(config.make(cls.Config, own), **rest)
+        policy = keras.dtype_policies.get(rest.get("dtype"))
+        with precision(policy):  # of the networks inside, too
+            return cls(config.make(cls.Config, own), **{**rest, "dtype": policy})
+
+    def __reduce__(self):
+        """Pickles and copies are what `save` writes."""
+        self._refuse_if_composed("be saved, pickled or copied")
+        return super().__reduce__()
+
+    def save(self, *args, **kwargs):
+        """Keras' `save`: a `.keras` file has weights, optimizers and the state of random seeds."""
+        self._refuse_if_composed("be saved, pickled or copied")
+        super().save(*args, **kwargs)
+
+    def _refuse_if_composed(self, what: str) -> None:
+        if getattr(self, "parts", ()):
+            raise InputError(
+                f"{self.name} is made of trained models, and cannot {what}: "
+                "make it anew of them, or export it"
+            )
+
+    def _seeds(self) -> list[keras.Variable]:
+        return [v for v in self.variables if v.path.endswith("seed_generator_state")]
+
+    def save_own_variables(self, store):
+        """The model's own weights, and the seeds of all noise, which Keras saves nowhere."""
+        super().save_own_variables(store)
+        for i, state in enumerate(self._seeds()):
+            store[f"seed_{i}"] = state
+
+    def load_own_variables(self, store):
+        """The inverse of `save_own_variables`; of a file without seeds they stay as they are."""
+        own = {k: store[k] for k in store.keys() if not k.startswith("seed_")}
+        super().load_own_variables(own)
+        if len(own) < len(store.keys()):
+            for i, state in enumerate(self._seeds()):
+                state.assign(store[f"seed_{i}"])
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
+        """Keras' `compile`; what is minimised and logged is the model's own.
+
+        Raises:
+          InputError: a loss or metrics are given.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise InputError(
+                    f"{self.name} has a loss and metrics of its own: compile takes no {name}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles the model as the one was that `get_compile_config` is of."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):  # noqa: D102
+        return self._with_checked_data(super().fit, args, kwargs)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):  # noqa: D102
+        return self._with_checked_data(super().evaluate, args, kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):  # noqa: D102
+        return self._with_checked_data(super().train_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):  # noqa: D102
+        return self._with_checked_data(super().test_on_batch, args, kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args, **kwargs):  # noqa: D102
+        with _plain_errors():
+            return super().predict(*args, **kwargs)
+
+    def _with_checked_data(self, method, args, kwargs):
+        """Calls Keras' method once its data is looked at, and says in one line what was wrong."""
+        self._refuse_if_composed("be trained")
+        bound = inspect.signature(method).bind(*args, **kwargs)
+        given = bound.arguments
+        self._check_weights(given.get("sample_weight"), given.get("class_weight"))
+        names = ("x", "y", "sample_weight")
+        if "_use_cached_eval_dataset" not in kwargs:  # which `fit` has looked at
+            given.update(zip(names, self._looked_at(*map(given.get, names)), strict=True))
+            if (validation := given.get("validation_data")) is not None:
+                if not isinstance(validation, tuple | list):
+                    validation = (validation,)
+                images, *rest = self._looked_at(*validation)
+                rest = [v for v in rest if v is not None]
+                given["validation_data"] = (images, *rest) if rest else images
+        given = {k: v for k, v in given.items() if k not in names or v is not None}
+        bound.arguments = given
+        with _plain_errors():
+            return method(*bound.args, **bound.kwargs)
+
+    def _looked_at(self, x, y=None, weights=None) -> tuple[Any, Any, Any]:
+        """What Keras is to be given for data, whose arrays are known to be good."""
+        if isinstance(x, Mapping):
+            x, y, weights = self._parts((x, y, weights))
+        if isinstance(x, tf.data.Dataset):
+            return self._looked_at_dataset(x), y, weights
+        if isinstance(x, Iterator):
+            return self._looked_at_batches(x), y, weights
+        if isinstance(x, list | tuple):
+            x = checks.array(x, "images")
+        if not hasattr(x, "__array__"):
+            return x, y, weights
+        y = checks.array(y, "labels") if isinstance(y, list | tuple) else y
+        self._check_batch(x, y, weights)
+        return x, y, weights
+
+    def _looked_at_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Pairs in place of dictionaries; where XLA drops assertions, they are made here."""
+        if not (self.jit_compile or isinstance(dataset.element_spec, Mapping)):
+            return dataset
+
+        def checked(*batch):
+            parts = self._parts(batch if len(batch) > 1 else batch[0])
+            if self.jit_compile:
+                images, labels, weights = self._check_batch(*parts)
+                parts = (images, parts[1] if labels is None else labels, weights)
+            return tuple(v for v in parts if v is not None)
+
+        return dataset.map(checked)
+
+    def _looked_at_batches(self, iterator: Iterator) -> Iterator:
+        for batch in iterator:
+            parts = self._parts(batch)
+            self._check_batch(*parts)
+            yield tuple(v for v in parts if v is not None)
+
+    def _parts(self, data) -> tuple[Any, Any, Any]:
+        """Images, labels and weights of a batch as Keras gives it, or of a dictionary.
+
+        Raises:
+          InputError: the dictionary has other entries.
+        """
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(images, Mapping):
+            if unknown := sorted(set(images) - {"images", "labels"}):
+                raise InputError(
+                    f"a batch has the entries images and labels, and none named {unknown[0]!r}"
+                )
+            if "images" not in images:
+                raise InputError("a batch needs an entry images")
+            if "labels" in images and labels is not None:
+                raise InputError("there are labels in the batch and beside it")
+            images, labels = images["images"], images.get("labels", labels)
+        return images, labels, weights
+
+    def _check_batch(self, images, labels, weights):
+        """A batch of `fit`: images as they are, labels if they are learnt from, and weights.
+
+        Raises:
+          InputError: they are not what this model learns from.
+        """
+        self._check_weights(weights)
+        images = checks.images(images, self.image_shape)
+        count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
+        if not (self.conditional or self.supervised):
+            labels = None
+        elif labels is None:
+            raise InputError(f"{self.name} learns from images with labels: give it both")
+        else:
+            labels = checks.labels(labels, self.num_classes, count)
+        weights = None if weights is None else checks.weights(weights, count)
+        return images, labels, weights
+
+    def _check_weights(self, *weights) -> None:
+        """Raises InputError where examples are weighed, and the model cannot."""
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -180,6 +357,32 @@ class ImageModel(keras.Model):
         """SavedModel signatures: name -> (function of tensors, its input signature)."""
         raise NotImplementedError
 
+    def export(self, filepath, format="tf_saved_model", verbose=None, **kwargs) -> None:
+        """Writes a SavedModel whose signatures are the `endpoints`; the first is the default one.
+
+        Args:
+          filepath: a folder.
+          format: `tf_saved_model`.
+          verbose: whether Keras says what it wrote.
+          **kwargs: none.
+
+        Raises:
+          InputError: another format, or an input signature.
+        """
+        if format != "tf_saved_model":
+            raise InputError(f"{self.name} exports as tf_saved_model, not as {format}")
+        if given := [k for k, v in kwargs.items() if v is not None]:
+            raise InputError(f"{self.name} has signatures of its own: export takes no {given[0]}")
+        archive = keras.export.ExportArchive()
+        endpoints = self.endpoints()
+        first = next(iter(endpoints))
+        for name, (function, signature) in [
+            *endpoints.items(),
+            ("serving_default", endpoints[first]),
+        ]:
+            archive.add_endpoint(name, function, input_signature=signature)
+        archive.write_out(str(filepath), verbose=bool(verbose))
+
     @property
     def images_spec(self) -> tf.TensorSpec:
         """The signature of a batch of images."""
@@ -189,14 +392,10 @@ class ImageModel(keras.Model):
         """Labels [N] as float32 [N, K]; one outside 0..K-1 is an error, in a graph as well.
 
         Raises:
-          InputError: there are no labels.
-          tf.errors.InvalidArgumentError: a label is out of range.
+          InputError: there are no labels, or one is out of range.
         """
         self.check_labels(labels)
-        labels = tf.cast(labels, tf.int32)
-        in_range = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
-        labels = provided(in_range, f"labels must be in 0..{self.num_classes - 1}", labels)
-        return tf.one_hot(labels, self.num_classes)
+        return tf.one_hot(checks.labels(labels, self.num_classes), self.num_classes)
 
     def restart_schedules(self) -> None:
         """What a run changes step by step beside what it learns is as at its first step."""
@@ -209,18 +408,38 @@ class ImageModel(keras.Model):
             raise InputError(f"{self.name} is unconditional: it takes no labels")
 
     def labels_of(self, images, labels) -> tf.Tensor | None:
-        """Labels of images, one for each, or None.
+        """Labels int32 [N] of N images (or latents), one for each, or None.
 
         Raises:
-          InputError: as `check_labels`.
-          InvalidArgumentError: they are not as many.
+          InputError: as `check_labels`; or they are not as many, or no labels.
         """
         self.check_labels(labels)
         if labels is None:
             return None
-        labels = tf.cast(labels, tf.int32)
-        as_many = tf.size(labels) == tf.shape(images)[0]
-        return provided(as_many, "there must be a label for each image", labels)
+        count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
+        return checks.labels(labels, self.num_classes, count)
+
+    def asked(self, images, labels=None) -> tuple[Any, tf.Tensor | None]:
+        """The images that a method is asked about, as they came, and their labels; both checked.
+
+        Raises:
+          InputError: they are not what this model takes.
+        """
+        images = checks.images(images, self.image_shape)
+        return images, self.labels_of(images, labels)
+
+    @property
+    def examples_at_a_time(self) -> int:
+        """How many images are computed at once where methods are called eagerly."""
+        return batches.size_for(self.image_shape)
+
+    def in_batches(self, function, *arrays, seed=None, share: int = 1) -> tf.Tensor:
+        """`function` of arrays [N, ...], some examples at a time: see `zoo/core/batches.py`.
+
+        `share` is how many times more memory than usual an example takes.
+        """
+        size = max(1, self.examples_at_a_time // share)
+        return batches.in_batches(function, arrays, size, seed)
 
     def labels_for(self, num_samples, labels, seed) -> tf.Tensor | None:
         """The labels of `num_samples` samples: those given, or uniform ones by the seed.
@@ -236,11 +455,10 @@ class ImageModel(keras.Model):
             return tf.random.stateless_uniform(
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
-        labels = tf.cast(labels, tf.int32)
+        labels = checks.labels(labels, self.num_classes)
         known = isinstance(num_samples, numbers.Integral)
         if known and not labels.shape.is_compatible_with([num_samples]):
-            there = labels.shape[0] if labels.shape.rank else "a single number"
-            raise InputError(f"{num_samples} samples need as many labels, not {there}")
+            raise InputError(f"{num_samples} samples need as many labels, not {labels.shape[0]}")
         return labels
 
     def _sample_endpoint(self) -> Endpoint:
@@ -258,14 +476,15 @@ class ImageModel(keras.Model):
 
     def _classify_endpoint(self) -> Endpoint:
         def classify(images):
-            logits = self(images)
+            logits = self.logits(self.asked(images)[0])
             return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
         return classify, [self.images_spec]
 
-    def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return in_unit_range(images), labels
+    def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
+        """A batch as float32 images in [0, 1], int32 labels and weights (or None), checked."""
+        images, labels, weights = self._check_batch(*self._parts(data))
+        return in_unit_range(images), labels, weights
 
     def _track(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         means = [mean for mean in self._means if mean.name in values]
@@ -303,6 +522,17 @@ class ImageModel(keras.Model):
         return values, tf.linalg.global_norm(gradients) / scale
 
 
+@contextlib.contextmanager
+def _plain_errors():
+    """What an assertion in a graph says becomes an InputError of one line."""
+    try:
+        yield
+    except tf.errors.OpError as e:
+        if line := checks.said(e):
+            raise InputError(line) from None
+        raise
+
+
 class LikelihoodModel(ImageModel):
     """A model trained by one objective, a per-example `loss` (a bound, a likelihood)."""
 
@@ -317,8 +547,8 @@ class LikelihoodModel(ImageModel):
         """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
 
         Raises:
-          InvalidArgumentError: they are grey, and of the model's pixels, black or white, a grey one
-            would get a number that is no likelihood.
+          InputError: they are grey, and of the model's pixels, black or white, a grey one would get
+            a number that is no likelihood.
         """
         images = in_unit_range(images)
         if not self.binary:
@@ -340,9 +570,9 @@ class LikelihoodModel(ImageModel):
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """One step down the mean loss of a batch."""
-        images, labels = self._unpack(data)
+        images, labels, weights = self._unpack(data)
         values, _ = self._descend(
-            lambda: self.losses(images, labels, training=True),
+            lambda: self._weighed(self.losses(images, labels, training=True), weights),
             "loss",
             self.optimizer,
             self.trainable_variables,
@@ -351,7 +581,12 @@ class LikelihoodModel(ImageModel):
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """The same quantities on a batch that is not learnt from."""
-        return self._track(self.losses(*self._unpack(data), training=False))
+        images, labels, weights = self._unpack(data)
+        return self._track(self._weighed(self.losses(images, labels, training=False), weights))
+
+    def _weighed(self, values, weights):
+        """The loss of each example times its weight, as Keras does; all else stays unweighted."""
+        return values if weights is None else {**values, "loss": values["loss"] * weights}
 
 
 class AdversarialModel(ImageModel):
@@ -413,6 +648,7 @@ class AdversarialModel(ImageModel):
           **kwargs: Keras' own (`jit_compile`, `steps_per_execution`, ...).
         """
         super().compile(optimizer=optimizer, **kwargs)
+        discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
         scaled = keras.optimizers.LossScaleOptimizer
         if isinstance(self.optimizer, scaled) and not isinstance(discriminator_optimizer, scaled):
             # Keras wraps only its own one, and an unscaled float16 loss underflows silently
@@ -421,20 +657,73 @@ class AdversarialModel(ImageModel):
         self.optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def generate(self, latents, labels=None, training: bool = False, by=None) -> tf.Tensor:
-        """G(z): latents [N, latent_dim] -> images [N, H, W, C] in [0, 1].
+    def get_compile_config(self):
+        """Keras' own, with the second optimizer and how the averages begin."""
+        if not self.compiled:
+            return {}
+        second = keras.saving.serialize_keras_object(self.discriminator_optimizer)
+        return {
+            **super().get_compile_config(),
+            "discriminator_optimizer": second,
+            "from_noise": self.from_noise,
+        }
+
+    def compile_from_config(self, config):
+        """Compiles the model as the one was that `get_compile_config` is of."""
+        self.from_noise = config.pop("from_noise")
+        super().compile_from_config(config)
+
+    def _check_weights(self, *weights):
+        if any(w is not None for w in weights):
+            raise InputError(
+                f"{self.name} plays a game, which has no weights of examples: leave sample_weight "
+                "and class_weight out"
+            )
+
+    def run_generator(self, latents, labels, training: bool, by=None) -> tf.Tensor:
+        """G(z): latents [N, latent_dim] and labels [N] or None -> images [N, H, W, C] in [0, 1].
 
         `by` is the network that makes them; when left out G's average, if it has one.
         """
         raise NotImplementedError
 
+    def run_discriminator(self, images, labels, training: bool) -> tf.Tensor:
+        """Logits [N] of D(x), of float32 images [N, H, W, C] (in [0, 1] but for augmented ones)."""
+        raise NotImplementedError
+
+    def generate(self, latents, labels=None, training: bool = False, by=None) -> tf.Tensor:
+        """G(z): latents [N, latent_dim] -> images [N, H, W, C] in [0, 1].
+
+        `by` is the network that makes them; when left out G's average, if it has one.
+
+        Raises:
+          InputError: latents of another shape; labels that are wrong, missing or not asked for.
+        """
+        latents = checks.latents(latents, self.latent_dim)
+        labels = self.labels_of(latents, labels)
+        if training:
+            return self.run_generator(latents, labels, training, by)
+        return self.in_batches(lambda z, y: self.run_generator(z, y, training, by), latents, labels)
+
     def play(self, latents, labels, training: bool) -> tf.Tensor:
         """G(z) as D is to see it in the game: made by G itself."""
-        return self.generate(latents, labels, training, by=self.generator)
+        return self.run_generator(latents, labels, training, by=self.generator)
 
     def discriminate(self, images, labels=None, training: bool = False) -> tf.Tensor:
-        """Logits [N] of D(x), the probability that images [N, H, W, C] in [0, 1] are real."""
-        raise NotImplementedError
+        """Logits [N] of D(x), the probability that images [N, H, W, C] are real.
+
+        An unconditional D needs no labels, and does not mind them. Images are float32 in [0, 1], or
+        uint8.
+
+        Raises:
+          InputError: the images or the labels are not what this model takes.
+        """
+        images, labels = self.asked(images, labels if self.conditional else None)
+
+        def logits(x, y):
+            return self.run_discriminator(in_unit_range(x), y, training)
+
+        return logits(images, labels) if training else self.in_batches(logits, images, labels)
 
     def d_losses(self, images, labels, latents, training: bool) -> dict[str, tf.Tensor]:
         """Per-example quantities; `d_loss` is what the discriminator minimises."""
@@ -457,18 +746,19 @@ class AdversarialModel(ImageModel):
         Raises:
           InputError: `truncation` is not positive.
         """
+        num_samples = checks.whole("num_samples", num_samples)
         shape, seed = [num_samples, self.latent_dim], stateless_seed(seed)
         if truncation is None:
             return standard_normal(shape, seed)
-        if not truncation > 0:
-            raise InputError(f"truncation is {truncation}, and must be positive")
+        if not (isinstance(truncation, numbers.Real) and truncation > 0):
+            raise InputError(f"truncation is {truncation!r}, and must be a positive number")
         return tf.random.stateless_parameterized_truncated_normal(
             shape, seed, 0.0, 1.0, -float(truncation), float(truncation)
         )
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Goodfellow et al. 2014, algorithm 1: k steps of D on distinct data, then one of G."""
-        images, labels = self._unpack(data)
+        images, labels, _ = self._unpack(data)
         k, size = self.discriminator_steps, images.shape[0] or tf.shape(images)[0]
         for j in range(k):
             # every k-th image, so that the replicas' parts together are those of a single device
@@ -494,7 +784,7 @@ class AdversarialModel(ImageModel):
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """V(D, G) and both losses on data that neither player learnt from."""
-        images, labels = self._unpack(data)
+        images, labels, _ = self._unpack(data)
         latents = self.draw_prior(tf.shape(images)[0], self.next_seed())
         values = self.d_losses(images, labels, latents, training=False)
         return self._track({**values, **self.g_losses(images, labels, latents, training=False)})
@@ -529,6 +819,7 @@ class AdversarialModel(ImageModel):
           seed: an integer; the same one gives the same images.
           truncation: as for `draw_prior`.
         """
+        num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
         return self.generate(self.draw_prior(num_samples, seed, truncation), labels)

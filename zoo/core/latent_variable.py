@@ -5,7 +5,7 @@ import math
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds
+from zoo.core import bounds, checks
 from zoo.core.base import (
     LABELS,
     NUM_SAMPLES,
@@ -13,7 +13,6 @@ from zoo.core.base import (
     Endpoint,
     LikelihoodModel,
     in_unit_range,
-    provided,
     standard_normal,
     stateless_seed,
 )
@@ -56,25 +55,34 @@ class LatentVariableModel(LikelihoodModel):
 
     def encode(self, images, labels=None) -> tfd.Distribution:
         """q(z|x), or q(z|x, y), of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
-        return self.q_z_given_x(in_unit_range(images), self._known(labels))
+        return self.q_z_given_x(*self.asked(images, labels))
+
+    def run_encoder(self, images, labels=None, training: bool = False) -> tf.Tensor:
+        """What the encoder says of images [B, H, W, C] in [0, 1] or uint8, some at a time."""
+
+        def run(x, y):
+            x = in_unit_range(x)
+            return self.encoder(x if y is None else [x, self.one_hot(y)], training=training)
+
+        return run(images, labels) if training else self.in_batches(run, images, labels)
 
     def decode(self, latents, labels=None) -> tfd.Distribution:
-        """p(x|z), or p(x|z, y), of latents [N, latent_dim]."""
-        return self.p_x_given_z(latents, self._known(labels))
-
-    def _known(self, labels):
-        """Labels, checked here because no error comes out of a graph as it went in."""
-        self.check_labels(labels)
-        return labels
+        """p(x|z), or p(x|z, y), of latents [N, latent_dim]; it is as large as the images."""
+        latents = checks.latents(latents, self.latent_dim)
+        return self.p_x_given_z(latents, self.labels_of(latents, labels))
 
     def generate(self, latents, labels=None) -> tf.Tensor:
         """The decoder's mean of latents [N, latent_dim]: images [N, H, W, C] in [0, 1]."""
-        return tf.clip_by_value(self.decode(latents, labels).mean(), 0.0, 1.0)
+        latents = checks.latents(latents, self.latent_dim)
+        return self.in_batches(self._mean_image, latents, self.labels_of(latents, labels))
+
+    def _mean_image(self, latents, labels):
+        return tf.clip_by_value(self.p_x_given_z(latents, labels).mean(), 0.0, 1.0)
 
     def call(self, images, training=False) -> tf.Tensor:
         """Reconstructions of images [N, H, W, C], or of a pair (images, labels)."""
-        images, labels = images if self.conditional else (images, None)
-        q = self.q_z_given_x(in_unit_range(images), labels, training)
+        images, labels = self.asked(*(images if self.conditional else (images,)))
+        q = self.q_z_given_x(images, labels, training)
         return self.generate(self.code(q), labels)
 
     def reconstruct(self, images, labels=None, observation: str = "mean", seed=None) -> tf.Tensor:
@@ -86,7 +94,8 @@ class LatentVariableModel(LikelihoodModel):
           observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
           seed: of that draw.
         """
-        latents = self.code(self.encode(images, labels))
+        images, labels = self.asked(images, labels)
+        latents = self.code(self.q_z_given_x(images, labels))
         return self._observe(latents, labels, observation, stateless_seed(seed))
 
     def sample(self, num_samples, labels=None, seed=None, observation: str = "mean") -> tf.Tensor:
@@ -98,6 +107,7 @@ class LatentVariableModel(LikelihoodModel):
           seed: an integer; the same one gives the same images.
           observation: `mean` for the decoder's mean, `sample` for a draw of p(x|z).
         """
+        num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
         latents = self.draw_prior(num_samples, seed)
@@ -107,13 +117,18 @@ class LatentVariableModel(LikelihoodModel):
 
     def draw_prior(self, num_samples, seed) -> tf.Tensor:
         """Latents z ~ p(z), [num_samples, latent_dim]."""
+        num_samples = checks.whole("num_samples", num_samples)
         return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
 
     def _observe(self, latents, labels, observation, seed):
         if observation == "mean":
             return self.generate(latents, labels)
         if observation == "sample":
-            return tf.clip_by_value(self.decode(latents, labels).sample(seed=seed), 0.0, 1.0)
+
+            def draw(z, y, seed):
+                return tf.clip_by_value(self.p_x_given_z(z, y).sample(seed=seed), 0.0, 1.0)
+
+            return self.in_batches(draw, latents, labels, seed=seed)
         raise InputError(f"observation must be mean or sample, not {observation!r}")
 
     def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
@@ -129,19 +144,20 @@ class LatentVariableModel(LikelihoodModel):
           seed: an integer; the same one gives the same numbers.
 
         Raises:
-          InputError: there are labels but the model is unconditional, or the other way round.
-          tf.errors.InvalidArgumentError: `num_samples` is below 1, there are more or fewer labels
-            than images, or the images are grey and p(x|z) is of black or white pixels.
+          InputError: images or labels are not what this model takes, `num_samples` is below 1, or
+            the images are grey and p(x|z) is of black or white pixels.
         """
+        num_samples = checks.whole("num_samples", num_samples, 1)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        labels = self.labels_of(images, labels)
-        return self._importance_bound(
-            self.measured(images), labels, num_samples, stateless_seed(seed)
-        )
+
+        def bound(x, y, seed):
+            return self._importance_bound(self.measured(x), y, num_samples, seed)
+
+        images, labels = self.asked(images, labels)
+        return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
 
     @tf.function(reduce_retracing=True)
     def _importance_bound(self, images, labels, num_samples, seed):
-        num_samples = provided(num_samples > 0, "num_samples must be at least 1", num_samples)
         q, p_z = self.q_z_given_x(images, labels), self.p_z()
 
         def add(k, total):

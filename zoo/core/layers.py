@@ -6,6 +6,8 @@ from keras import layers
 
 from zoo.core.base import standard_uniform, whole_batch
 
+registered = keras.saving.register_keras_serializable("zoo")
+
 
 def gate(raw: tf.Tensor) -> tf.Tensor:
     """Tanh(a) * sigmoid(b) of raw = [a, b]: [..., 2 F] -> [..., F]."""
@@ -13,6 +15,7 @@ def gate(raw: tf.Tensor) -> tf.Tensor:
     return tf.tanh(a) * tf.sigmoid(b)
 
 
+@registered
 class Dropout(layers.Dropout):
     """Keras' dropout, but several devices see the masks that a single one would have drawn.
 
@@ -28,6 +31,7 @@ class Dropout(layers.Dropout):
         return tf.where(kept, inputs / (1 - self.rate), 0)
 
 
+@registered
 class GatedCausalBlock(layers.Layer):
     """A layer of the gated PixelCNN (van den Oord et al. 2016, arXiv:1606.05328, figure 2).
 
@@ -56,6 +60,11 @@ class GatedCausalBlock(layers.Layer):
         self.h_conv = layers.Conv2D(2 * filters, (1, self.reach), name="h_conv")
         self.v_to_h = layers.Conv2D(2 * filters, 1, name="v_to_h")
         self.h_out = layers.Conv2D(filters, 1, name="h_out")
+        self.settings = {"filters": filters, "kernel_size": kernel_size, "first": first}
+
+    def get_config(self):
+        """What the constructor was given."""
+        return {**super().get_config(), **self.settings}
 
     def build(self, v_shape, h_shape):
         """Builds the convolutions for inputs of these shapes."""
@@ -128,6 +137,7 @@ def convolve(convolution: layers.Conv2D, window: tf.Tensor) -> tf.Tensor:
     return product[:, None, None]
 
 
+@registered
 class SpectralNormalization(layers.Wrapper):
     """A linear layer divided by its spectral norm (Miyato et al. 2018, arXiv:1802.05957, eq. 8).
 
@@ -149,6 +159,12 @@ class SpectralNormalization(layers.Wrapper):
         """
         super().__init__(layer, dtype=layer.dtype_policy, **kwargs)
         self.use_bias = use_bias
+
+    def get_config(self):
+        """What the constructor was given; the type is that of the layer inside."""
+        config = {**super().get_config(), "use_bias": self.use_bias}
+        del config["dtype"]
+        return config
 
     def build(self, input_shape):
         """Builds the layer, u and the bias."""
@@ -176,6 +192,7 @@ class SpectralNormalization(layers.Wrapper):
         return y * inverse + tf.cast(self.bias, y.dtype)
 
 
+@registered
 class ConditionalBatchNormalization(layers.Layer):
     """Batch norm whose scale and shift are the label's: gamma_y (x - mean) / std + beta_y.
 
@@ -202,6 +219,7 @@ class ConditionalBatchNormalization(layers.Layer):
         return x * tf.reshape(gamma, shape) + tf.reshape(beta, shape)
 
 
+@registered
 class SelfAttention(layers.Layer):
     """Each place of an image looks at all others (Zhang et al. 2019, arXiv:1805.08318, eq. 1-3).
 
@@ -213,6 +231,10 @@ class SelfAttention(layers.Layer):
         """A layer; `spectral` says whether its convolutions are spectrally normalized."""
         super().__init__(**kwargs)
         self.spectral = spectral
+
+    def get_config(self):
+        """What the constructor was given."""
+        return {**super().get_config(), "spectral": self.spectral}
 
     def build(self, input_shape):
         """Builds the 1x1 convolutions, with an eighth and half of the channels."""
@@ -245,6 +267,7 @@ class SelfAttention(layers.Layer):
         return x + tf.cast(self.gamma, x.dtype) * self.v(o, **options)
 
 
+@registered
 class VectorQuantizer(layers.Layer):
     """A codebook of vectors, to the nearest of which inputs are moved (arXiv:1711.00937, eq. 1-2).
 
@@ -276,6 +299,13 @@ class VectorQuantizer(layers.Layer):
         self.counts = self.add_weight((size,), "zeros", name="counts", **same)
         self.sums = self.add_weight((size, depth), "zeros", name="sums", **same)
         self.built = True
+
+    def get_config(self):
+        """What the constructor was given; it is always float32."""
+        names = ("size", "depth", "decay", "revive")
+        config = {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        del config["dtype"]
+        return config
 
     def nearest(self, z: tf.Tensor) -> tf.Tensor:
         """The index, int32 [...], of the code that is nearest to each vector [..., D]."""

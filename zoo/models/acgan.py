@@ -13,7 +13,6 @@ import dataclasses
 
 import tensorflow as tf
 
-from zoo.core.base import in_unit_range
 from zoo.core.config import defaults, field
 from zoo.models import cgan
 
@@ -41,12 +40,12 @@ class ACGAN(cgan.CGAN):
         return self.image_network(input_shape, 1 + self.num_classes, hidden=self.dense)
 
     def judge(self, images, labels, training=False):
-        """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1] (or uint8)."""
-        output = self.discriminator(2 * in_unit_range(images) - 1, training=training)
+        """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1]."""
+        output = self.discriminator(2 * images - 1, training=training)
         log_p = tf.nn.log_softmax(output[:, 1:])
         return output[:, 0], tf.reduce_sum(self.one_hot(labels) * log_p, axis=-1)
 
-    def discriminate(self, images, labels=None, training=False):
+    def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x), whatever the labels [N] are, for images [N, H, W, C]."""
         return self.judge(images, labels, training)[0]
 

@@ -16,6 +16,8 @@ from zoo.core.base import ImageModel, in_unit_range, stateless_seed
 from zoo.core.config import field
 from zoo.errors import InputError
 
+_SHARE = 5  # of the memory of a batch, that an image takes with every label
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -58,9 +60,13 @@ class BayesClassifier(ImageModel):
         """Whether p(y|x) comes of likelihoods and not of bounds."""
         return self.p_x_given_y.exact
 
-    def call(self, images, training=False) -> tf.Tensor:
+    def logits(self, images) -> tf.Tensor:
         """Log p(x|y) of every label y, [N, K], in nats: logits of p(y|x), as p(y) is uniform."""
         return self._log_p_x_given_y(in_unit_range(images), stateless_seed(self.seed))
+
+    def call(self, images, training=False) -> tf.Tensor:
+        """The `logits` [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+        return self.in_batches(self.logits, self.asked(images)[0], share=_SHARE)
 
     @tf.function(reduce_retracing=True)
     def _log_p_x_given_y(self, images, seed):
@@ -83,7 +89,7 @@ class BayesClassifier(ImageModel):
 
     def classify(self, images) -> tf.Tensor:
         """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""
-        return tf.nn.softmax(self(images))
+        return tf.nn.softmax(self.call(images))
 
     def endpoints(self):
         """`classify`."""

@@ -30,13 +30,16 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import numpy as np
 import tensorflow as tf
 
+from zoo.core import checks
 from zoo.core.base import LABELS, NUM_SAMPLES, SEED, ImageModel, in_unit_range, stateless_seed
+from zoo.core.batches import of_at_least
 from zoo.core.config import field
 from zoo.errors import InputError
 
 tfd = tfp.distributions
 
 
+_CANDIDATES = 2000  # that are drawn at a time
 MIXED = 1.1  # R-hat of chains that have (Gelman et al. 2013, section 11.4)
 
 
@@ -135,7 +138,10 @@ class BayesConditional(ImageModel):
 
     def p_y_given_x(self, images) -> tfd.Distribution:
         """p(y|x), the classifier's at its temperature, of images [N, H, W, C]."""
-        return tfd.Categorical(logits=self.classifier(images) / self.config.temperature)
+        # unchecked: a chain may propose what gives no numbers, and is then to refuse it
+        logits = getattr(self.classifier, "logits", self.classifier)
+        logits = self.in_batches(logits, images)
+        return tfd.Categorical(logits=logits / self.config.temperature)
 
     def log_weights(self, images) -> tf.Tensor:
         """Of every class y, s log p(y|x): [N, K]."""
@@ -169,12 +175,16 @@ class BayesConditional(ImageModel):
 
     def _log_product(self, images, labels, num_samples, seed) -> tf.Tensor:
         """S log p(y|x) + log p(x), [N]."""
-        images = in_unit_range(images)
-        if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
-            images = self.unconditional.on_levels(images)
-        one_hot = self.one_hot(self.labels_of(images, labels))  # checked
-        log_p_x = self.unconditional.log_prob(images, num_samples=num_samples, seed=seed)
-        return tf.reduce_sum(one_hot * self.log_weights(images), -1) + log_p_x
+
+        def product(x, y, seed):
+            x = in_unit_range(x)
+            if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
+                x = self.unconditional.on_levels(x)
+            log_p_x = self.unconditional.log_prob(x, num_samples=num_samples, seed=seed)
+            return tf.reduce_sum(self.one_hot(y) * self.log_weights(x), -1) + log_p_x
+
+        images, labels = self.asked(images, labels)
+        return self.in_batches(product, images, labels, seed=stateless_seed(seed))
 
     def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
         """Log p(x|y) = log p(x, y) - log p(y), nats an image [N].
@@ -191,6 +201,7 @@ class BayesConditional(ImageModel):
         """
         # log p(x|y) = s log p(y|x) + log p(x) - log E_{p(x)}[p(y|x)^s]
         product = self._log_product(images, labels, num_samples, seed)
+        labels = self.labels_of(images, labels)
         return product - tf.linalg.matvec(self.one_hot(labels), self.log_normalizer())
 
     def bits_per_dim(self, nats) -> tf.Tensor:
@@ -225,6 +236,7 @@ class BayesConditional(ImageModel):
         """
         if observation == "sample" and self.config.method == "mcmc":
             raise InputError("chains weigh means of p(x|z): draws of it go with --method=sir")
+        num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self._known(self.labels_for(num_samples, labels, seed))
         images, report, course = self._draw(labels, seed, progress, observation)
@@ -272,8 +284,9 @@ class BayesConditional(ImageModel):
         """Draws x_i of p(x), or the decoder's means in their place, and s log p(y|x_i), [M, K]."""
         options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
         options |= {"progress": True} if progress and hasattr(self.unconditional, "walk") else {}
-        images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
-        return images, self.log_weights(images)
+        with of_at_least(_CANDIDATES):
+            images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
+            return images, self.log_weights(images)
 
     def _resample(self, labels, seed, progress: bool, observation: str):
         """Candidates drawn again by log w = s log p(y|x): images, and effective sample sizes."""

@@ -78,8 +78,9 @@ class BiGAN(gan.GAN):
 
     def encode(self, images, labels=None) -> tfd.Distribution:
         """E(x): all mass at one code, [N, latent_dim]."""
-        self.check_labels(labels)
-        return tfd.VectorDeterministic(self.codes(in_unit_range(images)))
+        images, _ = self.asked(images, labels)
+        codes = self.in_batches(lambda x: self.codes(in_unit_range(x)), images)
+        return tfd.VectorDeterministic(codes)
 
     def codes(self, images, training=False, by=None) -> tf.Tensor:
         """E(x), [N, latent_dim], of images in [0, 1], by E's average or `by`."""
@@ -98,9 +99,8 @@ class BiGAN(gan.GAN):
         """Logits [N] of D(x, z): that the image is real and the code made for it."""
         return self.discriminator([2 * images - 1, codes], training=training)[:, 0]
 
-    def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x, E(x)) for images [N, H, W, C] in [0, 1] (or uint8)."""
-        images = in_unit_range(images)
+    def run_discriminator(self, images, labels, training):
+        """Logits [N] of D(x, E(x)) for images [N, H, W, C] in [0, 1]."""
         return self.judge(images, self.codes(images, training), training)
 
     def d_losses(self, images, labels, latents, training):

@@ -24,7 +24,7 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import keras
 import tensorflow as tf
 
-from zoo.core import bounds, distributions
+from zoo.core import bounds, checks, distributions
 from zoo.core.base import standard_gumbel, stateless_seed
 from zoo.core.config import field
 from zoo.core.metrics import Perplexity
@@ -104,7 +104,7 @@ class CategoricalVAE(vae.VAE):
 
     def q_z_given_x(self, images, labels=None, training=False):
         """q(z|x) = prod_i Categorical(logits_i(x)), of batch shape [B]."""
-        logits = self.encoder(images, training=training)
+        logits = self.run_encoder(images, None, training)
         return distributions.one_hots(self._apart(logits))
 
     def code(self, distribution):
@@ -117,6 +117,7 @@ class CategoricalVAE(vae.VAE):
 
     def draw_prior(self, num_samples, seed):
         """Latents z ~ p(z), one-hots [num_samples, L * K]."""
+        num_samples = checks.whole("num_samples", num_samples)
         shape = [num_samples, self.config.num_latents, self.num_categories]
         return self._hard(standard_gumbel(shape, stateless_seed(seed)))
 

@@ -17,7 +17,6 @@ import dataclasses
 import tensorflow as tf
 
 from zoo.core import networks
-from zoo.core.base import in_unit_range
 from zoo.core.config import defaults
 from zoo.models import gan
 
@@ -43,12 +42,12 @@ class CGAN(gan.GAN):
         features = self.image_network(input_shape, 256, "features")
         return networks.joined_with_vector(features, self.num_classes, 1, name="discriminator")
 
-    def generate(self, latents, labels=None, training=False, by=None):
+    def run_generator(self, latents, labels, training, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
         z_and_y = tf.concat([latents, self.one_hot(labels)], axis=-1)
-        return super().generate(z_and_y, training=training, by=by)
+        return super().run_generator(z_and_y, labels, training, by)
 
-    def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
-        pair = [2 * in_unit_range(images) - 1, self.one_hot(labels)]
+    def run_discriminator(self, images, labels, training):
+        """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
+        pair = [2 * images - 1, self.one_hot(labels)]
         return self.discriminator(pair, training=training)[:, 0]

@@ -31,6 +31,7 @@ class Classifier(LikelihoodModel):
     """p(y|x) over `num_classes` labels of images [N, H, W, C]."""
 
     Config = Config
+    supervised = True
     tracked = ("loss", "accuracy")
 
     def __init__(self, config=None, **kwargs):
@@ -61,22 +62,32 @@ class Classifier(LikelihoodModel):
         )
         self.build()
 
-    def call(self, images, training=False) -> tf.Tensor:
-        """Logits [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+    def logits(self, images, training=False) -> tf.Tensor:
+        """Logits [N, K] of images [N, H, W, C], which are not checked."""
         features = self.features_network(in_unit_range(images), training=training)
         return self.head(features, training=training)
 
+    def call(self, images, training=False) -> tf.Tensor:
+        """Logits [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
+        images, _ = self.asked(images)
+        return self.logits(images, training) if training else self.in_batches(self.logits, images)
+
     def features(self, images) -> tf.Tensor:
         """The penultimate layer's view of images [N, H, W, C]: float32 [N, 8 width]."""
-        return tf.cast(self.features_network(in_unit_range(images)), tf.float32)
+
+        def features(x):
+            return tf.cast(self.features_network(in_unit_range(x)), tf.float32)
+
+        return self.in_batches(features, self.asked(images)[0])
 
     def classify(self, images) -> tf.Tensor:
         """p(y|x) of images [N, H, W, C]: probabilities [N, K]."""
-        return tf.nn.softmax(self(images))
+        images, _ = self.asked(images)
+        return tf.nn.softmax(self.in_batches(self.logits, images))
 
     def losses(self, images, labels, training):
         """Loss = -log p(y|x) in nats; accuracy is 1 where the likeliest label is y."""
-        logits = self(images, training=training)
+        logits = self.logits(images, training)
         return {
             "loss": tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits),
             "accuracy": tf.cast(

@@ -10,10 +10,13 @@ features of the image, in a hidden layer. Distributions and losses are the VAE's
 
 import dataclasses
 
+import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import networks
+from zoo.core import distributions, networks
 from zoo.models import vae
+
+tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +41,8 @@ class CVAE(vae.VAE):
 
     def q_z_given_x(self, images, labels=None, training=False):
         """q(z|x, y) = N(m(x, y), diag(s(x, y)^2)), of batch shape [B]."""
-        pair = [tf.convert_to_tensor(images), self.one_hot(labels)]
-        return super().q_z_given_x(pair, training=training)
+        output = self.run_encoder(images, labels, training)
+        return tfd.MultivariateNormalDiag(*distributions.loc_and_scale(output))
 
     def p_x_given_z(self, latents, labels=None, training=False):
         """p(x|z, y) = N(loc(z, y), diag(scale^2)) on grey levels, of batch shape [B]."""

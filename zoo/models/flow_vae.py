@@ -108,7 +108,7 @@ class FlowVAE(vae.VAE):
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x): N(m(x), diag(s(x)^2)) moved by the flow, of batch shape [B]."""
-        output = self.encoder(images, training=training)
+        output = self.run_encoder(images, None, training)
         raw, context = tf.split(output, [2 * self.latent_dim, -1], axis=-1)
         base = tfd.MultivariateNormalDiag(*distributions.loc_and_scale(raw))
         if not self.flows:

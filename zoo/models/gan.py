@@ -23,7 +23,7 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core import augmentation, gan_losses, networks
-from zoo.core.base import AdversarialModel, in_unit_range, standard_uniform
+from zoo.core.base import AdversarialModel, standard_uniform
 from zoo.core.config import field
 from zoo.errors import InputError
 
@@ -142,29 +142,29 @@ class GAN(AdversarialModel):
             input_shape, c.hidden[::-1], (output_size,), activation="leaky_relu", name=name
         )
 
-    def generate(self, latents, labels=None, training=False, by=None):
+    def run_generator(self, latents, labels, training, by=None):
         """G(z): images [N, H, W, C] in [0, 1] of latents [N, latent_dim], by G's average."""
         network = by or self.average or self.generator
         return (tf.tanh(network(latents, training=training)) + 1) / 2
 
-    def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x) (another game's scores) for images [N, H, W, C] in [0, 1] or uint8."""
-        return self.discriminator(2 * in_unit_range(images) - 1, training=training)[:, 0]
+    def run_discriminator(self, images, labels, training):
+        """Logits [N] of D(x) (another game's scores) for images [N, H, W, C] in [0, 1]."""
+        return self.discriminator(2 * images - 1, training=training)[:, 0]
 
     def d_losses(self, images, labels, latents, training):
         """D minimises -V(D, G), and its penalty."""
         # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
         fake = self.seen(self.play(latents, labels, training), training)
         real = self.seen(images, training)
-        real_logits = self.discriminate(real, labels, training)
-        fake_logits = self.discriminate(fake, labels, training)
+        real_logits = self.run_discriminator(real, labels, training)
+        fake_logits = self.run_discriminator(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
         return self.penalised(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
         """G minimises -log D(G(z)), or its part of another game."""
         fake = self.seen(self.play(latents, labels, training), training)
-        return {"g_loss": self.game.generator_loss(self.discriminate(fake, labels, training))}
+        return {"g_loss": self.game.generator_loss(self.run_discriminator(fake, labels, training))}
 
     def seen(self, images, training: bool) -> tf.Tensor:
         """Images as D sees them: as they are, or augmented in training (arXiv:2006.10738)."""
@@ -193,7 +193,7 @@ class GAN(AdversarialModel):
         """
 
         def d(scaled):
-            return self.discriminate((scaled + 1) / 2, labels, training=True)
+            return self.run_discriminator((scaled + 1) / 2, labels, training=True)
 
         return self.paid(values, d, 2 * real - 1, 2 * fake - 1)
 

@@ -32,7 +32,7 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import keras
 import tensorflow as tf
 
-from zoo.core import bounds, distributions
+from zoo.core import bounds, checks, distributions
 from zoo.core.base import standard_gumbel, standard_normal, stateless_seed
 from zoo.core.config import field
 from zoo.core.metrics import Perplexity
@@ -161,7 +161,7 @@ class GMMVAE(vae.VAE):
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = sum_k pi_k(x) N(m_k(x), diag(s_k(x)^2)), of batch shape [B]."""
         k = self.num_components
-        output = self.encoder(images, training=training)
+        output = self.run_encoder(images, None, training)
         raw, logits = tf.split(output, [2 * k * self.latent_dim, self.num_logits], axis=-1)
         loc, scale = (
             tf.reshape(v, [-1, k, self.latent_dim]) for v in distributions.loc_and_scale(raw)
@@ -177,6 +177,7 @@ class GMMVAE(vae.VAE):
 
     def draw_prior(self, num_samples, seed):
         """Latents z ~ p(z) of the prior that was learned, [num_samples, latent_dim]."""
+        num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         log_pi, loc, scale = parts(self.p_z())
         k = choose(tf.broadcast_to(log_pi, [num_samples, log_pi.shape[-1]]), seed)

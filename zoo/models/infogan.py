@@ -17,7 +17,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.core import distributions
+from zoo.core import checks, distributions
 from zoo.core.base import in_unit_range, standard_uniform, stateless_seed
 from zoo.core.config import field
 from zoo.core.latents import traverse
@@ -63,6 +63,7 @@ class InfoGAN(dcgan.DCGAN):
 
     def draw_prior(self, num_samples, seed, truncation=None):
         """Latents [onehot(c_0), c_1, ..., z], [num_samples, latent_dim]; only z is truncated."""
+        num_samples = checks.whole("num_samples", num_samples)
         c, seed = self.config, stateless_seed(seed)
         of_codes = tf.random.experimental.stateless_fold_in(seed, 2)
         u = standard_uniform([num_samples, 1 + c.num_continuous], of_codes)
@@ -72,7 +73,7 @@ class InfoGAN(dcgan.DCGAN):
 
     def judge(self, images, training=False):
         """D's logits [N], and Q(c|x) as two distributions, of images [N, H, W, C] in [0, 1]."""
-        output = self.discriminator(2 * in_unit_range(images) - 1, training=training)
+        output = self.discriminator(2 * images - 1, training=training)
         logit, categorical, gaussian = tf.split(
             output, [1, self.config.num_categories, 2 * self.config.num_continuous], axis=-1
         )
@@ -82,14 +83,18 @@ class InfoGAN(dcgan.DCGAN):
             tfd.Independent(tfd.Normal(loc, scale), 1),
         )
 
-    def discriminate(self, images, labels=None, training=False):
-        """Logits [N] of D(x) for images [N, H, W, C] in [0, 1] (or uint8)."""
+    def run_discriminator(self, images, labels, training):
+        """Logits [N] of D(x) for images [N, H, W, C] in [0, 1]."""
         return self.judge(images, training)[0]
 
     def categorize(self, images) -> tf.Tensor:
         """Q(c_0|x), the probabilities [N, K] of the category, of images [N, H, W, C]."""
-        _, (categorical, _) = self.judge(images)
-        return categorical.probs_parameter()
+
+        def probabilities(x):
+            _, (categorical, _) = self.judge(in_unit_range(x))
+            return categorical.probs_parameter()
+
+        return self.in_batches(probabilities, self.asked(images)[0])
 
     def bounds(self, q, latents) -> tuple[tf.Tensor, tf.Tensor]:
         """Each example's parts [B] of L_I, log Q(c|x) + H(c) in nats: category, and other codes."""
@@ -129,7 +134,7 @@ class InfoGAN(dcgan.DCGAN):
         """Those of a GAN and `categorize`: what Q says of the codes."""
 
         def categorize(images):
-            _, (categorical, gaussian) = self.judge(images)
+            _, (categorical, gaussian) = self.judge(self.asked(images)[0])
             return {
                 "probabilities": categorical.probs_parameter(),
                 "loc": gaussian.mean(),

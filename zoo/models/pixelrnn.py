@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.core.config import field
-from zoo.core.layers import convolve
+from zoo.core.layers import convolve, registered
 from zoo.models import pixelcnn
 
 
@@ -28,6 +28,7 @@ class Config(pixelcnn.Config):
     kernel_size: int = field(7, "Side of the first layer's causal kernel; odd.", lower=3, upper=15)
 
 
+@registered
 class RowLSTM(layers.Layer):
     """One LSTM down the rows of [B, H, W, F], with its residual connection."""
 
@@ -46,6 +47,10 @@ class RowLSTM(layers.Layer):
             layer.build(shape)
         self.state_to_state.build(shape[1:])
         self.built = True
+
+    def get_config(self):
+        """What the constructor was given."""
+        return {**super().get_config(), "width": self.up.filters}
 
     @staticmethod
     def step(gates, c_above) -> tuple[tf.Tensor, tf.Tensor]:

@@ -18,7 +18,6 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.core import networks
-from zoo.core.base import in_unit_range
 from zoo.errors import InputError
 from zoo.models import sngan
 
@@ -82,13 +81,12 @@ class ProjectionCGAN(sngan.SNGAN):
             phi = keras.ops.sum(keras.ops.cast(places, "float32"), axis=(1, 2))
         return keras.Model(x, phi, name="features")
 
-    def generate(self, latents, labels=None, training=False, by=None):
+    def run_generator(self, latents, labels, training, by=None):
         """G(z, y): images [N, H, W, C] in [0, 1] of latents [N, latent_dim] and labels [N]."""
         network = by or self.average or self.generator
-        y = self.one_hot(self.labels_of(latents, labels))  # one for all would be broadcast
-        return (tf.tanh(network([latents, y], training=training)) + 1) / 2
+        return (tf.tanh(network([latents, self.one_hot(labels)], training=training)) + 1) / 2
 
-    def discriminate(self, images, labels=None, training=False):
-        """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] (or uint8) and labels [N]."""
-        pair = [2 * in_unit_range(images) - 1, self.one_hot(labels)]
+    def run_discriminator(self, images, labels, training):
+        """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
+        pair = [2 * images - 1, self.one_hot(labels)]
         return self.discriminator(pair, training=training)[:, 0]

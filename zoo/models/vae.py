@@ -89,7 +89,7 @@ class VAE(LatentVariableModel):
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
-        output = self.encoder(images, training=training)
+        output = self.run_encoder(images, None, training)
         return tfd.MultivariateNormalDiag(*distributions.loc_and_scale(output))
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:

@@ -19,13 +19,14 @@ cosine; smaller networks, and a codebook of 128 vectors of 16 numbers for one of
 """
 
 import dataclasses
+import functools
 from typing import Literal
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds, distributions, networks
-from zoo.core.base import in_unit_range, provided
+from zoo.core import bounds, checks, distributions, networks
+from zoo.core.base import in_unit_range, stateless_seed
 from zoo.core.config import field
 from zoo.core.latent_variable import LatentVariableModel
 from zoo.core.layers import VectorQuantizer
@@ -112,7 +113,13 @@ class VQVAE(LatentVariableModel):
 
     def codes(self, images) -> tf.Tensor:
         """The codes of images [N, H, W, C], int32 [N, H/4, W/4]."""
-        return self.quantizer.nearest(self.encoder(in_unit_range(images)))
+        return self._codes(self.asked(images)[0])
+
+    def _codes(self, images, training=False):
+        def codes(x):
+            return self.quantizer.nearest(self.encoder(in_unit_range(x), training=training))
+
+        return codes(images) if training else self.in_batches(codes, images)
 
     def p_codes(self, codes) -> tf.Tensor:
         """Log p(z_i | z_1, ..., z_{i-1}) of codes [B, h, w] under the prior, [B, h, w]."""
@@ -120,13 +127,14 @@ class VQVAE(LatentVariableModel):
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x): all its mass on one grid of codes, as their vectors side by side."""
-        z_q = self.quantizer.embed(self.quantizer.nearest(self.encoder(images, training=training)))
+        z_q = self.quantizer.embed(self._codes(images, training))
         return tfd.Independent(tfd.Deterministic(tf.reshape(z_q, [-1, self.latent_dim])), 1)
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
         """p(x|z) of codes' vectors [B, latent_dim], of batch shape [B]."""
         grid = tf.reshape(latents, [-1, *self.grid, self.config.code_dim])
-        output = self.decoder(grid, training=training)
+        decode = functools.partial(self.decoder, training=training)
+        output = decode(grid) if training else self.in_batches(decode, grid)
         if self.binary:
             return distributions.image_distribution("bernoulli", output, None)
         loc, raw_scale = tf.split(output, 2, axis=-1)
@@ -168,26 +176,33 @@ class VQVAE(LatentVariableModel):
           seed: likewise.
 
         Raises:
-          tf.errors.InvalidArgumentError: as for other models.
+          InputError: as for other models.
         """
-        self.check_labels(labels)
-        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-        images = self.measured(images)
-        codes = self.codes(images)
-        z = tf.reshape(self.quantizer.embed(codes), [-1, self.latent_dim])
-        elbo = self.p_x_given_z(z).log_prob(images) + tf.reduce_sum(self.p_codes(codes), [1, 2])
-        return provided(num_samples > 0, "num_samples must be at least 1", elbo)
+        checks.whole("num_samples", num_samples, 1)
+        stateless_seed(seed)
+
+        def elbo(x):
+            x = self.measured(x)
+            codes = self._codes(x)
+            z = tf.reshape(self.quantizer.embed(codes), [-1, self.latent_dim])
+            return self.p_x_given_z(z).log_prob(x) + tf.reduce_sum(self.p_codes(codes), [1, 2])
+
+        return self.in_batches(elbo, self.asked(images, labels)[0])
 
     def draw_prior(self, num_samples, seed):
         """Vectors of codes drawn from the PixelCNN, [num_samples, latent_dim]."""
+        num_samples = checks.whole("num_samples", num_samples)
         levels = self.prior.sample(num_samples, seed=seed)[..., 0]
         codes = tf.cast(tf.round(levels * (self.config.codebook_size - 1)), tf.int32)
         return tf.reshape(self.quantizer.embed(codes), [num_samples, self.latent_dim])
 
     def kl_per_dim(self, images, labels=None):
         """-log p(z_i | z_1, ..., z_{i-1}) of each place of the grid in nats, [N, h * w]."""
-        codes = self.codes(images)
-        return -tf.reshape(self.p_codes(codes), [-1, self.grid[0] * self.grid[1]])
+
+        def kl(x):
+            return -tf.reshape(self.p_codes(self._codes(x)), [-1, self.grid[0] * self.grid[1]])
+
+        return self.in_batches(kl, self.asked(images, labels)[0])
 
     def _as_levels(self, codes):
         return tf.cast(codes, tf.float32) / (self.config.codebook_size - 1)

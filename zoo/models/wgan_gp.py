@@ -17,6 +17,7 @@ import dataclasses
 import keras
 
 from zoo.core.config import defaults, field
+from zoo.core.layers import registered
 from zoo.errors import InputError
 from zoo.models import gan
 
@@ -39,6 +40,7 @@ class Config(gan.Config):
     )
 
 
+@registered
 class Clip(keras.constraints.Constraint):
     """Weights stay in [-limit, limit]."""
 
@@ -49,6 +51,10 @@ class Clip(keras.constraints.Constraint):
     def __call__(self, w):
         """`w`, clipped."""
         return keras.ops.clip(w, -self.limit, self.limit)
+
+    def get_config(self):
+        """What the constructor was given."""
+        return {"limit": self.limit}
 
 
 class WGANGP(gan.GAN):

@@ -2,8 +2,6 @@
 
 import pathlib
 
-import keras
-
 from zoo.core import files
 
 
@@ -21,10 +19,4 @@ def saved_model(model, path: pathlib.Path, replace: bool = True) -> None:
     Raises:
       FileExistsError: something is there, and is not to be replaced.
     """
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    endpoints = model.endpoints()
-    first = next(iter(endpoints))
-    for name, (function, signature) in [*endpoints.items(), ("serving_default", endpoints[first])]:
-        archive.add_endpoint(name, function, input_signature=signature)
-    files.write_folder(path, lambda folder: archive.write_out(str(folder), verbose=False), replace)
+    files.write_folder(path, model.export, replace)

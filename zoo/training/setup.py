@@ -1,6 +1,5 @@
 """From settings to a compiled model, and from a workdir to a trained one."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -17,7 +16,7 @@ import tensorflow as tf
 from zoo import data, registry
 from zoo.core import config, files, schemas
 from zoo.core.arrays import digest
-from zoo.core.base import AdversarialModel
+from zoo.core.base import AdversarialModel, precision
 from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
@@ -27,17 +26,6 @@ from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 CONFIG_FILE = "config.json"
 _PARTS = ("config", "recipe", "run")
-
-
-@contextlib.contextmanager
-def precision(policy: str):
-    """Keras' global dtype policy, set for the length of the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def create(
