@@ -374,12 +374,7 @@ class ImageModel(keras.Model):
         if given := [k for k, v in kwargs.items() if v is not None]:
             raise InputError(f"{self.name} has signatures of its own: export takes no {given[0]}")
         archive = keras.export.ExportArchive()
-        endpoints = self.endpoints()
-        first = next(iter(endpoints))
-        for name, (function, signature) in [
-            *endpoints.items(),
-            ("serving_default", endpoints[first]),
-        ]:
+        for name, (function, signature) in self.endpoints().items():
             archive.add_endpoint(name, function, input_signature=signature)
         archive.write_out(str(filepath), verbose=bool(verbose))
 
