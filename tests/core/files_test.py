@@ -85,6 +85,7 @@ def test_settings_that_are_paths_are_expanded_and_no_others(monkeypatch):
         (b'{"a": true}', "a must be of type integer, not True"),
         (b'{"a": NaN}', "a must be of type integer, not nan"),
     ],
+    ids=lambda value: str(value[:20]),
 )
 def test_json_that_is_not_what_it_must_be_is_one_line_that_names_file_and_key(
     tmp_path, content, said
@@ -138,7 +139,7 @@ JSON = st.recursive(
 ALL = [v for k, v in vars(schemas).items() if k.isupper() and not k.startswith("_")]
 
 
-@pytest.mark.parametrize("examples", [30, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [30, pytest.param(1500, marks=pytest.mark.slow)])
 def test_any_value_is_what_a_schema_says_or_one_line(examples):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(JSON)
@@ -153,7 +154,7 @@ def test_any_value_is_what_a_schema_says_or_one_line(examples):
     check()
 
 
-@pytest.mark.parametrize("examples", [50, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [50, pytest.param(3000, marks=pytest.mark.slow)])
 def test_any_bytes_are_json_or_one_line(tmp_path, examples):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(st.binary(max_size=60) | JSON.map(lambda v: json.dumps(v).encode()))

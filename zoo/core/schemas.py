@@ -105,9 +105,7 @@ CLAIMS = {"type": "object"}
 
 def check(value: Any, schema: dict[str, Any], where: object) -> None:
     """Raises InputError, which names `where` and the key, for a value that a schema forbids."""
-    from jsonschema.exceptions import best_match
-
-    if (error := best_match(_validator()(schema).iter_errors(value))) is None:
+    if (error := next(_validator()(schema).iter_errors(value), None)) is None:
         return
     key = ".".join(map(str, error.absolute_path))
     has = f"{where}: {key} " if key else f"{where} "
