@@ -180,7 +180,7 @@ def test_nearest_neighbours():
     [
         (np.full((10, 2), np.nan), "NaN or infinite"),
         (np.zeros((10, 2, 2)), r"not of shape \[10, 2, 2\]"),
-        (np.zeros((1, 2)), r"1 images are too few \(2 at least\)"),
+        (np.zeros((1, 2)), r"1 image is too few \(2 at least\)"),
         (np.zeros((6, 6)), r"6 images are too few for 6 features \(7 at least\)"),
     ],
 )

@@ -119,8 +119,8 @@ def test_whatever_can_be_measured_is_and_nothing_is_left_out():
         (8, {"fid"}, r"8 images are too few for 8 features (9 at least)"),
         (8, {"kid"}, "8 images are too few (20 at least)"),
         (8, {"precision", "recall", "density", "coverage"}, "8 images are too few (12 at least)"),
-        (1, {"fid"}, "1 images are too few (2 at least)"),
-        (1, {"distinct"}, "1 images are too few (2 at least)"),
+        (1, {"fid"}, "1 image is too few (2 at least)"),
+        (1, {"distinct"}, "1 image is too few (2 at least)"),
         (30, set(), None),
     ],
 )

@@ -167,6 +167,7 @@ def test_a_published_figure_is_reached_by_more_than_the_error_only(root, mean, s
         root / "zoo/pretrained/gan_mnist.json",
         lambda r: r["figures"]["samples"]["model"].update(parzen_nats=own),
     )
+    (root / RECIPES).unlink(missing_ok=True)
     [line] = [
         line
         for line in report.pages(root)[root / "RESULTS.md"].splitlines()
@@ -192,6 +193,12 @@ def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(r
     change(root / RECIPES, lambda r: r["gan"]["candidates"][0]["test"]["fid"].update(mean=48.0))
     claim = report.pages(root)[root / "RESULTS.md"].split("draw better than VAEs")[1]
     assert "GANs before VAEs, **It does not hold here.**" in claim.split("###")[0]
+    of_paper = json.loads((root / "docs/claims/published.json").read_text())
+    of_paper["gan"] = {"part": "samples", "key": "fid", "mean": 1.0, "digits": 1}
+    of_paper["gan"]["standard_error"] = None
+    (root / "docs/claims/published.json").write_text(json.dumps(of_paper))
+    [line] = re.findall(r"- `gan`: .*", report.pages(root)[root / "RESULTS.md"])
+    assert line.endswith(" The default recipe gives 48.0 ± 1.0.")
     # the test images choose nothing, and the validation images all
     change(root / RECIPES, lambda r: r["gan"]["candidates"][0].update(validation=fid[2]))
     with pytest.raises(InputError, match="gan is not what validation images chose"):

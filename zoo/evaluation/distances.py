@@ -35,18 +35,21 @@ def checked(features: np.ndarray, least: int = 2) -> np.ndarray:
     if features.ndim != 2:
         raise InputError(f"features are [N, D], not of shape {list(features.shape)}")
     if len(features) < least:
-        raise InputError(f"{len(features)} images are too few ({least} at least)")
+        raise InputError(f"{_are(len(features))} too few ({least} at least)")
     if not np.isfinite(features).all():
         raise InputError("features hold NaN or infinite values")
     return features
+
+
+def _are(num_images: int) -> str:
+    return "1 image is" if num_images == 1 else f"{num_images} images are"
 
 
 def check_covariance(num_images: int, num_features: int) -> None:
     """Raises InputError for so few images that a covariance is singular by construction."""
     if num_images <= num_features:
         raise InputError(
-            f"{num_images} images are too few for {num_features} features "
-            f"({num_features + 1} at least)"
+            f"{_are(num_images)} too few for {num_features} features ({num_features + 1} at least)"
         )
 
 

@@ -138,8 +138,10 @@ def results(
     if "benchmark" in claims:
         lines += _speed(claims["benchmark"])
     lines += verdicts.chosen_recipes(claims.get("recipes", {}), manifest)
-    figures = claims.get("published", {})
-    beside = {n: f" {verdicts.beside_published(records[n], f)}" for n, f in figures.items()}
+    beside, recipes = {}, claims.get("recipes", {})
+    for name, figure in claims.get("published", {}).items():
+        usual = verdicts.default_of(recipes, name, figure["key"])
+        beside[name] = f" {verdicts.beside_published(records[name], figure, usual)}"
     published = [
         f"- `{n}`: {notes[n]['published']}{beside.get(n, '')}"
         for n in records
