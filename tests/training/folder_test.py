@@ -16,13 +16,8 @@ from zoo.training import recipes, run, setup
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
-UNCONDITIONAL = {
-    "iwae": {**VAE, "num_samples": 2},
-    "gmm_vae": {**VAE, "num_components": 2},
-    "flow_vae": {**VAE, "num_flows": 1, "flow_hidden": (4,), "context_dim": 2},
-    "categorical_vae": {"network": "mlp", "hidden": (8,), "num_latents": 2, "num_categories": 3},
+UNCONDITIONAL = {  # one of each kind, beside the VAE
     "pixelcnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
-    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
     "vqvae": {
         "codebook_size": 4,
         "code_dim": 2,
@@ -31,10 +26,6 @@ UNCONDITIONAL = {
         "prior_width": 4,
         "prior_layers": 1,
     },
-    "gan": {"hidden": (8,), "latent_dim": 2},
-    "dcgan": {"width": 4, "latent_dim": 2},
-    "wgan_gp": {**GAN, "discriminator_steps": 1},
-    "sngan": {"width": 4, "latent_dim": 2},
     "infogan": {**GAN, "num_categories": 3},
     "bigan": GAN,
 }
@@ -74,10 +65,9 @@ def no_steps(monkeypatch):
     monkeypatch.setattr(run, "finish", lambda *arguments: None)
 
 
-def check_unlabelled(model_name, config, source, workdir, epochs=1):
-    """Trains, goes on, loads, draws and measures."""
-    for count in range(1, epochs + 1):
-        assert train(model_name, config, source, workdir, count) == 0
+def check_unlabelled(model_name, config, source, workdir):
+    """Trains, loads, draws and measures."""
+    assert train(model_name, config, source, workdir) == 0
     settings = files.read_json(workdir / "config.json")
     assert settings["num_classes"] == 0 and settings["class_names"] == []
     assert (workdir / "saved_model").exists() and any((workdir / "samples").iterdir())
@@ -113,9 +103,9 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UNCONDITIONAL)
-def test_every_unconditional_model_learns_from_pictures_without_labels(tmp_path, name):
+def test_unconditional_models_learn_from_pictures_without_labels(tmp_path, name):
     source = fill(tmp_path / "set", [""], count=40)
-    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run", epochs=2)
+    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run")
 
 
 def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(
