@@ -8,7 +8,7 @@ import pathlib
 from absl import flags
 
 from zoo import cli
-from zoo.errors import InputError, check_utf8
+from zoo.errors import InputError
 
 cli.define_source()
 _FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model"], "What to write.")
@@ -20,7 +20,6 @@ def main(argv: list[str]) -> None:
     out = pathlib.Path(_OUT.value)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out")
-    check_utf8(out, "choose another --out")
 
     import zoo
     from zoo.serving import export

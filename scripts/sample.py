@@ -13,7 +13,7 @@ from absl import flags
 
 from zoo import cli
 from zoo.core import files
-from zoo.errors import InputError, check_utf8, one_line
+from zoo.errors import InputError, one_line
 
 KINDS = (
     "prior",
@@ -109,7 +109,6 @@ def main(argv: list[str]) -> None:
             )
         if (folder := pathlib.Path(_LOGDIR.value)).exists() and not folder.is_dir():
             raise InputError(f"--logdir={folder} is no folder")
-        check_utf8(folder, "choose another --logdir")
         if folder.exists() and not os.access(folder, os.W_OK):
             raise InputError(f"--logdir={folder} is a folder that may not be written to")
 

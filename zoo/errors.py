@@ -22,14 +22,6 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else "".join(escaped)
 
 
-def check_utf8(path: object, instead: str) -> None:
-    """Raises InputError where TensorFlow could not write to a path."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{path}: the name is not UTF-8: {instead}") from None
-
-
 def no_space(error: Exception) -> str | None:
     """What the system says of a full disk, whoever met it (TensorFlow's are no OSError)."""
     return next((line for line in _NO_SPACE if line in str(error)), None)

@@ -20,7 +20,7 @@ from zoo import data, registry
 from zoo.core import config, files
 from zoo.core.base import AdversarialModel
 from zoo.data import classes, pipeline, toy
-from zoo.errors import InputError, check_utf8, no_space
+from zoo.errors import InputError, no_space
 from zoo.evaluation import modes
 from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
 from zoo.training.recipes import Recipe, Run
@@ -75,7 +75,6 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     workdir = pathlib.Path(
         run.workdir or f"runs/{model_name}-{_short(data.name_of(run.dataset, run.data_dir))}"
     )
-    check_utf8(workdir, "choose another --workdir")
     dataset = data.load(
         run.dataset or None,
         run.data_dir or None,
