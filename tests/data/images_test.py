@@ -81,6 +81,7 @@ ODD_CHUNKS = {
     "EXIF of junk": chunk(b"eXIf", b"junk"),
     "EXIF of nothing": chunk(b"eXIf", b""),
     "an animation of no frames": chunk(b"acTL", struct.pack(">II", 0, 0)),
+    "a palette that no pixel refers to": chunk(b"PLTE", b"12345", crc=1),
     "half a frame of an animation": chunk(b"fcTL", b"\0\0"),
 }
 
@@ -95,7 +96,8 @@ def test_no_chunk_beside_the_pixels_decides(decode, case, where):
 
 def test_what_comes_after_the_pixels_of_a_png_may_be_missing(decode):
     whole = png(PIXELS, 8, 2, after=chunk(b"tEXt", b"Title\0" + bytes(100)))
-    np.testing.assert_array_equal(decode(whole[:-50]), PIXELS)
+    for content in (whole[:-50], whole[:-1] + b"x"):  # a wrong checksum of its end
+        np.testing.assert_array_equal(decode(content), PIXELS)
 
 
 JPEG = encoded(Image.fromarray(PIXELS), "JPEG", quality=90)
@@ -354,6 +356,8 @@ def test_of_several_pictures_the_first_is_read(decode):
 
 
 def test_bmp_and_webp_are_read(decode):
+    unpadded = encoded(PIXELS[:, :7], "BMP")[:-3]
+    np.testing.assert_array_equal(decode(unpadded), PIXELS[:, :7])
     for array, mode in ((GREY, "L"), (PIXELS, "RGB")):
         np.testing.assert_array_equal(decode(encoded(array, "BMP"), mode), array)
         np.testing.assert_array_equal(decode(encoded(array, "WEBP", lossless=True), mode), array)

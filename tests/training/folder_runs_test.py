@@ -1,7 +1,6 @@
 """Runs on a folder of pictures: without labels, with broken files, with numbers for classes."""
 
 import dataclasses
-import os
 
 import numpy as np
 import pytest
@@ -16,13 +15,8 @@ from zoo.training import recipes, run, setup
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
-UNCONDITIONAL = {
-    "iwae": {**VAE, "num_samples": 2},
-    "gmm_vae": {**VAE, "num_components": 2},
-    "flow_vae": {**VAE, "num_flows": 1, "flow_hidden": (4,), "context_dim": 2},
-    "categorical_vae": {"network": "mlp", "hidden": (8,), "num_latents": 2, "num_categories": 3},
+UNCONDITIONAL = {  # one of each kind, beside the VAE
     "pixelcnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
-    "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 4},
     "vqvae": {
         "codebook_size": 4,
         "code_dim": 2,
@@ -31,10 +25,6 @@ UNCONDITIONAL = {
         "prior_width": 4,
         "prior_layers": 1,
     },
-    "gan": {"hidden": (8,), "latent_dim": 2},
-    "dcgan": {"width": 4, "latent_dim": 2},
-    "wgan_gp": {**GAN, "discriminator_steps": 1},
-    "sngan": {"width": 4, "latent_dim": 2},
     "infogan": {**GAN, "num_categories": 3},
     "bigan": GAN,
 }
@@ -74,10 +64,9 @@ def no_steps(monkeypatch):
     monkeypatch.setattr(run, "finish", lambda *arguments: None)
 
 
-def check_unlabelled(model_name, config, source, workdir, epochs=1):
-    """Trains, goes on, loads, draws and measures."""
-    for count in range(1, epochs + 1):
-        assert train(model_name, config, source, workdir, count) == 0
+def check_unlabelled(model_name, config, source, workdir):
+    """Trains, loads, draws and measures."""
+    assert train(model_name, config, source, workdir) == 0
     settings = files.read_json(workdir / "config.json")
     assert settings["num_classes"] == 0 and settings["class_names"] == []
     assert (workdir / "saved_model").exists() and any((workdir / "samples").iterdir())
@@ -113,9 +102,9 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UNCONDITIONAL)
-def test_every_unconditional_model_learns_from_pictures_without_labels(tmp_path, name):
+def test_unconditional_models_learn_from_pictures_without_labels(tmp_path, name):
     source = fill(tmp_path / "set", [""], count=40)
-    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run", epochs=2)
+    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run")
 
 
 def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(
@@ -157,11 +146,3 @@ def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, 
     (source / "broken.png").unlink()  # the images stay what they are
     assert train("vae", VAE, source, workdir) == 0
     assert "--skip_broken=True" in setup.command(settings)
-
-
-def test_a_workdir_that_tensorflow_cannot_write_to_is_refused(tmp_path):
-    source = fill(tmp_path / "set", [""])
-    workdir = tmp_path / os.fsdecode(b"caf\xe9")
-    with pytest.raises(InputError, match=r"caf\\udce9: the name is not UTF-8: choose another"):
-        train("vae", VAE, source, workdir)
-    assert not workdir.exists()

@@ -31,9 +31,9 @@ from PIL import (
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp"}
 FORMATS = "PNG, JPEG, WebP or BMP"
 MAX_PIXELS = 178_956_970  # twice Image.MAX_IMAGE_PIXELS, where Pillow sees a decompression bomb
-# from so many pixels on, a file of fewer bytes than a byte for so many of them is one as well: a
-# blank JPEG is that small, and so is no picture
-_LARGE, _PIXELS_A_BYTE = 1 << 25, 256
+# where the pixels take so many bytes, a file that has less than one for so many pixels is a bomb as
+# well: a blank JPEG is that small, and hardly a picture
+_LARGE, _PIXELS_A_BYTE = 1 << 27, 256
 _STEP = 1 << 20  # bytes copied at a time
 _MAX_TEXT = 1 << 20
 _TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif")  # that may tell the orientation
@@ -173,25 +173,20 @@ def _header(f: BinaryIO) -> Header:
         grey, size = image.mode in ("1", "L"), image.size
         codec, _, offset, args = image.tile[0]
         if codec == "raw":
-            least = offset + args[1] * image.height
-    _check_size(size, file_size)
+            least = offset + args[1] * (image.height - 1)
+    pixels = math.prod(size)
+    large = pixels * (1 if grey else 4) > _LARGE and pixels > _PIXELS_A_BYTE * file_size
+    if pixels > MAX_PIXELS or large or not pixels:
+        raise Unreadable(
+            f"its header claims {size[0]}x{size[1]} pixels in {file_size:,} bytes: such a file is "
+            "not read"
+        )
     if least > file_size:
         raise Unreadable(
             f"its header claims {size[0]}x{size[1]} pixels, and {file_size:,} bytes cannot hold "
             "as many"
         )
     return Header(grey, size)
-
-
-def _check_size(size: tuple[int, int], file_size: int) -> None:
-    pixels = math.prod(size)
-    if not pixels:
-        raise Unreadable(f"its header claims {size[0]}x{size[1]} pixels")
-    if pixels > MAX_PIXELS or (pixels > _LARGE and pixels > _PIXELS_A_BYTE * file_size):
-        raise Unreadable(
-            f"its header claims {size[0]}x{size[1]} pixels in {file_size:,} bytes, more than are "
-            "read from a file"
-        )
 
 
 def _open(f: BinaryIO) -> tuple[ImageFile.ImageFile, dict]:
@@ -231,7 +226,7 @@ def _strip_png(f: BinaryIO, to: BinaryIO, metadata: dict) -> None:
     while len(start := f.read(8)) == 8:
         length, kind = struct.unpack(">I4s", start)
         begin = f.tell()
-        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
+        if kind in (b"IHDR", b"IDAT") or (kind == b"PLTE" and color == 3):
             to.write(start)
             crc = _copy(f, to, length, zlib.crc32(kind))
             to.write(found := f.read(4))
@@ -240,7 +235,7 @@ def _strip_png(f: BinaryIO, to: BinaryIO, metadata: dict) -> None:
             if kind == b"IHDR":
                 f.seek(begin + 8)
                 depth, color = f.read(2)
-        elif kind == b"tRNS":
+        elif kind == b"tRNS" and color in (0, 2, 3):
             body, crc = f.read(min(length, 256)), zlib.crc32(kind)
             f.seek(begin + length)
             if f.read(4) != zlib.crc32(body, crc).to_bytes(4):
@@ -257,9 +252,10 @@ def _strip_png(f: BinaryIO, to: BinaryIO, metadata: dict) -> None:
         elif kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt") and length <= _MAX_TEXT:
             with contextlib.suppress(ValueError, IndexError, zlib.error):
                 metadata.update(_png_text(kind, f.read(length)))
-        if kind == b"IEND":
+        elif kind == b"IEND":
             break
         f.seek(begin + length + 4)
+    to.write(struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND")))
 
 
 def _png_text(kind: bytes, body: bytes) -> dict:
