@@ -109,7 +109,7 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     logs.write_text("no folder")
     train(3)
     err = capsys.readouterr().err
-    assert f"{logs} is no folder" in err and "lacked scalars of 2 epochs" in err
+    assert f"{logs} was no folder" in err and "lacked scalars of 2 epochs" in err
     for tag, value in scalars(logs / "validation").items():
         assert {k: v for k, v in value.items() if k < 3} == pytest.approx(values[tag])
 
@@ -125,7 +125,7 @@ def test_a_sprite_is_no_larger_than_tensorboard_takes(tmp_path, monkeypatch):
     )
     names = ("with\ttab and\nline", "caf\udce9")
     callbacks.write_projector(tmp_path, model, split, names)
-    assert {path.name for path in tmp_path.iterdir()} == set(callbacks.PROJECTOR)
+    assert {path.name for path in tmp_path.iterdir()} == set(callbacks.PROJECTOR_FILES)
     sprite = np.asarray(Image.open(tmp_path / "sprite.png"))
     assert sprite.shape == (4 * 10, 4 * 22, 3)
     np.testing.assert_array_equal(sprite[10:20, 22:44], images[5])

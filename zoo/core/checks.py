@@ -5,6 +5,7 @@ and shape are known when it is traced; the values are checked by an assertion in
 words. (XLA drops assertions, so `fit` looks at its data before.)
 """
 
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports TensorFlow)
 import numbers
 import secrets
 from collections.abc import Sequence

@@ -310,7 +310,7 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
             dataset or None,
             folder or None,
             run["image_size"] or None,
-            run.get("skip_broken", False),  # of a pretrained model there may be none
+            run["skip_broken"],
             settings["dataset_digest"],
         )
     except InputError as e:
