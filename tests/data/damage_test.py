@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from zoo import data
-from zoo.data import idx, sources
+from zoo.data import idx, images, sources
 from zoo.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -184,10 +184,6 @@ def test_each_file_before_it_is_damaged(class_folder, name):
     assert (read is None) == (name in ("gif", "tiff", "eps"))
 
 
-def _pictures(class_folder, content):
-    read_picture(class_folder, content)
-
-
 def _folders(content_of):
     """A folder of any names, which holds files of any content."""
     with tempfile.TemporaryDirectory() as root:
@@ -269,7 +265,7 @@ WHICH = (st.integers(0, 3), st.booleans(), st.booleans(), damaged(IDX_SEEDS) | s
 @decided(40)
 @hypothesis.given(content=damaged(SEEDS))
 def test_a_damaged_picture(class_folder, content):
-    _pictures(class_folder, content)
+    read_picture(class_folder, content)
 
 
 @decided(10)
@@ -285,21 +281,31 @@ def test_a_damaged_idx_file(which, dotted, gzipped, content):
 
 
 @pytest.mark.slow
-@decided(8000)
-@hypothesis.given(content=damaged(SEEDS))
-def test_thousands_of_damaged_pictures(class_folder, content):
-    _pictures(class_folder, content)
+@decided(6000)
+@hypothesis.given(content=damaged(SEEDS), mode=st.sampled_from(["L", "RGB"]))
+def test_thousands_of_damaged_pictures(class_folder, content, mode):
+    path = class_folder / "x.png"
+    path.write_bytes(content)
+    try:
+        width, height = images.header(path).size
+        pixels = images.decode(path, mode, None)
+        resized = images.decode(path, mode, 4)
+    except images.Unreadable as e:
+        assert str(e)
+        return
+    assert sorted(pixels.shape[:2]) == sorted((width, height))  # it may be turned
+    assert pixels.dtype == resized.dtype == np.uint8 and resized.shape[:2] == (4, 4)
 
 
 @pytest.mark.slow
-@decided(2000)
+@decided(500)
 @hypothesis.given(folders())
 def test_thousands_of_folders_of_anything(content_of):
     _folders(content_of)
 
 
 @pytest.mark.slow
-@decided(5000)
+@decided(2000)
 @hypothesis.given(*WHICH)
 def test_thousands_of_damaged_idx_files(which, dotted, gzipped, content):
     _idx(which, dotted, gzipped, content)
