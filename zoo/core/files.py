@@ -13,6 +13,7 @@ from zoo.core import schemas
 from zoo.errors import InputError, brief
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # gs://, s3://, file:///; not C:/
+_DIGITS = 300
 _FOLDER = "folder:"  # before the path of a data set
 
 
@@ -93,10 +94,16 @@ def parse_json(content: bytes | str) -> Any:
     """The value of a JSON document.
 
     Raises:
-      ValueError: it is none, or an object has a key twice.
+      ValueError: it is none, an object has a key twice, or a number is greater than any float.
       RecursionError: it is nested too deeply.
     """
-    return json.loads(content, object_pairs_hook=_each_once)
+    return json.loads(content, object_pairs_hook=_each_once, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -206,7 +206,8 @@ def load(source):
     except (ValueError, TypeError, ArithmeticError, MemoryError, tf.errors.OpError) as e:
         if manager is None or isinstance(e, InputError):
             raise
-        reason = textwrap.shorten(str(e), 200)
+        huge = isinstance(e, MemoryError | tf.errors.OpError)  # TensorFlow's say it in many ways
+        reason = "it is too large" if huge else textwrap.shorten(str(e), 200)
         raise InputError(f"{source}/{CONFIG_FILE}: no model can be made of it: {reason}") from e
     if settings["model"] in registry.COMPOSED:
         if is_pretrained(source):
