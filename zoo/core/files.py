@@ -58,10 +58,10 @@ def local_path(text: str | os.PathLike, name: str = "") -> pathlib.Path:
 def check_utf8(path: pathlib.Path) -> None:
     """Raises InputError for a path that TensorFlow cannot write to: its name is not UTF-8."""
     try:
-        str(path.absolute()).encode()
+        str(path).encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"{path.absolute()} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
+            f"{path} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
             "another name"
         ) from None
 

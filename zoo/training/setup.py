@@ -110,9 +110,9 @@ def is_pretrained(source) -> bool:
         return False
     if isinstance(source, pretrained.Name):
         return True
-    if not isinstance(source, str) or source not in pretrained.names():
-        return False
-    return not os.path.lexists(pathlib.Path(source) / CONFIG_FILE)
+    if not isinstance(source, str) or os.path.lexists(os.path.join(source, CONFIG_FILE)):
+        return False  # a folder needs no manifest
+    return source in pretrained.names()
 
 
 def read_config(source) -> dict[str, Any]:
