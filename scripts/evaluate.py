@@ -54,6 +54,8 @@ def main(argv: list[str]) -> None:
         return
     source = cli.source()
     workdir = pathlib.Path(flags.FLAGS.workdir or ".")
+    if flags.FLAGS.workdir and not _OUT.value:
+        files.set_aside(workdir / "evaluation.json", folder=False)
     out = cli.output_file(_OUT.value or workdir / "evaluation.json", late=True)
     if _FEATURES.value == "inception" and _CLASSIFIER.value:
         raise InputError("--classifier and --features=inception are two feature nets: name one")

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from zoo import cli
-from zoo.core import files
+from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.training.recipes import RECIPES, AdversarialRecipe
@@ -58,7 +58,7 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     Of points the modes covered and the share of good ones, and seconds; of a run that diverges,
     that it does.
     """
-    from zoo.training import provenance
+    from zoo.training import provenance, setup
     from zoo.training.run import DIVERGED
 
     workdir = _workdir(name, seed)
@@ -78,9 +78,9 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     if done.returncode:
         *_, reason = done.stderr.strip().splitlines() or ["?"]
         raise InputError(f"{name} with seed {seed} did not end: {reason}")
-    if files.read_json(workdir / "config.json")["versions"] != provenance.versions():
+    if setup.read_config(workdir).get("versions") != provenance.versions():
         raise InputError(f"{workdir} was trained by another version: name another --workdir")
-    summary = files.read_json(workdir / "summary.json")
+    summary = files.read_json(workdir / "summary.json", schemas.SUMMARY)
     if epochs and summary["epochs"] != epochs:
         raise InputError(
             f"{workdir} is a run of {summary['epochs']} epochs: name another --workdir"

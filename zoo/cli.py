@@ -13,7 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from zoo import registry
-from zoo.core import config, files
+from zoo.core import files
 from zoo.errors import InputError, no_space
 from zoo.serving import pretrained
 
@@ -29,7 +29,8 @@ _BAD_PATH = {
     errno.EPERM,
     errno.EROFS,
 }
-_PATHS = {"classifier", "compare", "data_dir", "logdir", "mnist_dir", "out", "workdir"}  # flags
+# flags that are paths, and those of fields that `define` adds
+_PATHS = {"classifier", "compare", "data_dir", "logdir", "mnist_dir", "out", "workdir"}
 _DEFINE = {
     float: flags.DEFINE_float,
     int: flags.DEFINE_integer,
@@ -54,6 +55,8 @@ def define(config_class: type, default: Any = None, skip: Sequence[str] = ()) ->
         value, hint, text = getattr(default, f.name), hints[f.name], f.metadata["help"]
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         where = {"module_name": sys.argv[0]}  # else --help would not list them
+        if f.metadata.get("path"):
+            _PATHS.add(f.name)
         if origin is typing.Literal:
             flags.DEFINE_enum(f.name, value, list(arguments), text, **where)
         elif origin is tuple:
@@ -137,9 +140,7 @@ def source():
         pretrained.check_known(name)
         return pretrained.Name(name)
     if name := flags.FLAGS.model:
-        config_class = registry.config_class(name)
-        config.make(config_class, values(config_class))  # before anything that takes seconds
-        return registry.Composed(name, values(config_class))
+        return registry.Composed(name, values(registry.config_class(name)))
     return pathlib.Path(flags.FLAGS.workdir)
 
 

@@ -83,6 +83,7 @@ def test_settings_that_are_paths_are_expanded_and_no_others(monkeypatch):
         (b'{"a": "x"}', "a must be of type integer, not 'x'"),
         (b'{"a": 1.0}', "a must be of type integer, not 1.0"),
         (b'{"a": true}', "a must be of type integer, not True"),
+        (b'{"a": ' + b"9" * 400 + b"}", "a number has 400 digits"),
         (b'{"a": NaN}', "a must be of type integer, not nan"),
     ],
     ids=lambda value: str(value[:20]),

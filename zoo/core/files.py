@@ -15,6 +15,7 @@ from zoo.core import schemas
 from zoo.errors import InputError, brief
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # gs://, s3://, file:///; not C:/
+_DIGITS = 300
 _FOLDER = "folder:"  # before the path of a data set
 
 _unfinished: set[pathlib.Path] = set()  # what a process that is stopped must not leave behind
@@ -61,10 +62,10 @@ def local_path(text: str | os.PathLike, name: str = "") -> pathlib.Path:
 def check_utf8(path: pathlib.Path) -> None:
     """Raises InputError for a path that TensorFlow cannot write to: its name is not UTF-8."""
     try:
-        str(path.absolute()).encode()
+        str(path).encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"{path.absolute()} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
+            f"{path} is not UTF-8, and TensorFlow cannot write to such a folder: choose "
             "another name"
         ) from None
 
@@ -97,10 +98,16 @@ def parse_json(content: bytes | str) -> Any:
     """The value of a JSON document.
 
     Raises:
-      ValueError: it is none, or an object has a key twice.
+      ValueError: it is none, an object has a key twice, or a number is greater than any float.
       RecursionError: it is nested too deeply.
     """
-    return json.loads(content, object_pairs_hook=_each_once)
+    return json.loads(content, object_pairs_hook=_each_once, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

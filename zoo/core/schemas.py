@@ -53,7 +53,7 @@ SETTINGS = _object(  # config.json
 META = _object(  # of a checkpoint
     "seconds",
     "settings",
-    step=_COUNT,
+    step={**_COUNT, "maximum": 2**53},
     score={"type": ["number", "null"]},
     seconds={"type": "number", "minimum": 0},
     sha256=_TEXT,

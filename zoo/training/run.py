@@ -572,7 +572,7 @@ def _folder(strategy, workdir: pathlib.Path, settings: dict[str, Any], overwrite
             if not strategies.agree(strategy, 0):
                 raise InputError(f"the chief cannot write to {workdir}, and says why")
             written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if (log := workdir / "metrics.jsonl").exists():  # alarms count what was before
+            if (log := workdir / "metrics.jsonl").is_file():  # alarms count what was before
                 shutil.copy(log, written)
             yield written
 

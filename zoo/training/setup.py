@@ -105,9 +105,9 @@ def is_pretrained(source) -> bool:
         return False
     if isinstance(source, pretrained.Name):
         return True
-    if not isinstance(source, str) or source not in pretrained.names():
-        return False
-    return not os.path.lexists(pathlib.Path(source) / CONFIG_FILE)
+    if not isinstance(source, str) or os.path.lexists(os.path.join(source, CONFIG_FILE)):
+        return False  # a folder needs no manifest
+    return source in pretrained.names()
 
 
 def read_config(source) -> dict[str, Any]:
@@ -201,7 +201,8 @@ def load(source):
     except (ValueError, TypeError, ArithmeticError, MemoryError, tf.errors.OpError) as e:
         if manager is None or isinstance(e, InputError):
             raise
-        reason = textwrap.shorten(str(e), 200)
+        huge = isinstance(e, MemoryError | tf.errors.OpError)  # TensorFlow's say it in many ways
+        reason = "it is too large" if huge else textwrap.shorten(str(e), 200)
         raise InputError(f"{source}/{CONFIG_FILE}: no model can be made of it: {reason}") from e
     if settings["model"] in registry.COMPOSED:
         if is_pretrained(source):
