@@ -45,6 +45,7 @@ with tempfile.TemporaryDirectory() as folder:
     files.write_json(path, [1])
     assert files.read_json(path) == [1]
     files.write_folder(pathlib.Path(folder, "y"), lambda f: (f / "z").touch(), replace=True)
+    os.open = opened  # which the folder's own end needs
 """
 
 
