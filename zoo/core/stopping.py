@@ -5,19 +5,27 @@ imported, where a KeyboardInterrupt turns into any error of the module that meet
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
+import threading
+import time
 
 from zoo.core import files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 1.0  # seconds that a long call, as of TensorFlow, may keep Python from it
 
 
 def stop(number: int, frame=None) -> None:
     """A signal handler that ends this process at once, with exit code 128 + `number`."""
     with contextlib.suppress(Exception):  # it may be in the middle of a line, or nobody may read it
         sys.stdout.flush()
+    _end(number)
+
+
+def _end(number: int) -> None:
     files.abandon()
     with contextlib.suppress(OSError):
         os.write(2, b"\nstopped\n")
@@ -28,6 +36,24 @@ def install() -> None:
     """Lets `stop` handle Ctrl-C and SIGTERM, until `train` handles them itself."""
     for number in SIGNALS:
         signal.signal(number, stop)
+    if os.name == "posix":
+        _watch(os.getpid())
+
+
+@functools.cache
+def _watch(process: int) -> None:
+    """Ends this process for `stop` where the main thread does not come to it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch():
+        while number := os.read(reader, 1):
+            time.sleep(_PATIENCE)
+            if signal.getsignal(*number) is stop:
+                _end(*number)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 install()

@@ -18,7 +18,7 @@ from zoo import data
 from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.evaluation import drawing, modes, pictures
-from zoo.training import checkpoints, event_files
+from zoo.training import checkpoints, event_files, strategies
 
 ROWS, COLUMNS = 8, 8
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
@@ -399,6 +399,7 @@ class Checkpoint(keras.callbacks.Callback):
         every: int,
         monitor: str,
         judged_from: int = 0,
+        workers: strategies.Workers | None = None,
     ):
         """A checkpoint callback.
 
@@ -410,17 +411,24 @@ class Checkpoint(keras.callbacks.Callback):
           monitor: name of the logged scalar of which the best checkpoint has least, or "". An
             epoch in which it was not measured is not judged.
           judged_from: the first epoch, from 0, that can be the best one.
+          workers: all those that take part, of which each is told when one is to stop.
         """
         super().__init__()
         self.manager, self.log, self.step, self.every = manager, log, first_step, every
         self.steps_per_epoch, self.monitor = log.steps_per_epoch, monitor
         self.judged_from = judged_from
+        self.workers = workers
         self.restored_means = None
-        self.signal_number = None
+        self.signal_number = 0  # that this worker was sent
 
     def stop(self, signal_number: int, frame=None):
         """A signal handler: the state is saved after the step that is under way."""
         self.signal_number = signal_number
+
+    def asked(self) -> int:
+        """The number of the signal that asks to stop; the same on all workers, 0 for none."""
+        own = self.signal_number
+        return max(self.workers.numbers(own)) if self.workers else own
 
     def on_train_begin(self, logs=None):
         """Keras starts each epoch's means afresh; those of an epoch half done are put back."""
@@ -440,9 +448,11 @@ class Checkpoint(keras.callbacks.Callback):
         self.step += self.model.steps_per_execution
         if self.step % self.steps_per_epoch == 0:
             return
-        if self.signal_number or (self.every and self.step % self.every == 0):
+        signal_number = self.asked()
+        if signal_number or (self.every and self.step % self.every == 0):
             self.manager.save(self.model, self.step, seconds=self.log.seconds())
-        self.leave_if_asked()
+        if signal_number:
+            raise Interrupted(signal_number, self.step)
 
     def on_epoch_end(self, epoch, logs=None):
         """All that an epoch writes is written: this is where a run may go on."""
@@ -452,5 +462,5 @@ class Checkpoint(keras.callbacks.Callback):
 
     def leave_if_asked(self):
         """Raises `Interrupted` where a signal has come; the state is saved."""
-        if self.signal_number:
-            raise Interrupted(self.signal_number, self.step)
+        if signal_number := self.asked():
+            raise Interrupted(signal_number, self.step)

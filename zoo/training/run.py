@@ -90,6 +90,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     """
     run = config.make(Run, dataclasses.asdict(run))
     strategy, devices = strategies.make(run.strategy)
+    workers = strategies.Workers(strategy)
     _check(recipe, run, strategy.num_replicas_in_sync)
     workdir = pathlib.Path(
         run.workdir or f"runs/{model_name}-{_short(data.name_of(run.dataset, run.data_dir))}"
@@ -164,7 +165,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         if sha256:  # one that learns on would be another judge
             settings["classifier_sha256"] = sha256
     with contextlib.ExitStack() as stack:
-        written = stack.enter_context(_folder(strategy, workdir, settings, run.overwrite))
+        written = stack.enter_context(_folder(workers, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
         if dataset.class_names and dataset.name.startswith("folder:"):
             print(f"classes: {classes.in_words(dataset.class_names)}")
@@ -175,7 +176,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         )
         try:
             done, seconds = manager.restore(model)
-            if not strategies.agree(strategy, done):
+            if not workers.agree(done):
                 raise InputError(
                     f"the workers found different checkpoints: {workdir} must be one folder, on a "
                     "file system that they share"
@@ -188,7 +189,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 log.write()
             if missing := _missing(log.records, min(done, total) // steps_per_epoch):
                 files.warn(f"{log.path} has nothing of {missing}, whose figures are lost")
-            _fit(model, dataset, recipe, run, written, log, batch, settings, done, net)
+            _fit(model, dataset, recipe, run, written, log, batch, settings, done, net, workers)
             if chief and not (done >= total and _is_finished(workdir, done)):
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
                 steps = max(done, total)
@@ -210,9 +211,15 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             print(f"\n{e}; {_again(run)} goes on from there.")
             return 128 + e.signal_number
         except (OSError, tf.errors.OpError) as e:
-            if (reason := no_space(e)) is None:
+            if reason := no_space(e):
+                _fail(f"{reason}: {workdir}; {_kept(manager)}. Then {_again(run)} goes on")
+            elif workers.several and isinstance(e, tf.errors.OpError):
+                _fail(
+                    f"another worker has ended, or cannot be reached; {_kept(manager)}. "
+                    f"{_again(run).capitalize()} on all of them goes on from there"
+                )
+            else:
                 raise
-            _fail(f"{reason}: {workdir}; {_kept(manager)}. Then {_again(run)} goes on")
             return 1
     return 0
 
@@ -353,7 +360,7 @@ def _kept(manager: checkpoints.Manager) -> str:
     return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
 
 
-def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) -> None:
+def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, workers) -> None:
     steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
     if done >= total:
@@ -373,6 +380,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
         run.checkpoint_steps,
         recipe.monitor,
         judged_from=alone % recipe.epochs,  # what is exported has both stages behind it
+        workers=workers,
     )
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
@@ -386,7 +394,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net) 
             dataset.class_names,
             epochs=recipe.epochs,
             finished=done // steps_per_epoch,
-            past=past if strategies.is_chief(model.distribute_strategy) else (),
+            past=past if workers.is_chief else (),
         ),
         log,
         callbacks.Console(),
@@ -550,7 +558,9 @@ def _show(summary: dict[str, Any], mixture: toy.Mixture | None) -> None:
 
 
 @contextlib.contextmanager
-def _folder(strategy, workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
+def _folder(
+    workers: strategies.Workers, workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool
+):
     """Where this process writes: the workdir, or, if it is not the chief, a folder for now.
 
     All workers take part in all that the chief does, because some of it is computed together.
@@ -559,17 +569,17 @@ def _folder(strategy, workdir: pathlib.Path, settings: dict[str, Any], overwrite
       InputError: the workdir cannot be the chief's.
     """
     with contextlib.ExitStack() as stack:
-        if strategies.is_chief(strategy):
+        if workers.is_chief:
             try:
                 stack.enter_context(_prepared(workdir, settings, overwrite))
             except (InputError, OSError):
-                strategies.agree(strategy, 1)
+                workers.agree(1)
                 raise
-            strategies.agree(strategy, 0)
+            workers.agree(0)
             yield workdir
         else:
             # no worker reads the workdir before the chief is done
-            if not strategies.agree(strategy, 0):
+            if not workers.agree(0):
                 raise InputError(f"the chief cannot write to {workdir}, and says why")
             written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             if (log := workdir / "metrics.jsonl").is_file():  # alarms count what was before
