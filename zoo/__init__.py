@@ -26,7 +26,9 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 tell_keras()
 
 
-def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int = 0, **config):
+def create(
+    name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int | None = None, **config
+):
     """A new model, compiled with the optimizers of its recipe.
 
     Their step sizes stay as they are, since a decay would have to know the run's length. A batch of
@@ -36,8 +38,9 @@ def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int 
       name: one of `list_models()`.
       image_shape: (H, W, C).
       num_classes: number of labels.
-      seed: of the initial weights and of all noise of the training. The weights are those with
-        which `scripts/train.py --seed` starts.
+      seed: of the initial weights and of the noise of training: the same one gives the same model,
+        that with which `scripts/train.py --seed` starts. Without one the weights follow
+        `keras.utils.set_random_seed`.
       **config: fields of the model's configuration.
 
     Raises:
@@ -48,13 +51,15 @@ def create(name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int 
     from zoo.core import checks
     from zoo.training import setup
 
+    if seed is None:
+        return setup.create(name, image_shape, num_classes, config)
     seed = checks.whole("seed", seed, 0, 2**31 - 1)
-    callers = random.getstate()  # of Python's numbers, which Keras' initializers draw from
+    before = random.getstate()  # of Python's numbers, of which Keras makes the initializers' seeds
     random.seed(seed)
     try:
         return setup.create(name, image_shape, num_classes, config, seed=seed)
     finally:
-        random.setstate(callers)
+        random.setstate(before)
 
 
 def load(workdir):

@@ -114,7 +114,7 @@ def test_each_image_has_a_label_of_its_own():
     model = make("conditional", (4, 4, 1))
     images = np.zeros((3, 4, 4, 1), np.float32)
     for call in (model.log_prob, lambda x, y: model.complete(x, 2, y, seed=0)):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="a label for each image"):
+        with pytest.raises(zoo.InputError, match="a label for each image"):
             call(images, [1])
 
 

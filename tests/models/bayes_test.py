@@ -72,7 +72,7 @@ def test_the_conditional_is_that_of_enumeration(world):
         assert found.sum() == pytest.approx(1, abs=1e-4)
     for images, labels in ((IMAGES, [1]), (IMAGES[:1], [0, 1])):
         for density in (model.log_prob, model.log_joint):
-            with pytest.raises(tf.errors.InvalidArgumentError, match="a label for each image"):
+            with pytest.raises(zoo.InputError, match="a label for each image"):
                 density(images, labels)
 
 

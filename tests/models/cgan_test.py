@@ -36,7 +36,7 @@ def test_samples_follow_the_labels_given(model):
 
 @pytest.mark.parametrize("labels", [[10, 0], [-1, 0]])
 def test_a_label_out_of_range_is_refused(model, labels):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be in 0\.\.9"):
+    with pytest.raises(zoo.InputError, match=r"labels must be in 0\.\.9"):
         model.sample(2, labels=labels, seed=0)
 
 

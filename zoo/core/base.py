@@ -282,6 +282,7 @@ class ImageModel(keras.Model):
         if not (self.jit_compile or isinstance(dataset.element_spec, Mapping)):
             return dataset
 
+        @tf.autograph.experimental.do_not_convert  # an error is to stay what it is
         def checked(*batch):
             parts = self._parts(batch if len(batch) > 1 else batch[0])
             if self.jit_compile:

@@ -101,7 +101,7 @@ def labels(values: Any, num_classes: int, count: Any = None) -> tf.Tensor:
         known = tf.reduce_all((wide >= 0) & (wide < num_classes))
         values = tf.reshape(tf.cast(provided(known, message, values), tf.int32), [-1])
     else:
-        values = np.asarray(values).reshape(-1)
+        values = np.asarray(values).reshape(-1) if shape.num_elements() else np.zeros(0, int)
         if values.size and not 0 <= int(values.min()) <= int(values.max()) < num_classes:
             wrong = next(v for v in values.tolist() if not 0 <= v < num_classes)
             raise InputError(f"{message}, not {wrong}")
@@ -113,7 +113,8 @@ def labels(values: Any, num_classes: int, count: Any = None) -> tf.Tensor:
         if count != values.shape[0]:
             raise InputError(f"{message}: there are {values.shape[0]} for {count}")
         return values
-    return provided(tf.size(values) == count, message, values)
+    values = provided(tf.size(values) == count, message, values)
+    return tf.ensure_shape(values, [count if isinstance(count, numbers.Integral) else None])
 
 
 def latents(values: Any, latent_dim: int) -> tf.Tensor:
@@ -161,11 +162,11 @@ def whole(name: str, value: Any, least: int = 0, most: int | None = None) -> Any
       InputError: it is none, is below `least`, or above `most`.
     """
     bounds = f"at least {least}" if most is None else f"in {least}..{most}"
-    most = 2**31 - 1 if most is None else most  # int32, of what TensorFlow counts
+    greatest = 2**31 - 1 if most is None else most  # int32, of what TensorFlow counts
     if tf.is_symbolic_tensor(value):
         if not value.dtype.is_integer or value.shape.rank not in (0, None):
             raise InputError(f"{name} must be a whole number, not {value.dtype.name}")
-        inside = (value >= least) & (tf.cast(value, tf.int64) <= most)
+        inside = (value >= least) & (tf.cast(value, tf.int64) <= greatest)
         return tf.cast(provided(inside, f"{name} must be {bounds}", value), tf.int32)
     array = np.asarray(value) if tf.is_tensor(value) or isinstance(value, np.ndarray) else value
     if isinstance(array, np.ndarray) and array.ndim == 0:
@@ -173,8 +174,8 @@ def whole(name: str, value: Any, least: int = 0, most: int | None = None) -> Any
     if not isinstance(array, numbers.Integral) or isinstance(array, bool | np.bool_):
         raise InputError(f"{name} must be a whole number, not {value!r}")
     number = int(array)
-    if not least <= number <= most:
-        bounds = bounds if number < least else f"at most {most}"
+    if not least <= number <= greatest:
+        bounds = f"at most {greatest}" if most is None and number > greatest else bounds
         raise InputError(f"{name} must be {bounds}, not {number}")
     return number
 
@@ -214,14 +215,16 @@ def seed(value: Any) -> tf.Tensor:
         return tf.cast(tf.convert_to_tensor(value), tf.int32)
     words = array.reshape(-1).tolist()
     whole_numbers = all(isinstance(v, int) and not isinstance(v, bool) for v in words)
-    least, most, shape = (-(2**63), 2**64, ()) if array.ndim == 0 else (-(2**31), 2**32, (2,))
+    least, most, shape = (-(2**63), 2**63, ()) if array.ndim == 0 else (-(2**31), 2**32, (2,))
     if not whole_numbers or array.shape != shape or not all(least <= v < most for v in words):
         raise InputError(f"seed must be an integer of at most 64 bits, not {value!r}")
     if array.ndim == 0:
-        low, high = words[0] % 2**32, (words[0] >> 32) % 2**32
-        # as ever where 32 bits are enough, whatever their sign
-        words = [low, 0 if -(2**31) <= words[0] < 2**31 else high]
-    return tf.constant(np.array(words, np.int64).astype(np.uint32).view(np.int32))
+        number = words[0]
+        if -(2**31) <= number < 2**31:
+            words = [number, 0]
+        else:  # a second word that no small seed has
+            words = [number, (number >> 32) + (number > 0)]
+    return tf.constant(np.array(words, np.int64).astype(np.int32))
 
 
 def array(values: Any, what: str) -> Any:

@@ -25,14 +25,13 @@ def grid(images, columns: int | None = None) -> np.ndarray:
     if images.ndim == 5:
         columns = images.shape[1]
         images = images.reshape(-1, *images.shape[2:])
-    images = _levels(images)
     n, h, w, c = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     canvas = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, c), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = i // columns * (h + 1), i % columns * (w + 1)
-        canvas[top : top + h, left : left + w] = image
+        canvas[top : top + h, left : left + w] = _levels(image)  # one by one: there may be many
     return canvas
 
 

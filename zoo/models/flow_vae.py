@@ -23,6 +23,7 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import tensorflow as tf
 
 from zoo.core import distributions, networks
+from zoo.core.batches import in_batches
 from zoo.core.config import field
 from zoo.errors import InputError
 from zoo.models import vae
@@ -37,6 +38,9 @@ class Config(vae.Config):
     num_flows: int = field(4, "T, the couplings of the posterior; 0: the plain VAE.", lower=0)
     flow_hidden: tuple[int, ...] = field((128,), "Units of a coupling's hidden layers.", lower=1)
     context_dim: int = field(32, "Size of h(x), by which couplings see the image.", lower=1)
+
+
+_BATCH = 500  # images whose draws are computed at a time
 
 
 class FlowPosterior(tfd.TransformedDistribution):
@@ -56,9 +60,14 @@ class FlowPosterior(tfd.TransformedDistribution):
         )
         noise -= tf.reduce_mean(noise, 0)
         noise /= tf.math.reduce_std(noise, 0)
-        return self.bijector.forward(
-            self.distribution.mean() + self.distribution.stddev() * noise
-        )  # [64, B, D]
+        loc, scale = self.distribution.mean(), self.distribution.stddev()
+
+        def flown(noise):
+            return self.bijector.forward(loc + scale * noise)
+
+        # of many images some draws at a time: couplings have hidden layers
+        size = max(1, self.NUM_DRAWS * _BATCH // max(1, loc.shape[0] or 1))
+        return in_batches(flown, [noise], size)  # [64, B, D]
 
     def _mean(self):
         return tf.reduce_mean(self._draws(), axis=0)
