@@ -119,8 +119,6 @@ def main(argv: list[str]) -> None:
     }
     files.write_json(out, record)
     print(records.table({"model": figures}))
-    for line in records.not_measured(figures):
-        print(line)
     print(f"record: {out}")
 
 
