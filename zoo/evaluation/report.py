@@ -84,7 +84,10 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 raise InputError(
                     f"docs/claims is of other weights of {name}: run scripts/claims.py{flags}"
                 )
-    found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
+    try:
+        found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
+    except KeyError as e:  # a figure that was left out, say
+        raise InputError(f"a record or docs/claims lacks {e}, of which a verdict is") from e
     for name, about in manifest.items():
         text = card(name, about, records[name], notes[name])
         found[root / folder / f"{name}.md"] = text
