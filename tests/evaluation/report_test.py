@@ -451,7 +451,7 @@ def test_what_a_step_costs(root):
         (
             "zoo/pretrained/vae.json",
             lambda r: r["figures"]["samples"]["model"].pop("sharpness"),
-            "lacks 'sharpness', of which a verdict is",
+            "lacks 'sharpness', which the pages show",
         ),
         (RECORD, lambda r: r.pop("figures"), "'figures' is a required property"),
         (CLAIMS, lambda c: c["weights"].update(vae="0"), "is of other weights of vae"),

@@ -86,11 +86,11 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 )
     try:
         found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
+        for name, about in manifest.items():
+            text = card(name, about, records[name], notes[name])
+            found[root / folder / f"{name}.md"] = text
     except KeyError as e:  # a figure that was left out, say
-        raise InputError(f"a record or docs/claims lacks {e}, of which a verdict is") from e
-    for name, about in manifest.items():
-        text = card(name, about, records[name], notes[name])
-        found[root / folder / f"{name}.md"] = text
+        raise InputError(f"a record or docs/claims lacks {e}, which the pages show") from e
     return found
 
 
