@@ -136,7 +136,8 @@ def test_figures_of_few_images(images, lost, said):
         assert set(side) | set(left_out) >= (NEEDS_NET | NEEDS_NONE) - {"samples_per_second"}
         assert {"sharpness", "nearest_training_distance", "inception_score"} <= set(side)
     if images == 1:
-        assert own["sharpness"]["standard_error"] is None
+        for name in ("sharpness", "inception_score", "nearest_training_distance"):
+            assert own[name]["standard_error"] is None, name
     json.loads(json.dumps(found), parse_constant=pytest.fail)  # no NaN, no infinity
 
 

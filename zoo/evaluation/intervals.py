@@ -25,11 +25,14 @@ def mean_and_error(values: np.ndarray) -> dict[str, float | None]:
 
 def bootstrap_error(
     statistic: Callable[..., float], *sets: np.ndarray, repeats: int = 50, seed: int = 0
-) -> float:
+) -> float | None:
     """The standard error of `statistic(*sets)`, each set drawn anew with replacement.
 
-    Only the spread is used: resampling biases a distance itself upwards.
+    Only the spread is used: resampling biases a distance itself upwards. None where a set is a
+    single example, which can only be drawn again.
     """
+    if min(map(len, sets)) < 2:
+        return None
     rng = np.random.default_rng(seed)
     values = [
         statistic(*(x[rng.integers(len(x), size=len(x))] for x in sets)) for _ in range(repeats)

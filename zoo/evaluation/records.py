@@ -150,13 +150,13 @@ def side_by_side(records: dict[str, Any]) -> str:
     for name in others:
         if found := differences(records[first], records[name]):
             raise InputError(f"{first} and {name} were not measured alike: {_brief(found)}")
-    figures = {name: record["figures"] for name, record in records.items()}
-    also = [f"{name}: {line}" for name, of in figures.items() for line in not_measured(of)]
-    return "\n".join([table(figures), *also])
+    return table({name: record["figures"] for name, record in records.items()})
 
 
 def table(figures: dict[str, Any]) -> str:
     """Figures as text: a row each, a column a model, standard errors, and the floor at the end.
+
+    Below it stands what could not be measured, and why.
 
     Args:
       figures: name -> the `figures` of a record.
@@ -178,6 +178,9 @@ def table(figures: dict[str, Any]) -> str:
     rows = [["", *heads], *([key, *(row.get(h, "") for h in heads)] for key, row in cells.items())]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads) + 1)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    for name, parts in figures.items():
+        of = f"{name}: " if len(figures) > 1 else ""
+        lines += [f"{of}{line}" for line in not_measured(parts)]
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -88,10 +88,13 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 raise InputError(
                     f"docs/claims is of other weights of {name}: run scripts/claims.py{flags}"
                 )
-    found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
-    for name, about in manifest.items():
-        text = card(name, about, records[name], notes[name])
-        found[root / folder / f"{name}.md"] = text
+    try:
+        found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
+        for name, about in manifest.items():
+            text = card(name, about, records[name], notes[name])
+            found[root / folder / f"{name}.md"] = text
+    except KeyError as e:  # a figure that was left out, say
+        raise InputError(f"a record or docs/claims lacks {e}, which the pages show") from e
     return found
 
 
