@@ -126,8 +126,8 @@ class ImageModel(keras.Model):
         self.num_classes = num_classes
         if not num_classes and (self.conditional or hasattr(self, "classify")):
             raise InputError(
-                f"{self.name} needs labels, and there are none (num_classes is 0): in a folder of "
-                "images each class must have a folder of its own, PATH/CLASS/*.png"
+                f"{self.name} needs labels, so num_classes must be at least 1, not 0: in a folder "
+                "of images each class has a folder of its own, PATH/CLASS/*.png"
             )
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
