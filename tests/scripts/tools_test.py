@@ -264,7 +264,7 @@ def test_a_workdir_is_a_folder_and_a_pretrained_name_is_none(run, workdirs, tmp_
     code, _, err = run("sample", "--workdir=classifier", cwd=tmp_path)
     assert code == 2 and "no workdir of train.py" in err
     # the vae in ./cgan would take no labels
-    flags = ("--num=4", "--labels=dress,7,Sneaker", "--out=x.png")
+    flags = ("--num=4", "--labels=dress,7", "--out=x.png")
     code, said, err = run("sample", "--pretrained=cgan", *flags, cwd=tmp_path)
     assert code == 0, err
     assert "labels: 3 = Dress, 7 = Sneaker\n" in said

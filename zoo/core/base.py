@@ -128,8 +128,8 @@ class ImageModel(keras.Model):
         self.num_classes = checks.whole("num_classes", num_classes)
         if not self.num_classes and (self.conditional or self.supervised):
             raise InputError(
-                f"{self.name} needs labels, and there are none (num_classes is 0): in a folder of "
-                "images each class must have a folder of its own, PATH/CLASS/*.png"
+                f"{self.name} needs labels, so num_classes must be at least 1, not 0: in a folder "
+                "of images each class has a folder of its own, PATH/CLASS/*.png"
             )
         self.seed = checks.whole("seed", seed, 0, 2**31 - 1)
         self.seed_generator = keras.random.SeedGenerator(self.seed)

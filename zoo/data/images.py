@@ -336,9 +336,7 @@ def _strip_webp(f: BinaryIO, to: BinaryIO, metadata: dict) -> None:
         begin, padded = f.tell(), length + length % 2
         if kind in (b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"VP8 ", b"VP8L") and not done:
             to.write(start)
-            if kind == b"VP8X":  # of its flags those of animation and transparency
-                to.write(bytes([f.read(1)[0] & 0x12]))
-            _copy(f, to, padded - (kind == b"VP8X"))
+            _copy(f, to, padded)
             claimed += 8 + padded
             done = kind in (b"ANMF", b"VP8 ", b"VP8L")
         elif kind in (b"EXIF", b"XMP ") and length <= _MAX_TEXT:

@@ -92,7 +92,7 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
     check_unlabelled("vae", VAE, source, tmp_path / "run")
     # the others say what they need, and write nothing
     for name, config in NEED_LABELS.items():
-        with pytest.raises(InputError, match=f"{name} needs labels, and there are none"):
+        with pytest.raises(InputError, match=f"{name} needs labels, so num_classes"):
             train(name, config, source, tmp_path / "other")
     for name, part in (("bayes_conditional", "p_x"), ("bayes_classifier", "p_x_given_y")):
         with pytest.raises(InputError, match=f"{name} needs labels, and .*run learnt from images"):
