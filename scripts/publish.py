@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     from zoo.serving import pretrained
 
     source = cli.source()
+    cli.output_file(pretrained.FOLDER / "manifest.json")
     if _NAME.value:
         pretrained.check_name(_NAME.value)
     if isinstance(source, pretrained.Name):

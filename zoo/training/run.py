@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -411,7 +412,10 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         num = samples[0].num if samples else watching.NUM_SAMPLES
         first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
         watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
-    handlers = {s: signal.signal(s, checkpoint.stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # another may have none
+        signals = (signal.SIGTERM, signal.SIGINT)
+        handlers = {s: signal.signal(s, checkpoint.stop) for s in signals}
     try:
         epoch = done // steps_per_epoch
         while epoch < recipe.epochs:
@@ -581,7 +585,9 @@ def _folder(
             # no worker reads the workdir before the chief is done
             if not workers.agree(0):
                 raise InputError(f"the chief cannot write to {workdir}, and says why")
-            written = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            place = pathlib.Path(tempfile.gettempdir()) / "worker"
+            written = stack.enter_context(files.unfinished(place))
+            written.mkdir(mode=0o700)
             if (log := workdir / "metrics.jsonl").is_file():  # alarms count what was before
                 shutil.copy(log, written)
             yield written
