@@ -126,7 +126,7 @@ class ImageModel(keras.Model):
         self.config = config or self.Config()
         self.image_shape = checks.image_shape(image_shape)
         self.num_classes = checks.whole("num_classes", num_classes)
-        if not self.num_classes and (self.conditional or self.supervised):
+        if self.learns_labels and not self.num_classes:
             raise InputError(
                 f"{self.name} needs labels, so num_classes must be at least 1, not 0: in a folder "
                 "of images each class has a folder of its own, PATH/CLASS/*.png"
@@ -250,12 +250,18 @@ class ImageModel(keras.Model):
         names = ("x", "y", "sample_weight")
         if "_use_cached_eval_dataset" not in kwargs:  # which `fit` has looked at
             given.update(zip(names, self._looked_at(*map(given.get, names)), strict=True))
+            weighed = given.get("class_weight") is not None or given["sample_weight"] is not None
+            if not weighed and not self.learns_labels:
+                given["y"] = None
+            elif given["y"] is None and hasattr(given["x"], "__array__"):
+                raise InputError(f"{self.name} learns from images with labels: give it both")
             if (validation := given.get("validation_data")) is not None:
                 if not isinstance(validation, tuple | list):
                     validation = (validation,)
-                images, *rest = self._looked_at(*validation)
-                rest = [v for v in rest if v is not None]
-                given["validation_data"] = (images, *rest) if rest else images
+                validation = self._looked_at(*validation)
+                given["validation_data"] = _packed(*validation)
+                if not hasattr(validation[0], "__array__"):
+                    given["validation_data"] = validation[0]
         given = {k: v for k, v in given.items() if k not in names or v is not None}
         bound.arguments = given
         with _plain_errors():
@@ -275,6 +281,10 @@ class ImageModel(keras.Model):
             return x, y, weights
         y = checks.array(y, "labels") if isinstance(y, list | tuple) else y
         self._check_batch(x, y, weights)
+        if y is None and weights is not None and not self.learns_labels:
+            y = np.zeros(len(x), np.int32)  # without labels Keras forgets the weights
+        if y is not None and np.shape(y)[:1] != (len(x),):
+            raise InputError(f"there must be a label for each image: there are {len(x)} images")
         return x, y, weights
 
     def _looked_at_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -288,7 +298,7 @@ class ImageModel(keras.Model):
             if self.jit_compile:
                 images, labels, weights = self._check_batch(*parts)
                 parts = (images, parts[1] if labels is None else labels, weights)
-            return tuple(v for v in parts if v is not None)
+            return _packed(*parts)
 
         return dataset.map(checked)
 
@@ -296,7 +306,7 @@ class ImageModel(keras.Model):
         for batch in iterator:
             parts = self._parts(batch)
             self._check_batch(*parts)
-            yield tuple(v for v in parts if v is not None)
+            yield _packed(*parts)
 
     def _parts(self, data) -> tuple[Any, Any, Any]:
         """Images, labels and weights of a batch as Keras gives it, or of a dictionary.
@@ -326,7 +336,7 @@ class ImageModel(keras.Model):
         self._check_weights(weights)
         images = checks.images(images, self.image_shape)
         count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
-        if not (self.conditional or self.supervised):
+        if not self.learns_labels:
             labels = None
         elif labels is None:
             raise InputError(f"{self.name} learns from images with labels: give it both")
@@ -334,6 +344,11 @@ class ImageModel(keras.Model):
             labels = checks.labels(labels, self.num_classes, count)
         weights = None if weights is None else checks.weights(weights, count)
         return images, labels, weights
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether `fit` needs labels."""
+        return self.conditional or self.supervised
 
     def _check_weights(self, *weights) -> None:
         """Raises InputError where examples are weighed, and the model cannot."""
@@ -516,6 +531,14 @@ class ImageModel(keras.Model):
         scale = optimizer.scale_loss(tf.constant(1.0)) / replicas
         optimizer.apply(gradients, variables)
         return values, tf.linalg.global_norm(gradients) / scale
+
+
+def _packed(images, labels, weights) -> tuple[Any, ...]:
+    """A batch as Keras takes it, in which labels that nobody knows stand between the others."""
+    if weights is not None:
+        labels = tf.zeros(tf.shape(images)[:1], tf.int32) if labels is None else labels
+        return images, labels, weights
+    return (images,) if labels is None else (images, labels)
 
 
 @contextlib.contextmanager

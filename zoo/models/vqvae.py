@@ -111,6 +111,19 @@ class VQVAE(LatentVariableModel):
         self.encoder.trainable = self.decoder.trainable = False
         self.train_function = None  # it is traced anew
 
+    def get_compile_config(self):
+        """Keras' own, and whether all but the prior stands still."""
+        if not self.compiled:
+            return {}
+        return {**super().get_compile_config(), "rests": not self.encoder.trainable}
+
+    def compile_from_config(self, config):
+        """Compiles the model as the one was that `get_compile_config` is of."""
+        rests = config.pop("rests")
+        super().compile_from_config(config)
+        if rests:
+            self.rest()
+
     def codes(self, images) -> tf.Tensor:
         """The codes of images [N, H, W, C], int32 [N, H/4, W/4]."""
         return self._codes(self.asked(images)[0])
