@@ -30,6 +30,7 @@ def train(data_dir, tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_the_temperature_of_each_epoch_is_that_of_its_schedule(train, data_dir):
     rate = 0.1
     config = {**MLP, "num_latents": 3, "num_categories": 4, "anneal_rate": rate}
@@ -46,6 +47,7 @@ def test_the_temperature_of_each_epoch_is_that_of_its_schedule(train, data_dir):
     )
 
 
+@pytest.mark.slow
 def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_dir):
     board, model = train("vqvae", {**VQVAE, "prior_layers": 2})
     images = zoo.data.load(data_dir=data_dir).validation.images
@@ -57,6 +59,7 @@ def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_di
     assert set(board["train"]["codes_used"]) == {1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, pictures",
     [("infogan", {"traversals"}), ("bigan", {"reconstructions", "traversals"})],
@@ -73,6 +76,7 @@ def shown_pictures(workdir):
     return {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
 
 
+@pytest.mark.slow
 def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path):
     config = {**MLP, "latent_dim": 3, "mixture_weights": "learned", "num_prior_components": 4}
     board, model = train("gmm_vae", config)
