@@ -466,6 +466,8 @@ def test_first_weights_are_known_by_themselves_wherever_they_lie(workdir, tmp_pa
     source = shutil.copytree(workdir, tmp_path / "source")
     (tmp_path / "link").symlink_to(source)
     model = setup.create("gan", (8, 8, 1), 10, CONFIG)
+    # a pretrained model is no folder of that name
+    assert run._same_place("vae", "vae") and not run._same_place("vae", "./vae")
     sha256 = run._first_weights(model, recipes.Run(init_from="source"), None)
     begun = {"run": {"init_from": "source"}, "initial_weights_sha256": sha256}
 

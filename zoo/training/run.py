@@ -303,6 +303,8 @@ def _first_weights(model, run: Run, begun: dict[str, Any] | None) -> str:
 
 
 def _same_place(one: str, other: str) -> bool:
+    if setup.is_pretrained(one) or setup.is_pretrained(other):
+        return one == other  # a name is no folder, though one may be called so
     return pathlib.Path(one).resolve() == pathlib.Path(other).resolve()
 
 
@@ -510,7 +512,8 @@ def finish(
     tested = not isinstance(model, AdversarialModel)
     also = f"; then the figures of {len(test):,} test images" if tested else ""
     print(f"exporting{also}", flush=True)
-    exported_step = checkpoints.Manager(workdir / "checkpoints").restore_weights(model)
+    manager = checkpoints.Manager(workdir / "checkpoints")
+    exported_step = manager.restore_weights(model, lambda line: None)  # `load` has said it
     export.saved_model(model, workdir / "saved_model")
     # it was said what is not there
     records = callbacks.MetricsFile.read(workdir / "metrics.jsonl", lambda line: None)
@@ -664,8 +667,9 @@ def _usual(settings: dict[str, Any]) -> dict[str, Any]:
     """
     run, digest = settings["run"], settings["dataset_digest"]
     judge = settings.get("classifier_sha256") or run["classifier"]
-    if not judge and (name := setup.pretrained_classifier(digest)):
-        judge = pretrained.entry(name)["sha256"]
+    with contextlib.suppress(InputError):  # a run without a judge needs no manifest
+        if not judge and (name := setup.pretrained_classifier(digest)):
+            judge = pretrained.entry(name)["sha256"]
     run = {
         **run,
         "dataset": run["dataset"] if run["dataset"] in toy.MIXTURES else "",
