@@ -136,7 +136,7 @@ def test_a_sprite_is_no_larger_than_tensorboard_takes(tmp_path, monkeypatch):
     )
     names = ("with\ttab and\nline", "caf\udce9")
     callbacks.write_projector(tmp_path, model, split, names)
-    assert {path.name for path in tmp_path.iterdir()} == set(callbacks.PROJECTOR)
+    assert {path.name for path in tmp_path.iterdir()} == set(callbacks.PROJECTOR_FILES)
     sprite = np.asarray(Image.open(tmp_path / "sprite.png"))
     assert sprite.shape == (4 * 10, 4 * 22, 3)
     np.testing.assert_array_equal(sprite[10:20, 22:44], images[5])

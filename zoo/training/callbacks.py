@@ -24,7 +24,7 @@ ROWS, COLUMNS = 8, 8
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
 RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
 PROJECTED = 1000  # images in TensorBoard's projector, at most
-PROJECTOR = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
+PROJECTOR_FILES = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
 SPRITE_SIDE = 8192  # pixels that a side of its picture of them may have
 
 
@@ -153,7 +153,7 @@ class Board(keras.callbacks.Callback):
         for folder in (self.logs, self.samples):
             event_files.check_kind(folder, True)
             folder.mkdir(exist_ok=True)
-        for name in PROJECTOR:
+        for name in PROJECTOR_FILES:
             event_files.check_kind(self.logs / "train" / name, False)
         runs = ("train", *RUNS.values())
         found = {run: event_files.prune(self.logs / run, self.finished) for run in runs}
