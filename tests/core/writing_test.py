@@ -76,7 +76,7 @@ def test_long_names_and_names_that_are_not_utf8_can_be_written(tmp_path):
 
 def test_of_many_that_write_one_folder_one_is_there_whole(tmp_path):
     ready = threading.Barrier(8)
-    ends = []
+    ends, refused = [], []
 
     def export(i):
         def write(folder):
@@ -88,7 +88,7 @@ def test_of_many_that_write_one_folder_one_is_there_whole(tmp_path):
             files.write_folder(tmp_path / "out", write, replace=False)
             ends.append(i)
         except FileExistsError:
-            pass
+            refused.append(i)
 
     threads = [threading.Thread(target=export, args=[i]) for i in range(8)]
     for thread in threads:
@@ -97,7 +97,7 @@ def test_of_many_that_write_one_folder_one_is_there_whole(tmp_path):
         thread.join()
     assert names(tmp_path) == ["out"]
     assert [(tmp_path / "out" / name).read_text() for name in "ab"] == [str(ends[0])] * 2
-    assert len(ends) == 1
+    assert len(ends) == 1 and len(refused) == 7
 
 
 def test_a_folder_is_replaced_where_that_is_asked_for_and_not_elsewhere(tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import types
 
+import filelock
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ from PIL import Image
 from written import counts, events, scalars
 
 from zoo import data
+from zoo.errors import InputError
 from zoo.training import callbacks, event_files, recipes, run
 
 
@@ -99,9 +101,18 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     first = train(1)
     write(logs / "train", (1, 2))  # what came after the last checkpoint
     write(logs, (0,))
+    left = tmp_path / "checkpoints" / ".step_000000004.npz.0123.partial"
+    left.touch()  # by a process that was killed
+    (tmp_path / ".saved_model.4567.partial").mkdir()
+    (tmp_path / ".evaluation.json.89ab.partial").touch()  # evaluate.py is at it
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(InputError, match="another run is"):
+        train(2)
+    assert left.exists()
     capsys.readouterr()
     second = train(2)
     assert "metrics.jsonl" not in capsys.readouterr().err
+    unfinished = [path.name for path in tmp_path.rglob("*.partial")]
+    assert unfinished == [".evaluation.json.89ab.partial"]
     assert {key for key in second["train"] if key[0] in "ab"} == {*once(1), ("", 0)}
     assert set(second[""]) == set(first[""])
     values = scalars(logs / "validation")
