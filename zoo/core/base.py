@@ -281,6 +281,8 @@ class ImageModel(keras.Model):
             return x, y, weights
         y = checks.array(y, "labels") if isinstance(y, list | tuple) else y
         self._check_batch(x, y, weights)
+        if not len(x):
+            raise InputError("there are no images")
         if y is None and weights is not None and not self.learns_labels:
             y = np.zeros(len(x), np.int32)  # without labels Keras forgets the weights
         if y is not None and np.shape(y)[:1] != (len(x),):
