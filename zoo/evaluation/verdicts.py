@@ -236,7 +236,8 @@ def _claim_of_order(
         "bound on the likelihood of validation images.",
         "",
         *_order_of_mnist(
-            {n: v for n, v in of_mnist.items() if n.endswith(("gan_mnist", "gan_gp_mnist"))}
+            {n: v for n, v in of_mnist.items() if n.endswith(("gan_mnist", "gan_gp_mnist"))},
+            recipes,
         ),
     ]
 
@@ -280,7 +281,7 @@ def _by_default(gans: dict[str, Any], vaes: dict[str, Any], recipes: dict[str, A
 def default_of(recipes: dict[str, Any], name: str, key: str) -> dict[str, Any] | None:
     """The test figure of a model's default recipe, where its published weights are of another."""
     tried = recipes.get(name, {"candidates": []})["candidates"]
-    [*found] = [c["test"][key] for c in tried if c["default"] and not c["published"]]
+    found = [c["test"].get(key) for c in tried if c["default"] and not c["published"]]
     return found[0] if found else None
 
 
@@ -300,16 +301,21 @@ def _fids(records: dict[str, Any], dataset: str) -> dict[str, Any]:
     }
 
 
-def _order_of_mnist(fid: dict[str, Any]) -> list[str]:
+def _order_of_mnist(fid: dict[str, Any], recipes: dict[str, Any]) -> list[str]:
     """Whether the GANs of MNIST are in the order of those of Fashion-MNIST."""
     names = [f"{n}_mnist" for n in ("sngan", "projection_cgan", "dcgan", "gan")]
     if not fid.keys() >= set(names):
         return []
     in_turn = sorted(fid, key=lambda name: fid[name]["mean"])
     ordered = ", ".join(f"`{n}` {fid[n]['mean']:.1f}" for n in in_turn)
+    beside = ""
+    if usual := {name: found for name in fid if (found := default_of(recipes, name, "fid"))}:
+        said = ", ".join(f"`{name}` {cell}" for name, cell in _cells(usual, 1).items())
+        verdict = _verdict(_in_order({**fid, **usual}, "_mnist"))
+        beside = f" With the default recipe ({said}): {verdict}"
     return [
         "The order of those of MNIST, which have recipes and numbers of epochs of their own "
-        f"(their cards name them): {ordered}. {_verdict(_in_order(fid, '_mnist'))}",
+        f"(their cards name them): {ordered}. {_verdict(_in_order(fid, '_mnist'))}{beside}",
         "",
     ]
 
