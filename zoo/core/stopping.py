@@ -12,8 +12,6 @@ import sys
 import threading
 import time
 
-from zoo.core import files
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 1.0  # seconds that a long call, as of TensorFlow, may keep Python from it
 
@@ -26,7 +24,8 @@ def stop(number: int, frame=None) -> None:
 
 
 def _end(number: int) -> None:
-    files.abandon()
+    with contextlib.suppress(Exception):  # it may not be there yet, and nothing is written then
+        sys.modules["zoo.core.files"].abandon()
     with contextlib.suppress(OSError):
         os.write(2, b"\nstopped\n")
     os._exit(128 + number)
