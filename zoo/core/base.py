@@ -468,6 +468,8 @@ class ImageModel(keras.Model):
             return tf.random.stateless_uniform(
                 [num_samples], seed, 0, self.num_classes, tf.int32, alg="philox"
             )
+        if isinstance(labels, numbers.Number) or getattr(labels, "shape", None) == ():
+            raise InputError(f"{num_samples} samples need as many labels, not a single number")
         labels = checks.labels(labels, self.num_classes)
         known = isinstance(num_samples, numbers.Integral)
         if known and not labels.shape.is_compatible_with([num_samples]):
