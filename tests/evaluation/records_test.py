@@ -117,7 +117,7 @@ def test_records_of_one_protocol_stand_side_by_side():
         (None, "cannot be read: .* No such file"),
         ("{", "cannot be read"),
         ("[1]", "is no record of this version"),
-        ('{"dataset": "mnist"}', "is no record of .*evaluate.py: .* is a required property"),
+        ('{"dataset": "mnist"}', "is no record of .*evaluate.py: it lacks"),
     ],
 )
 def test_what_is_no_record_is_one_line(tmp_path, text, message):
@@ -137,5 +137,5 @@ def test_what_is_no_record_is_one_line(tmp_path, text, message):
 def test_a_record_without_its_figures_is_none(tmp_path, figures):
     path = tmp_path / "record.json"
     path.write_text(json.dumps(changed("figures", to=figures)))
-    with pytest.raises(InputError, match=r"record.json is no record of .*evaluate.py at figures"):
+    with pytest.raises(InputError, match=r"record.json is no record of .*evaluate.py: figures"):
         records.read_record(path)

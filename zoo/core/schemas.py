@@ -6,6 +6,7 @@ which know the type and the bounds of each (`zoo.core.config.make`).
 """
 
 import functools
+import textwrap
 from typing import Any
 
 from zoo.errors import InputError, brief
@@ -108,7 +109,7 @@ def check(value: Any, schema: dict[str, Any], where: object) -> None:
     if (error := next(_validator()(schema).iter_errors(value), None)) is None:
         return
     key = ".".join(map(str, error.absolute_path))
-    has = f"{where}: {key} " if key else f"{where} "
+    has = f"{where}: {key} " if key else f"{where}: it "
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         raise InputError(f"{has}lacks {missing}")
@@ -116,8 +117,7 @@ def check(value: Any, schema: dict[str, Any], where: object) -> None:
     if error.validator == "type":
         kind = kind if isinstance(kind, str) else " or ".join(kind)
         raise InputError(f"{has}must be of type {kind}, not {brief(error.instance)}")
-    rule = f"{error.validator} {brief(kind)}"
-    raise InputError(f"{has}is {brief(error.instance)}, which does not keep to: {rule}")
+    raise InputError(f"{where}: {key and key + ': '}{textwrap.shorten(error.message, 200)}")
 
 
 @functools.cache

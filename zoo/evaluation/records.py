@@ -2,9 +2,10 @@
 
 import json
 import pathlib
+import textwrap
 from typing import Any
 
-from zoo.core import files
+from zoo.core import files, schemas
 from zoo.errors import InputError
 from zoo.evaluation import tables
 
@@ -69,25 +70,13 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read, or is no such record.
     """
-    from jsonschema import Draft202012Validator  # takes a while to import
-    from jsonschema.exceptions import best_match
-
     record = files.read_json(path)
-    if error := best_match(Draft202012Validator(RECORD).iter_errors(record)):
-        where = ".".join(map(str, error.absolute_path))
-        said = _brief(f" at {where}: {error.message}" if where else f": {error.message}")
-        raise InputError(f"{path} is no record of this version of evaluate.py{said}")
+    schemas.check(record, RECORD, f"{path} is no record of this version of evaluate.py")
     try:
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError as e:
         raise InputError(f"{path} is no record of evaluate.py: its text is damaged ({e})") from None
     return record
-
-
-def _brief(text: str) -> str:
-    """One line of a text, of at most 500 characters."""
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return line if len(line) <= 500 else f"{line[:500]} ..."
 
 
 def differences(
@@ -149,7 +138,8 @@ def side_by_side(records: dict[str, Any]) -> str:
     first, *others = records
     for name in others:
         if found := differences(records[first], records[name]):
-            raise InputError(f"{first} and {name} were not measured alike: {_brief(found)}")
+            found = textwrap.shorten(found, 500)
+            raise InputError(f"{first} and {name} were not measured alike: {found}")
     return table({name: record["figures"] for name, record in records.items()})
 
 

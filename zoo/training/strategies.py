@@ -1,6 +1,5 @@
 """One device, several, or several machines: `tf.distribute`, set up before anything else runs."""
 
-import json
 import os
 import signal
 import socket
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import tensorflow as tf
 
+from zoo.core import files, schemas
 from zoo.errors import InputError
 
 _EVERY = 60.0  # seconds between two lines of a worker that waits
@@ -82,16 +82,11 @@ def _cluster() -> tuple[tuple[str, int], list[tuple[str, int]]]:
         raise InputError(
             "--strategy=multi_worker needs the cluster in the environment variable TF_CONFIG"
         )
-    import jsonschema
-
     try:
-        value = json.loads(os.environ["TF_CONFIG"])
-        jsonschema.validate(value, _SCHEMA)
+        value = files.parse_json(os.environ["TF_CONFIG"])
     except (ValueError, RecursionError) as e:
         raise InputError(f"TF_CONFIG is no JSON: {e}") from None
-    except jsonschema.ValidationError as e:
-        where = ".".join(map(str, e.absolute_path)) or "TF_CONFIG"
-        raise InputError(f"TF_CONFIG does not make a cluster: {where}: {e.message[:200]}") from None
+    schemas.check(value, _SCHEMA, "TF_CONFIG does not make a cluster")
     kind, index = value["task"]["type"], value["task"]["index"]
     members = {(k, i): a for k, group in value["cluster"].items() for i, a in enumerate(group)}
     if (kind, index) not in members:
