@@ -7,9 +7,9 @@ import resource
 import pytest
 
 
-def limit(size):
+def limits(size):
     """A file may not grow past this: the same error path as a disk without space."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return [(resource.RLIMIT_FSIZE, size)]
 
 
 @pytest.mark.parametrize("suffix", ["png", pytest.param("npz", marks=pytest.mark.slow)])
@@ -17,7 +17,7 @@ def test_a_picture_that_does_not_fit_is_one_line(run, tmp_path, suffix):
     out = tmp_path / f"x.{suffix}"
     out.write_text("old")
     flags = ("--pretrained=vae", "--num=64", f"--out={out}")
-    code, printed, err = run("sample", *flags, preexec_fn=limit(1000))
+    code, printed, err = run("sample", *flags, limits=limits(1000))
     assert code == 1 and err.endswith(f"error: File too large: {out}\n"), err
     assert "Traceback" not in err and "images in" not in printed
     assert [p.name for p in tmp_path.iterdir()] == [out.name] and out.read_text() == "old"
@@ -25,7 +25,7 @@ def test_a_picture_that_does_not_fit_is_one_line(run, tmp_path, suffix):
 
 def test_a_record_that_does_not_fit_costs_no_figure(run, tmp_path):
     flags = ("--pretrained=classifier", "--num_images=50")
-    code, printed, err = run("evaluate", *flags, cwd=tmp_path, preexec_fn=limit(100))
+    code, printed, err = run("evaluate", *flags, cwd=tmp_path, limits=limits(100))
     assert code == 1 and err.endswith("error: File too large: evaluation.json\n"), err
     assert "accuracy" in printed and "record:" not in printed and "Traceback" not in err
     assert not list(tmp_path.iterdir())
