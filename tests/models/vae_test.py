@@ -7,6 +7,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 import zoo
+from zoo.core import checks
 from zoo.core.base import standard_normal
 
 SHAPE = (4, 4, 1)
@@ -78,7 +79,8 @@ def test_log_prob_is_the_log_mean_of_its_weights(model, images):
     np.testing.assert_allclose(model.log_prob(x, num_samples=k, seed=9), expected, rtol=1e-5)
 
 
-def test_a_linear_vae_reaches_the_likelihood_of_probabilistic_pca():
+def test_a_linear_vae_reaches_the_likelihood_of_probabilistic_pca(monkeypatch):
+    monkeypatch.setattr(checks, "images", lambda x, _: x)  # a Gaussian's are of any number
     # Tipping & Bishop 1999: with linear maps the best bound is the exact log-likelihood
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(2, 16)) * 0.3
