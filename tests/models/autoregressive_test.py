@@ -23,7 +23,9 @@ EVERY = {
     "rnn_one_hot": ("pixelrnn", {**RNN, "levels": 3, "pixels": "one_hot"}),
     "rnn_conditional": ("pixelrnn", {**RNN, "levels": 3, "conditional": True}),
 }
-every = pytest.mark.parametrize("kind", EVERY)
+BY_DEFAULT = {"categorical", "logistic_mixture", "conditional", "rnn"}  # the others are slow
+EACH = [pytest.param(k, marks=[] if k in BY_DEFAULT else pytest.mark.slow) for k in EVERY]
+every = pytest.mark.parametrize("kind", EACH)
 
 
 def make(kind, image_shape, **changes):
@@ -98,7 +100,7 @@ def test_a_completed_image_is_drawn_given_its_first_rows(kind):
     )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "bernoulli"])
+@pytest.mark.parametrize("kind", [kind for kind in EACH if kind.values != ("bernoulli",)])
 def test_given_rows_are_on_the_models_levels(kind):
     model = make(kind, (4, 4, 1))
     grey = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)

@@ -83,6 +83,7 @@ np.savez(sys.argv[3], drawn=drawn, **walked)
 """
 
 
+@pytest.mark.slow
 def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
     image_shape = (8, 8, 1)
     small = {"network": "mlp", "hidden": (4,), "latent_dim": 2}
