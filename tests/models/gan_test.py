@@ -284,8 +284,10 @@ def test_augmentation_is_for_both_players_in_training_only(data):
     model = zoo.create("gan", augment="diffaugment", **SMALL)
     x, z = tf.constant(data[0] / np.float32(255)), model.draw_prior(24, seed=0)
     seen = []
-    original = model.discriminate
-    model.discriminate = lambda images, *a, **k: seen.append(images.numpy()) or original(images)
+    original = model.run_discriminator
+    model.run_discriminator = lambda images, *a, **k: (
+        seen.append(images.numpy()) or original(images, *a, **k)
+    )
     model.d_losses(x, None, z, training=True)
     model.g_losses(x, None, z, training=True)
     made = model.play(z, None, training=True).numpy()
@@ -302,7 +304,7 @@ def test_every_gan_augments_real_and_made_images_for_both_players(name, data):
     model = zoo.create(name, **small)
     x, y = tf.constant(data[0] / np.float32(255)), tf.constant(data[1])
     z, seen = model.draw_prior(24, seed=0), []
-    judge = "judge" if hasattr(model, "judge") else "discriminate"
+    judge = "judge" if hasattr(model, "judge") else "run_discriminator"
     original = getattr(model, judge)
 
     def watch(images, *rest, **more):

@@ -47,7 +47,7 @@ def test_attention_of_d_is_normalized_and_that_of_g_is_not():
 
 def test_hinge_value_at_a_mute_d(fashion_mnist):
     model = zoo.create("sngan", width=4, latent_dim=3)
-    model.discriminate = lambda images, *a, **k: tf.zeros(len(images))
+    model.run_discriminator = lambda images, *a, **k: tf.zeros(len(images))
     x = tf.constant(fashion_mnist.train.images[:4] / np.float32(255))
     values = model.d_losses(x, None, model.draw_prior(4, seed=0), training=False)
     np.testing.assert_array_equal(values["value"], [model.equilibrium] * 4)
