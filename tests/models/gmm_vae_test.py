@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 import zoo
+from zoo.core import checks
 from zoo.models import gmm_vae
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
@@ -91,7 +92,8 @@ def test_equal_components_are_one(images):
     np.testing.assert_allclose(q.stddev(), p.stddev(), rtol=1e-3)
 
 
-def test_with_the_exact_posterior_every_bound_is_log_p_x():
+def test_with_the_exact_posterior_every_bound_is_log_p_x(monkeypatch):
+    monkeypatch.setattr(checks, "images", lambda x, _: x)  # a Gaussian's are of any number
     # p(z) a mixture, x = W z + b + s e: q(z|x) is a mixture, and diagonal for orthogonal columns.
     # Equal scales in p(z) leave its log weights linear in x.
     k, rng = 3, np.random.default_rng(0)
