@@ -353,6 +353,7 @@ def test_a_keras_file_a_pickle_and_a_copy_go_on_to_the_same_bits(name, policy, t
     assert again["file"].from_noise is False if name == "cgan" else True
 
 
+@pytest.mark.slow
 def test_weight_files_without_seeds_still_load(tmp_path, monkeypatch):
     model, other = make("cgan", 1), make("cgan", 2)
     with monkeypatch.context() as m:

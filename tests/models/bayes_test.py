@@ -472,6 +472,7 @@ def served(model, folder):
     return tf.saved_model.load(str(folder / "saved_model")).signatures
 
 
+@pytest.mark.slow
 def test_chains_in_the_latents_of_a_vae(tmp_path):
     shape = (8, 8, 1)
     p_x = zoo.create("vae", shape, 3, network="mlp", hidden=(8,), latent_dim=2)
@@ -499,6 +500,7 @@ def test_a_composition_is_not_made_of_a_configuration_alone(world):
         type(model).from_config(model.get_config())
 
 
+@pytest.mark.slow
 def test_pretrained_parts_compose_and_export(tmp_path, fashion_mnist):
     model = zoo.create("bayes_conditional", num_candidates=300)
     images, labels = fashion_mnist.test.images[:6], fashion_mnist.test.labels[:6]

@@ -217,6 +217,7 @@ def test_the_kl_to_a_gaussian_is_noisy_by_the_component_alone(images):
     assert kl.mean() == pytest.approx(drawn.mean(), abs=5 * error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", ["diagonal", "mixture"])
 @pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
 def test_every_pair_learns_with_all_of_its_weights(images, posterior, prior):
@@ -356,6 +357,7 @@ def test_images_with_a_component_each_use_all_but_one_at_a_time(images):
 
 
 @pytest.mark.parametrize("weights", ["equal", "learned"])
+@pytest.mark.slow
 def test_what_a_latent_tells_of_its_component(images, weights):
     # one latent dimension, by quadrature
     model = apart(make(latent_dim=1, num_components=3, mixture_weights=weights), 0.2)

@@ -109,6 +109,7 @@ def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
     assert np.isfinite(found["r_hat"]).sum() == 2
 
 
+@pytest.mark.slow
 def test_saved_model_cli_lists_the_signatures(workdirs):
     cli = pathlib.Path(sys.executable).with_name("saved_model_cli")
     done = subprocess.run(
@@ -176,6 +177,7 @@ def test_sample_of_composed_parts(run, tmp_path):
     assert code == 2 and "is no p(x)" in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
     logs = f"--logdir={tmp_path / 'logs'}"
     chains = ("--method=mcmc", "--p_x=vae", "--num_burnin=12", "--num_steps=8")
@@ -272,6 +274,7 @@ def test_a_workdir_is_a_folder_and_a_pretrained_name_is_none(run, workdirs, tmp_
     assert Image.open(tmp_path / "x.png").size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
 
 
+@pytest.mark.slow
 def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path):
     out = tmp_path / "record.json"
     code, printed, err = run(

@@ -127,6 +127,7 @@ def watched(run, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_path):
     measured = {r["step"]: r["val_fid"] for r in epochs(watched) if "val_fid" in r}
     assert list(measured) == [12, 24, 30]
@@ -150,6 +151,7 @@ def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_
     assert a == b
 
 
+@pytest.mark.slow
 def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
     net = setup.feature_net(setup.pretrained_classifier(fashion_mnist.digest))
     model = zoo.load(watched)
@@ -163,6 +165,7 @@ def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
     assert distances.fid(seen[0], seen[2]) == pytest.approx(last["floor_fid"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_tensorboard_draws_a_quantity_beside_its_floor_and_its_equilibrium(watched):
     runs = ("train", "validation", "floor", "equilibrium")
     train, validation, floor, equilibrium = (scalars(watched / "logs" / run) for run in runs)
@@ -189,6 +192,7 @@ def test_a_generator_that_makes_one_image_stops_the_run_where_that_is_asked_for(
     assert [r["epoch"] for r in epochs(tmp_path)] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_several_steps_an_execution_are_the_same_steps(run, flags, uninterrupted, tmp_path):
     code, out, err = run("train", *flags, "--steps_per_execution=2", f"--workdir={tmp_path}")
     assert code == 0, err

@@ -128,7 +128,16 @@ def test_every_registered_model_is_published_with_all_that_belongs_to_it():
         assert all((pretrained.FOLDER / file).is_file() for file in files), name
 
 
-@pytest.mark.parametrize("name", list(pretrained.manifest()))
+BY_DEFAULT = {"cgan", "classifier", "vae", "pixelcnn"}  # that README shows; the others are slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in BY_DEFAULT else pytest.mark.slow)
+        for name in pretrained.manifest()
+    ],
+)
 def test_every_published_model_loads_and_answers(name, fashion_mnist):
     model = zoo.load(name)
     settings = pretrained.entry(name)["settings"]

@@ -135,6 +135,7 @@ def test_the_default_data_spelled_out_are_the_same_run(train, capsys):
         assert "already trained for 1 epochs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_killed_overwrite_can_be_overwritten_again(train, tmp_path):
     train(1)
     whole = shutil.rmtree
@@ -182,6 +183,7 @@ def test_a_run_is_not_overwritten_by_one_that_starts_from_it(train, tmp_path):
     assert digest(checkpoints.weights_of(setup.load(tmp_path))) == before
 
 
+@pytest.mark.slow
 def test_folders_that_are_links_are_replaced_and_what_they_lead_to_stays(train, tmp_path):
     train(1)
     for name in ("logs", "saved_model"):
@@ -243,6 +245,7 @@ def weights(data_dir, monkeypatch):
     return weights
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
     start = weights(tmp_path / "vae", "vae")
     source = {"init_from": str(tmp_path / "vae")}
@@ -262,6 +265,7 @@ def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
         np.testing.assert_array_equal(resumed[name], weight)
 
 
+@pytest.mark.slow
 def test_a_temperature_falls_anew_from_where_it_is_asked_to(weights, tmp_path):
     config = {"network": "mlp", "hidden": (8,), "num_latents": 2, "num_categories": 3}
     config |= {"anneal_rate": 0.01, "min_temperature": 0.1}
@@ -275,6 +279,7 @@ def test_a_temperature_falls_anew_from_where_it_is_asked_to(weights, tmp_path):
         assert reached == pytest.approx(temperature * np.exp(-0.02), rel=1e-4)  # two steps
 
 
+@pytest.mark.slow
 def test_weights_of_other_networks_are_refused_and_nothing_is_written(weights, tmp_path):
     weights(tmp_path / "vae", "vae")
     for source, config, reason in (

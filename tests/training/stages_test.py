@@ -34,6 +34,7 @@ def arrays(workdir, step):
     return checkpoints.read(checkpoints.Manager(workdir / "checkpoints").path(step))[1]
 
 
+@pytest.mark.slow
 def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(data_dir, tmp_path):
     workdir = tmp_path / "run"
     assert train(data_dir, workdir) == 0
