@@ -451,6 +451,7 @@ def test_what_is_made_of_others_answers_none_with_none(models):
             model.log_prob(X.astype("f4"), Y)
 
 
+@pytest.mark.slow
 def test_an_exported_model_checks_what_it_is_given_and_holds_each_weight_once(tmp_path):
     model = zoo.create("cvae", SHAPE, 3, network="mlp", hidden=(2000,), latent_dim=2)
     model.export(tmp_path / "saved_model")

@@ -10,6 +10,19 @@ from forked import ROOT, Forked
 from zoo.data import idx, sources
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_graphs(request):
+    """The default run leaves out that TensorFlow rewrites graphs, a fifth of its time.
+
+    Scripts, which are processes of their own, and the slow tests have it.
+    """
+    if "not slow" in request.config.option.markexpr:
+        import tensorflow_probability  # noqa: F401  (before TensorFlow, which is then faster)
+        import tensorflow as tf  # isort: skip
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """The whole embedded set."""

@@ -23,7 +23,7 @@ EVERY = {
     "rnn_one_hot": ("pixelrnn", {**RNN, "levels": 3, "pixels": "one_hot"}),
     "rnn_conditional": ("pixelrnn", {**RNN, "levels": 3, "conditional": True}),
 }
-BY_DEFAULT = {"categorical", "logistic_mixture", "conditional", "rnn"}  # the others are slow
+BY_DEFAULT = {"categorical", "logistic_mixture", "rnn"}  # the others are slow
 EACH = [pytest.param(k, marks=[] if k in BY_DEFAULT else pytest.mark.slow) for k in EVERY]
 every = pytest.mark.parametrize("kind", EACH)
 

@@ -346,6 +346,7 @@ def test_a_feature_net_of_other_data_is_refused(run, workdirs):
     assert code == 2 and "learnt from other images" in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir, tmp_path):
     judge, out = workdirs / "classifier", tmp_path / "cgan"
     data = ("--dataset=fashion_mnist", f"--data_dir={data_dir}", f"--workdir={out}")

@@ -177,6 +177,7 @@ def test_tensorboard_draws_a_quantity_beside_its_floor_and_its_equilibrium(watch
     assert len(set(floor["fid"].values())) == 1
 
 
+@pytest.mark.slow
 def test_a_generator_that_makes_one_image_stops_the_run_where_that_is_asked_for(
     run, data_dir, tmp_path
 ):

@@ -92,6 +92,7 @@ def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path)
     np.testing.assert_allclose(kl, model.kl_per_dim(images).numpy().mean(0), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_groups_of_numbers_are_on_the_board_and_their_means_not_in_the_lines(train, capsys):
     board, _ = train("gmm_vae", {**MLP, "posterior": "mixture", "num_components": 2})
     said = capsys.readouterr().out

@@ -128,6 +128,7 @@ def test_the_step_of_an_epoch_half_done_is_that_of_the_export(train, tmp_path, c
     assert "with the weights of step 3" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_default_data_spelled_out_are_the_same_run(train, capsys):
     train(1, dataset="fashion_mnist", data_dir="")
     for name in ("", "fashion_mnist"):
