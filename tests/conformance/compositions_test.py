@@ -19,7 +19,7 @@ COMPOSITIONS = {  # name -> the model, the parts by their registered names, sett
     "classifier": ("bayes_classifier", ("cvae",), {"bound_samples": 2}),
     "exact_classifier": ("bayes_classifier", ("pixelrnn",), {}),
 }
-BY_DEFAULT = {"resampled", "exact_classifier"}  # a way to draw, and Bayes' rule the other way
+BY_DEFAULT = {"resampled"}  # Bayes' rule the other way is slow: bayes_test.py has its truths
 every_composition = pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in BY_DEFAULT else pytest.mark.slow) for n in COMPOSITIONS],

@@ -30,20 +30,17 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def workdirs(run, data_dir, tmp_path_factory):
+def workdirs(start, data_dir, tmp_path_factory):
     """A briefly trained model of each kind."""
     root = tmp_path_factory.mktemp("runs")
-    for name, flags in MODELS.items():
-        code, out, err = run(
-            "train",
-            f"--model={name}",
-            *flags,
-            *TINY,
-            "--dataset=fashion_mnist",
-            f"--data_dir={data_dir}",
-            f"--workdir={root / name}",
-        )
-        assert code == 0, err
+    data = ("--dataset=fashion_mnist", f"--data_dir={data_dir}")
+    runs = [
+        start("train", f"--model={name}", *flags, *TINY, *data, f"--workdir={root / name}")
+        for name, flags in MODELS.items()
+    ]
+    for process in runs:  # side by side
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
     return root
 
 
