@@ -11,6 +11,7 @@ import pathlib
 import resource
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,17 @@ class Forked:
         for f in self._said:
             f.seek(0)
         return tuple(f.read() for f in self._said)
+
+
+def free_ports(count):
+    """Ports that nobody listens to."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
 
 
 def _main(fds, argv, code, env, cwd, limits) -> None:

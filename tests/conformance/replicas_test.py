@@ -4,9 +4,9 @@ In a process of its own, because two logical devices must be set up before Tenso
 """
 
 import json
-import socket
 
 import pytest
+from forked import free_ports
 from small_models import SMALL, small
 from written import epochs
 
@@ -164,17 +164,6 @@ for one, two in zip(*logs, strict=True):
 def test_a_whole_run_on_two_replicas(run_python, data_dir, tmp_path):
     said = run_python(WHOLE_RUN, data_dir, tmp_path)
     assert "device: CPU:0, CPU:1" in said and "continuing after step 5 of 10" in said
-
-
-def free_ports(count):
-    """Ports that nobody listens to."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 @pytest.mark.parametrize(

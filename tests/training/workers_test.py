@@ -7,20 +7,10 @@ import threading
 import time
 
 import pytest
+from forked import free_ports
 
 from zoo.errors import InputError
 from zoo.training import callbacks, checkpoints, strategies
-
-
-def free_ports(count):
-    """Ports that nobody listens to."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def cluster(*workers, kind="worker", index=0, **others):

@@ -16,9 +16,7 @@ class LeftOut(dict[str, str]):
             yield
         except InputError as e:
             self.add(str(e), *figures)
-        except (
-            Exception
-        ) as e:  # whatever a model of one's own can raise, or a device without memory
+        except Exception as e:  # whatever a model can raise, or a device without memory
             lines = [line.strip() for line in str(e).splitlines() if line.strip()]
             of_graph = lines[:1] == ["in user code:"]  # then a trace comes first
             said = lines[-1 if of_graph else 0] if lines else ""
