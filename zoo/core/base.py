@@ -115,6 +115,7 @@ class ImageModel(keras.Model):
     Config: type
     conditional = False  # whether `sample` and `log_prob` take labels
     supervised = False  # whether it learns from labels without being given them
+    takes_weights = True  # whether examples may weigh more or less in its loss
     binary = False  # whether the model is of black or white pixels only
     exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
     axes = True  # whether moving along one latent dimension, or between two codes, means something
@@ -354,6 +355,11 @@ class ImageModel(keras.Model):
 
     def _check_weights(self, *weights) -> None:
         """Raises InputError where examples are weighed, and the model cannot."""
+        if not self.takes_weights and any(w is not None for w in weights):
+            raise InputError(
+                f"{self.name} plays a game, which has no weights of examples: leave sample_weight "
+                "and class_weight out"
+            )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -627,6 +633,7 @@ class AdversarialModel(ImageModel):
     discriminator: keras.Model
     average: keras.Model | None = None
     equilibrium = -math.log(4)  # what `value` is when G makes what is real and D is at its best
+    takes_weights = False
     real_target = 1.0  # what D(x) is to be for real images, where it is a probability
     probabilistic = True  # whether `d_real` and `d_fake` are probabilities, and not scores
     from_noise = True  # whether the first weights are noise, and not those of another run
@@ -695,13 +702,6 @@ class AdversarialModel(ImageModel):
         """Compiles the model as the one was that `get_compile_config` is of."""
         self.from_noise = config.pop("from_noise")
         super().compile_from_config(config)
-
-    def _check_weights(self, *weights):
-        if any(w is not None for w in weights):
-            raise InputError(
-                f"{self.name} plays a game, which has no weights of examples: leave sample_weight "
-                "and class_weight out"
-            )
 
     def run_generator(self, latents, labels, training: bool, by=None) -> tf.Tensor:
         """G(z): latents [N, latent_dim] and labels [N] or None -> images [N, H, W, C] in [0, 1].
