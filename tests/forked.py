@@ -81,11 +81,18 @@ class Forked:
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def so_far(self) -> tuple[str, str]:
+        """What it has written to stdout and to stderr until now."""
+        return tuple(os.pread(f.fileno(), 1 << 20, 0).decode() for f in self._said)
+
     def communicate(self, timeout=None):
         """What it wrote to stdout and to stderr, once it has ended."""
         self._process.join(timeout)
         if self.returncode is None:
-            self.send_signal(signal.SIGKILL)
+            self.kill()
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
         for f in self._said:
             f.seek(0)

@@ -84,10 +84,17 @@ CASES = [
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
 ]
 TOGETHER = len(FAMILIES)  # in a process, which takes longer to start than to train one of them
-STARTS = range(TOGETHER, len(CASES), TOGETHER)
+STARTS = range(2 * TOGETHER, len(CASES), TOGETHER)
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in STARTS)])
+@pytest.mark.parametrize(
+    "first",
+    [
+        0,
+        pytest.param(TOGETHER, marks=pytest.mark.slow),
+        *(pytest.param(i, marks=pytest.mark.weekly) for i in STARTS),
+    ],
+)
 def test_two_replicas_are_one_device(run_python, first):
     cases = CASES[first : first + TOGETHER]
     run_python(CODE, json.dumps(cases))
@@ -169,7 +176,7 @@ def test_a_whole_run_on_two_replicas(run_python, data_dir, tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(["--model=gan", "--hidden=16"], id="gan", marks=pytest.mark.slow),
+        pytest.param(["--model=gan", "--hidden=16"], id="gan", marks=pytest.mark.weekly),
         # batch norm of the global batch, an average of G, a deviation of the global batch
         pytest.param(
             ["--model=dcgan", "--width=4", "--ema_decay=0.9", "--penalty=dragan"],

@@ -83,8 +83,11 @@ def test_a_script_at_its_start_and_in_its_imports(tmp_path, delay):
     assert stopped_at(tmp_path, delay, signal.SIGINT) == 130
 
 
-@pytest.mark.slow
-def test_a_script_at_any_moment(tmp_path):
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(5, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.weekly)],
+)
+def test_a_script_at_any_moment(tmp_path, count):
     rng = random.Random(0)
-    for _ in range(20):
+    for _ in range(count):
         stopped_at(tmp_path, rng.uniform(0, 8), rng.choice([signal.SIGINT, signal.SIGTERM]))

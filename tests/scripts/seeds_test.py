@@ -12,7 +12,7 @@ def test_what_is_no_gan_is_refused(run, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_a_record_of_two_seeds(run, tmp_path):
     flags = ["--models=gan", "--seeds=2", "--epochs=1", f"--workdir={tmp_path / 'runs'}"]
     code, _, err = run("seeds", *flags, f"--out={tmp_path / 'seeds.json'}")

@@ -151,11 +151,11 @@ def test_a_signal_to_one_worker_ends_all(workers, tmp_path, which, number):
 @pytest.mark.slow
 def test_a_worker_that_is_alone_can_be_stopped(workers, tmp_path):
     (process,) = workers(which=(1,))
-    said = ""
-    while "waiting for the other workers: 127.0.0.1:" not in said:
-        said = process.stderr.readline()
-        assert said or process.poll() is None
+    while "waiting for the other workers: 127.0.0.1:" not in process.so_far()[1]:
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and err == "\nstopped\n"
+    assert process.returncode == 130 and err.endswith("\nstopped\n")
+    assert len(err.split("\n\n")) == 2  # the line that it waits, and the one that it is stopped
     assert not list(tmp_path.iterdir())

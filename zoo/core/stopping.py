@@ -4,6 +4,7 @@ Every script imports this first, and importing it is what does it: Ctrl-C may co
 imported, where a KeyboardInterrupt turns into any error of the module that meets it, or into none.
 """
 
+import atexit
 import contextlib
 import functools
 import os
@@ -37,6 +38,14 @@ def install() -> None:
         signal.signal(number, stop)
     if os.name == "posix":
         _watch(os.getpid())
+    atexit.register(_ignore)  # the first to be registered, it is the last to be called
+
+
+def _ignore() -> None:
+    """The work is done: Python, which takes its handlers back now, must not die of a signal."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is stop:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @functools.cache
