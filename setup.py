@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 
 TEST = [
-    "hypothesis>=6.100,<7",  # random input
+    "hypothesis>=6.155,<7",  # random input
     "pytest>=8,<9.2",  # pytest-xdist 3.8 loses its groups in 9.2
     "pytest-xdist>=3.6,<4",  # a process for each core
     "ruff>=0.12,<1",
@@ -27,7 +27,7 @@ setup(
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.16,<5",
-        "jsonschema>=4.23,<5",  # what configurations and records must hold
+        "jsonschema>=4.26,<5",  # what configurations and records must hold
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",
