@@ -37,7 +37,7 @@ def test_quality_ends_at_three_sigma(mixture, angle):
     assert far["high_quality"]["mean"] == far["modes_covered"]["mean"] == 0
 
 
-@pytest.mark.parametrize("mixture", [RING, GRID])
+@pytest.mark.parametrize("mixture", [RING, pytest.param(GRID, marks=pytest.mark.slow)])
 def test_noise_is_what_draws_of_it_give(mixture):
     points = np.random.default_rng(0).integers(0, 256, (400 * modes.SET, 2))
     found, expected = modes.figures(points, mixture), modes.noise(mixture)

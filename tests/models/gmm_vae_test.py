@@ -44,7 +44,7 @@ def raw(scale):
     return np.log(np.expm1(scale - 1e-4))
 
 
-@pytest.mark.parametrize("posterior", ["mixture", "diagonal"])
+@pytest.mark.parametrize("posterior", ["mixture", pytest.param("diagonal", marks=pytest.mark.slow)])
 def test_one_component_is_the_vae_exactly(images, posterior):
     data = images, np.zeros(len(images), np.int32)
     one = make(posterior=posterior, num_components=1, prior="standard")

@@ -66,6 +66,7 @@ def test_drawing_is_faster_than_the_usual_loop():
     assert usual > 20 * (time.process_time() - start)
 
 
+@pytest.mark.slow
 def test_levels_without_an_order_learn_as_well():
     # a checkerboard of levels 0 and 2 of 3, starting at random: two images, one bit
     board = np.indices([4, 4]).sum(0) % 2

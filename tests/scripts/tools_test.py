@@ -133,9 +133,10 @@ def test_sample_writes_a_png(run, workdirs, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "drawn"),
     [
-        (
+        pytest.param(
             ("--pretrained=pixelcnn", "--what=complete", "--rows=10"),
             lambda m, x: (m.complete(x, 10, seed=3), x),
+            marks=pytest.mark.slow,
         ),
         (
             ("--pretrained=sngan", "--truncation=0.5"),

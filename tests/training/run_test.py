@@ -31,6 +31,7 @@ def train(data_dir, tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_an_average_that_begins_with_trained_weights_keeps_them(train, tmp_path):
     train(1, {**CONFIG, "ema_decay": 0.9})
     trained = setup.load(tmp_path)
