@@ -20,9 +20,16 @@ COMPOSITIONS = {  # name -> the model, the parts by their registered names, sett
     "exact_classifier": ("bayes_classifier", ("pixelrnn",), {}),
 }
 BY_DEFAULT = {"resampled"}  # Bayes' rule the other way is slow: bayes_test.py has its truths
+
+
+def tier(name):
+    """Chains take longest to trace: that TensorFlow alone runs them is a slow test of tools_test."""
+    return pytest.mark.weekly if name.startswith("chains") else pytest.mark.slow
+
+
 every_composition = pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[] if n in BY_DEFAULT else pytest.mark.slow) for n in COMPOSITIONS],
+    [pytest.param(name, marks=[] if name in BY_DEFAULT else tier(name)) for name in COMPOSITIONS],
 )
 
 

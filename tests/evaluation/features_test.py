@@ -8,7 +8,7 @@ from zoo.errors import InputError
 from zoo.evaluation import features
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_inception_sees_grey_images_as_the_same_in_three_channels():
     keras.utils.set_random_seed(0)
     net = features.inception((28, 28, 1), weights=None)

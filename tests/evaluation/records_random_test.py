@@ -84,7 +84,7 @@ def test_an_edited_record_is_compared_or_refused_in_one_line(tmp_path_factory, r
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None, derandomize=True)
+@settings(max_examples=1000, deadline=None, derandomize=True)
 @given(edited())
 def test_thousands_of_edited_records(tmp_path_factory, record):
     compare(record, tmp_path_factory.getbasetemp())
