@@ -23,7 +23,7 @@ BY_DEFAULT = {"resampled"}  # Bayes' rule the other way is slow: bayes_test.py h
 
 
 def tier(name):
-    """Chains take longest to trace: that TensorFlow alone runs them is a slow test of tools_test."""
+    """Chains take longest to trace; that TensorFlow alone runs them is a test of tools_test."""
     return pytest.mark.weekly if name.startswith("chains") else pytest.mark.slow
 
 

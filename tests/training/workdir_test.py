@@ -658,7 +658,7 @@ def test_any_edit_of_metrics_and_summary_is_left_out(trained, tmp_path, count):
     check()
 
 
-@examples(30, 2000)
+@examples(30, 500)
 def test_any_edit_of_the_manifest_is_read_or_one_line(tmp_path, monkeypatch, count):
     entries = pretrained.manifest()
     few = {name: entries[name] for name in ("vae", "classifier", "bayes_conditional")}
