@@ -97,12 +97,15 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         run.workdir or f"runs/{model_name}-{_short(data.name_of(run.dataset, run.data_dir))}"
     )
     files.check_utf8(workdir)  # before work is lost that cannot be exported
+    before = None  # the settings of the run that goes on
+    if not run.overwrite and os.path.lexists(workdir / setup.CONFIG_FILE):
+        before = setup.read_config(workdir)
     dataset = data.load(
         run.dataset or None,
         run.data_dir or None,
         run.image_size or None,
         run.skip_broken,
-        _digest_before(workdir, run),
+        before and before["dataset_digest"],
     )
     options = config.make(registry.config_class(model_name), model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
@@ -146,14 +149,12 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         "versions": provenance.versions(),
     }
     manager = checkpoints.Manager(workdir / "checkpoints")
-    before = None  # the settings of the run that goes on
     if run.overwrite:
         for name in ("init_from", "classifier"):
             source = getattr(run, name)
             if source and pathlib.Path(source).resolve() == workdir.resolve():
                 raise InputError(f"--overwrite would delete --{name}={source}: choose a --workdir")
-    elif os.path.lexists(workdir / setup.CONFIG_FILE):
-        before = setup.read_config(workdir)
+    elif before:
         dataset = _with_names(dataset, before)
         settings["class_names"] = dataset.class_names
     if run.init_from:
@@ -223,13 +224,6 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 raise
             return 1
     return 0
-
-
-def _digest_before(workdir: pathlib.Path, run: Run) -> str | None:
-    """Of the images that a run which goes on was begun with."""
-    if run.overwrite or not (workdir / setup.CONFIG_FILE).exists():
-        return None
-    return setup.read_config(workdir)["dataset_digest"]
 
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:
