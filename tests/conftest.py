@@ -7,7 +7,10 @@ import forked
 import pytest
 from forked import ROOT, Forked
 
+from zoo.core import memory
 from zoo.data import idx, sources
+
+memory.keep()  # as every script does
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from zoo import registry
-from zoo.core import files
+from zoo.core import files, memory
 from zoo.errors import InputError, no_space
 from zoo.serving import pretrained
 
@@ -253,6 +253,7 @@ def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:
     from zoo.core import stopping
 
     stopping.install()
+    memory.keep()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
