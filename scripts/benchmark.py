@@ -111,7 +111,7 @@ def bare_step(model, images, labels, xla=False):
     """A training step as one would write it by hand: same networks and losses, nothing else."""
     import tensorflow as tf
 
-    from zoo.core.base import AdversarialModel
+    from zoo.families.adversarial import AdversarialModel
 
     def descend(loss_of, optimizer, variables):
         with tf.GradientTape() as tape:

@@ -297,8 +297,8 @@ def draw_latents(found: dict, path: pathlib.Path) -> None:
     import numpy as np
 
     import zoo
-    from zoo.core import latents as codes
     from zoo.evaluation import drawing, pictures
+    from zoo.math import latents as codes
 
     model = zoo.load("vae")
     order = np.argsort(found["kl_nats"])[::-1]

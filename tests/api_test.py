@@ -17,7 +17,7 @@ import zoo
 from zoo import registry
 from zoo.core import batches
 from zoo.core.arrays import digest
-from zoo.core.base import precision
+from zoo.core.backend import precision
 from zoo.training import checkpoints, setup
 
 SHAPE = (4, 4, 1)

@@ -42,12 +42,12 @@ COMPOSED = ("bayes_conditional", "bayes_classifier")
 
 # what networks of the zoo are made of beside Keras' own, for files of a network alone
 LAYERS = (
-    "zoo.core.layers:Dropout",
-    "zoo.core.layers:GatedCausalBlock",
-    "zoo.core.layers:SpectralNormalization",
-    "zoo.core.layers:ConditionalBatchNormalization",
-    "zoo.core.layers:SelfAttention",
-    "zoo.core.layers:VectorQuantizer",
+    "zoo.nn.layers:Dropout",
+    "zoo.nn.layers:GatedCausalBlock",
+    "zoo.nn.layers:SpectralNormalization",
+    "zoo.nn.layers:ConditionalBatchNormalization",
+    "zoo.nn.layers:SelfAttention",
+    "zoo.nn.layers:VectorQuantizer",
     "zoo.models.pixelrnn:RowLSTM",
     "zoo.models.wgan_gp:Clip",
 )

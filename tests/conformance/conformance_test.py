@@ -13,7 +13,7 @@ from small_models import ONLY_IN_TRAINING, SMALL, VARIANTS, small
 import zoo
 from zoo import registry
 from zoo.core.arrays import digest
-from zoo.core.base import AdversarialModel
+from zoo.families.adversarial import AdversarialModel
 from zoo.serving import export
 from zoo.training import checkpoints, setup
 from zoo.training.recipes import RECIPES

@@ -16,8 +16,8 @@ import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import zoo
-from zoo.core.base import AdversarialModel
-from zoo.core.metrics import Perplexity
+from zoo.families.adversarial import AdversarialModel
+from zoo.families.metrics import Perplexity
 from zoo.data import sources
 
 train = sources.load().train

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.core import gan_losses
+from zoo.math import gan_losses
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
-from zoo.core.base import stateless_seed
 from zoo.data.sources import Split
 from zoo.evaluation import metrics
+from zoo.math.noise import stateless_seed
 from zoo.models.bayes_classifier import BayesClassifier
 from zoo.models.bayes_classifier import Config as ClassifierConfig
 from zoo.models.bayes_conditional import BayesConditional, Config

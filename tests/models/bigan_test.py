@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.core import gan_losses
+from zoo.math import gan_losses
 from zoo.models import gan
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}

@@ -10,9 +10,9 @@ import tensorflow_probability as tfp
 from scipy import special, stats
 
 import zoo
-from zoo.core.base import standard_gumbel
 from zoo.data import Split
 from zoo.evaluation import drawing
+from zoo.math.noise import standard_gumbel
 from zoo.training import checkpoints
 
 tfd = tfp.distributions

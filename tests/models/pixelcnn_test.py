@@ -25,7 +25,7 @@ def test_silent_outputs_cost_eight_bits(fashion_mnist):
 @pytest.mark.parametrize("kernel_size", [3, 5])
 def test_padded_kernels_are_the_masked_ones(first, kernel_size):
     # the paper's way, as an oracle: k x k kernels under masks (figure 2 and section 2.3)
-    from zoo.core.layers import GatedCausalBlock
+    from zoo.nn.layers import GatedCausalBlock
 
     def gate(raw):  # eq. 2
         a, b = np.split(np.asarray(raw), 2, axis=-1)

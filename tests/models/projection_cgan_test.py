@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.core.layers import SpectralNormalization
 from zoo.errors import InputError
+from zoo.nn.layers import SpectralNormalization
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 

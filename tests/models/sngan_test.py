@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.core import gan_losses
-from zoo.core.layers import SelfAttention, SpectralNormalization
+from zoo.math import gan_losses
+from zoo.nn.layers import SelfAttention, SpectralNormalization
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])

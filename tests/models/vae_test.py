@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 import zoo
 from zoo.core import checks
-from zoo.core.base import standard_normal
+from zoo.math.noise import standard_normal
 
 SHAPE = (4, 4, 1)
 

@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
-from zoo.core.layers import VectorQuantizer
+from zoo.nn.layers import VectorQuantizer
 
 SMALL = {
     "codebook_size": 3,

@@ -1,1 +1,1 @@
-"""What every model is made of: families, bounds, losses, distributions, layers, networks."""
+"""The ground that all else stands on: settings, files, checks of input, the process itself."""

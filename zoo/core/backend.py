@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import sys
+from typing import Any
 
 from zoo.errors import InputError
 
@@ -68,6 +69,17 @@ def settle() -> None:
         if (found := getattr(keras.config, name)()) != needed:
             getattr(keras.config, f"set_{name}")(needed)
             _overruled(name, found, needed)
+
+
+@contextlib.contextmanager
+def precision(policy: Any):
+    """Keras' global dtype policy, set for the length of the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 keras = _import_keras()

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from zoo.core import gan_losses
-from zoo.core.base import in_unit_range, standard_normal
+from zoo.math import gan_losses
+from zoo.math.noise import standard_normal
+from zoo.math.pixels import in_unit_range
 
 GENERATOR_LOSSES = ("saturating", "non_saturating")
 

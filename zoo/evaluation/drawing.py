@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from zoo.core import latents
 from zoo.data import Split, toy
 from zoo.errors import InputError
 from zoo.evaluation import distances, pictures
+from zoo.math import latents
 
 NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said
 STEPS = 9

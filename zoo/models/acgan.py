@@ -14,6 +14,7 @@ import dataclasses
 import tensorflow as tf
 
 from zoo.core.config import defaults, field
+from zoo.math.pixels import signed
 from zoo.models import cgan
 
 
@@ -41,7 +42,7 @@ class ACGAN(cgan.CGAN):
 
     def judge(self, images, labels, training=False):
         """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1]."""
-        output = self.discriminator(2 * images - 1, training=training)
+        output = self.discriminator(signed(images), training=training)
         log_p = tf.nn.log_softmax(output[:, 1:])
         return output[:, 0], tf.reduce_sum(self.one_hot(labels) * log_p, axis=-1)
 

@@ -12,9 +12,11 @@ import dataclasses
 
 import tensorflow as tf
 
-from zoo.core.base import ImageModel, in_unit_range, stateless_seed
 from zoo.core.config import field
 from zoo.errors import InputError
+from zoo.families.base import ImageModel
+from zoo.math.noise import stateless_seed
+from zoo.math.pixels import in_unit_range
 
 _SHARE = 5  # of the memory of a batch, that an image takes with every label
 

@@ -31,10 +31,12 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.core import checks
-from zoo.core.base import LABELS, NUM_SAMPLES, SEED, ImageModel, in_unit_range, stateless_seed
 from zoo.core.batches import of_at_least
 from zoo.core.config import field
 from zoo.errors import InputError
+from zoo.families.base import LABELS, NUM_SAMPLES, SEED, ImageModel
+from zoo.math.noise import stateless_seed
+from zoo.math.pixels import in_unit_range
 
 tfd = tfp.distributions
 

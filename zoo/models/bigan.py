@@ -18,10 +18,11 @@ from typing import Literal
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.core import networks
-from zoo.core.base import Endpoint, in_unit_range
 from zoo.core.config import defaults, field
+from zoo.families.base import Endpoint
+from zoo.math.pixels import in_unit_range, signed
 from zoo.models import gan
+from zoo.nn import networks
 
 tfd = tfp.distributions
 
@@ -85,7 +86,7 @@ class BiGAN(gan.GAN):
     def codes(self, images, training=False, by=None) -> tf.Tensor:
         """E(x), [N, latent_dim], of images in [0, 1], by E's average or `by`."""
         network = by or self.encoder_average or self.encoder
-        return network(2 * images - 1, training=training)
+        return network(signed(images), training=training)
 
     def code(self, q) -> tf.Tensor:
         """The code of an encoding."""
@@ -97,7 +98,7 @@ class BiGAN(gan.GAN):
 
     def judge(self, images, codes, training=False) -> tf.Tensor:
         """Logits [N] of D(x, z): that the image is real and the code made for it."""
-        return self.discriminator([2 * images - 1, codes], training=training)[:, 0]
+        return self.discriminator([signed(images), codes], training=training)[:, 0]
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x, E(x)) for images [N, H, W, C] in [0, 1]."""
@@ -126,7 +127,7 @@ class BiGAN(gan.GAN):
         pixels = math.prod(self.image_shape)
 
         def joined(images, codes):
-            return tf.concat([tf.reshape(2 * images - 1, [-1, pixels]), codes], axis=-1)
+            return tf.concat([tf.reshape(signed(images), [-1, pixels]), codes], axis=-1)
 
         def d(pairs):
             images, codes = tf.split(pairs, [-1, self.latent_dim], axis=-1)

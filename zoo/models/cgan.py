@@ -16,9 +16,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from zoo.core import networks
 from zoo.core.config import defaults
+from zoo.math.pixels import signed
 from zoo.models import gan
+from zoo.nn import networks
 
 
 @defaults(network="conv")
@@ -49,5 +50,5 @@ class CGAN(gan.GAN):
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
-        pair = [2 * images - 1, self.one_hot(labels)]
+        pair = [signed(images), self.one_hot(labels)]
         return self.discriminator(pair, training=training)[:, 0]

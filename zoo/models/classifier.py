@@ -13,10 +13,11 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.core.base import LikelihoodModel, in_unit_range
 from zoo.core.config import field
-from zoo.core.layers import Dropout
 from zoo.errors import InputError
+from zoo.families.likelihood import LikelihoodModel
+from zoo.math.pixels import in_unit_range
+from zoo.nn.layers import Dropout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,9 @@ import dataclasses
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import distributions, networks
+from zoo.math import distributions
 from zoo.models import vae
+from zoo.nn import networks
 
 tfd = tfp.distributions
 

@@ -12,9 +12,9 @@ exported, it has moving averages over both, so `val_d_real` and the like are of 
 
 import dataclasses
 
-from zoo.core import networks
 from zoo.core.config import defaults
 from zoo.models import gan
+from zoo.nn import networks
 
 # the description of an initializer: an instance would draw the same numbers for each layer
 _INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}

@@ -22,11 +22,12 @@ import functools
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import distributions, networks
 from zoo.core.batches import in_batches
 from zoo.core.config import field
 from zoo.errors import InputError
+from zoo.math import distributions
 from zoo.models import vae
+from zoo.nn import networks
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 

@@ -12,7 +12,7 @@ momentum; G minimises the non-saturating loss by default; Gaussian latents; in G
 the end for rectifiers and sigmoids; in D leaky ReLU for maxout and, between dense layers, no
 dropout; and the weights are those of the epoch of the least FID, by validation images.
 
-Any GAN of the zoo can play another game (`loss`, see `zoo/core/gan_losses.py`), have D's slope
+Any GAN of the zoo can play another game (`loss`, see `zoo/math/gan_losses.py`), have D's slope
 punished (`penalty`), and draw and be exported with a moving average of G (`ema_decay`).
 """
 
@@ -22,10 +22,13 @@ from typing import Literal
 
 import tensorflow as tf
 
-from zoo.core import augmentation, gan_losses, networks
-from zoo.core.base import AdversarialModel, standard_uniform
 from zoo.core.config import field
 from zoo.errors import InputError
+from zoo.families.adversarial import AdversarialModel
+from zoo.math import gan_losses
+from zoo.math.noise import standard_uniform
+from zoo.math.pixels import signed
+from zoo.nn import augmentation, networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +152,7 @@ class GAN(AdversarialModel):
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x) (another game's scores) for images [N, H, W, C] in [0, 1]."""
-        return self.discriminator(2 * images - 1, training=training)[:, 0]
+        return self.discriminator(signed(images), training=training)[:, 0]
 
     def d_losses(self, images, labels, latents, training):
         """D minimises -V(D, G), and its penalty."""

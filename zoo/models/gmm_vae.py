@@ -32,10 +32,11 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import keras
 import tensorflow as tf
 
-from zoo.core import bounds, checks, distributions
-from zoo.core.base import standard_gumbel, standard_normal, stateless_seed
+from zoo.core import checks
 from zoo.core.config import field
-from zoo.core.metrics import Perplexity
+from zoo.families.metrics import Perplexity
+from zoo.math import bounds, distributions
+from zoo.math.noise import standard_gumbel, standard_normal, stateless_seed
 from zoo.models import vae
 
 tfd = tfp.distributions

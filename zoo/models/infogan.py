@@ -17,10 +17,12 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.core import checks, distributions
-from zoo.core.base import in_unit_range, standard_uniform, stateless_seed
+from zoo.core import checks
 from zoo.core.config import field
-from zoo.core.latents import traverse
+from zoo.math import distributions
+from zoo.math.latents import traverse
+from zoo.math.noise import standard_uniform, stateless_seed
+from zoo.math.pixels import in_unit_range, signed
 from zoo.models import dcgan
 
 tfd = tfp.distributions
@@ -73,7 +75,7 @@ class InfoGAN(dcgan.DCGAN):
 
     def judge(self, images, training=False):
         """D's logits [N], and Q(c|x) as two distributions, of images [N, H, W, C] in [0, 1]."""
-        output = self.discriminator(2 * images - 1, training=training)
+        output = self.discriminator(signed(images), training=training)
         logit, categorical, gaussian = tf.split(
             output, [1, self.config.num_categories, 2 * self.config.num_continuous], axis=-1
         )

@@ -17,9 +17,9 @@ from typing import Literal
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds
-from zoo.core.base import standard_normal
 from zoo.core.config import field
+from zoo.math import bounds
+from zoo.math.noise import standard_normal
 from zoo.models import vae
 
 tfd = tfp.distributions

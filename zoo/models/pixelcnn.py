@@ -16,11 +16,11 @@ from typing import Literal
 import tensorflow as tf
 from keras import layers
 
-from zoo.core import distributions
-from zoo.core.autoregressive import AutoregressiveModel
 from zoo.core.config import field
-from zoo.core.layers import GatedCausalBlock
 from zoo.errors import InputError
+from zoo.families.autoregressive import AutoregressiveModel
+from zoo.math import distributions
+from zoo.nn.layers import GatedCausalBlock
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.core.config import field
-from zoo.core.layers import convolve, registered
 from zoo.models import pixelcnn
+from zoo.nn.layers import convolve, registered
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.core import networks
 from zoo.errors import InputError
+from zoo.math.pixels import signed
 from zoo.models import sngan
+from zoo.nn import networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,5 +89,5 @@ class ProjectionCGAN(sngan.SNGAN):
 
     def run_discriminator(self, images, labels, training):
         """Scores [N] of D(x, y) for images [N, H, W, C] in [0, 1] and labels [N]."""
-        pair = [2 * images - 1, self.one_hot(labels)]
+        pair = [signed(images), self.one_hot(labels)]
         return self.discriminator(pair, training=training)[:, 0]

@@ -14,10 +14,10 @@ ReLUs (there 0.1), no normalization of G's attention, and a moving average of G 
 
 import dataclasses
 
-from zoo.core import networks
 from zoo.core.config import defaults, field
 from zoo.errors import InputError
 from zoo.models import gan
+from zoo.nn import networks
 
 
 @defaults(network="conv", width=64, dropout=0.0, loss="hinge", ema_decay=0.999)

@@ -17,9 +17,10 @@ import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP the
 import keras
 import tensorflow as tf
 
-from zoo.core import bounds, distributions, networks
 from zoo.core.config import field
-from zoo.core.latent_variable import LatentVariableModel
+from zoo.families.latent_variable import LatentVariableModel
+from zoo.math import bounds, distributions
+from zoo.nn import networks
 
 tfd = tfp.distributions
 

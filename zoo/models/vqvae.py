@@ -12,7 +12,7 @@ learns the codes as they are, and in the last epochs of a run the rest of the mo
 (`rest`), so that it ends as the prior of the codes that are used. Samples are drawn from it.
 
 Deviations: a code that is hardly used is dead and moves to an encoder's output of the batch, drawn
-at random (`zoo.core.layers.VectorQuantizer`), which the paper does not do; the codebook starts with
+at random (`zoo.nn.layers.VectorQuantizer`), which the paper does not do; the codebook starts with
 counts of 0; the prior learns from the first step on, and not only when the rest is done; p(x|z) is
 a Gaussian's mass on grey levels, with a scale of its own for each pixel; steps of Adam fall along a
 cosine; smaller networks, and a codebook of 128 vectors of 16 numbers for one of 512.
@@ -25,13 +25,16 @@ from typing import Literal
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds, checks, distributions, networks
-from zoo.core.base import in_unit_range, stateless_seed
+from zoo.core import checks
 from zoo.core.config import field
-from zoo.core.latent_variable import LatentVariableModel
-from zoo.core.layers import VectorQuantizer
-from zoo.core.metrics import Perplexity
+from zoo.families.latent_variable import LatentVariableModel
+from zoo.families.metrics import Perplexity
+from zoo.math import bounds, distributions
+from zoo.math.noise import stateless_seed
+from zoo.math.pixels import in_unit_range
 from zoo.models import pixelcnn
+from zoo.nn import networks
+from zoo.nn.layers import VectorQuantizer
 
 tfd = tfp.distributions
 

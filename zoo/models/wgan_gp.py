@@ -17,9 +17,9 @@ import dataclasses
 import keras
 
 from zoo.core.config import defaults, field
-from zoo.core.layers import registered
 from zoo.errors import InputError
 from zoo.models import gan
+from zoo.nn.layers import registered
 
 
 @defaults(

@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from zoo import data, registry
 from zoo.core import config, files, schemas
-from zoo.core.base import AdversarialModel
 from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
+from zoo.families.adversarial import AdversarialModel
 from zoo.serving import pretrained
 from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
 from zoo.training.recipes import Recipe, Run

@@ -16,10 +16,11 @@ import tensorflow as tf
 from zoo import data, registry
 from zoo.core import config, files, schemas
 from zoo.core.arrays import digest
-from zoo.core.base import AdversarialModel, precision
+from zoo.core.backend import precision
 from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
+from zoo.families.adversarial import AdversarialModel
 from zoo.serving import pretrained
 from zoo.training import checkpoints
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults

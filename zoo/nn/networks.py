@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from zoo.core.layers import (
+from zoo.errors import InputError
+from zoo.nn.layers import (
     ConditionalBatchNormalization,
     Dropout,
     SelfAttention,
     SpectralNormalization,
 )
-from zoo.errors import InputError
 
 
 def linear_layer(

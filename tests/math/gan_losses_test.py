@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.core import gan_losses
-from zoo.core.gan_losses import GAMES
+from zoo.math import gan_losses
+from zoo.math.gan_losses import GAMES
 
 DX = tf.constant([1.3, 2.9, 8.4, 6.3])
 DGZ = tf.constant([4.8, 1.2, -3.5, 5.9])

@@ -14,8 +14,11 @@ from typing import Any
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds, checks
-from zoo.core.base import LABELS, SEED, Endpoint, LikelihoodModel, stateless_seed
+from zoo.core import checks
+from zoo.families.base import LABELS, SEED, Endpoint
+from zoo.families.likelihood import LikelihoodModel
+from zoo.math import bounds
+from zoo.math.noise import stateless_seed
 
 tfd = tfp.distributions
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.core.metrics import Perplexity
+from zoo.families.metrics import Perplexity
 
 
 def test_perplexity_is_the_number_of_alternatives_in_use():

@@ -6,7 +6,7 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from zoo.core.distributions import (
+from zoo.math.distributions import (
     Bernoulli,
     Levels,
     QuantizedLogistic,

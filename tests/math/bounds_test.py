@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.core import bounds
+from zoo.math import bounds
 
 tfd = tfp.distributions
 

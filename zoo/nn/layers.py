@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.core.base import standard_uniform, whole_batch
+from zoo.math.noise import standard_uniform, whole_batch
 
 registered = keras.saving.register_keras_serializable("zoo")
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from zoo.core.base import standard_uniform
+from zoo.math.noise import standard_uniform
 
 SHIFT = 1 / 8  # of a side, at most
 CUT = 1 / 2  # of a side

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from zoo.core.base import whole_batch
+from zoo.math.noise import whole_batch
 
 
 class Game(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.core import augmentation
+from zoo.nn import augmentation
 
 IMAGES = np.random.default_rng(0).random((40, 16, 12, 2)).astype(np.float32) / 2 + 0.25
 

@@ -5,18 +5,13 @@ import math
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import bounds, checks
-from zoo.core.base import (
-    LABELS,
-    NUM_SAMPLES,
-    SEED,
-    Endpoint,
-    LikelihoodModel,
-    in_unit_range,
-    standard_normal,
-    stateless_seed,
-)
+from zoo.core import checks
 from zoo.errors import InputError
+from zoo.families.base import LABELS, NUM_SAMPLES, SEED, Endpoint
+from zoo.families.likelihood import LikelihoodModel
+from zoo.math import bounds
+from zoo.math.noise import standard_normal, stateless_seed
+from zoo.math.pixels import in_unit_range
 
 tfd = tfp.distributions
 

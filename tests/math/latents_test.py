@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from zoo.core import latents
 from zoo.errors import InputError
+from zoo.math import latents
 
 Z = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
 W = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from zoo.core.layers import ConditionalBatchNormalization, SelfAttention, SpectralNormalization
+from zoo.nn.layers import ConditionalBatchNormalization, SelfAttention, SpectralNormalization
 
 
 @pytest.mark.parametrize(

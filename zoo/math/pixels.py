@@ -1,0 +1,16 @@
+"""The scales of pixels: levels 0..255, [0, 1] of every public method, [-1, 1] of networks."""
+
+from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports TensorFlow)
+import tensorflow as tf
+
+
+def in_unit_range(images: tf.Tensor) -> tf.Tensor:
+    """Images as float32 in [0, 1]; uint8 levels k become k/255."""
+    images = tf.convert_to_tensor(images)
+    levels = 255.0 if images.dtype == tf.uint8 else 1.0
+    return tf.cast(images, tf.float32) / levels
+
+
+def signed(images: tf.Tensor) -> tf.Tensor:
+    """Images of [0, 1] as what discriminators see, [-1, 1]."""
+    return 2 * images - 1
