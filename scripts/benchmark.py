@@ -16,7 +16,7 @@ import time
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 
 _OUT = flags.DEFINE_string("out", "benchmark.json", "The record.")
@@ -176,7 +176,8 @@ def step(folder: pathlib.Path, name: str, config: dict, batch_size: int, several
     import zoo
     from zoo import data
     from zoo.data import pipeline
-    from zoo.training import callbacks, checkpoints
+    from zoo.hub import checkpoints
+    from zoo.training import callbacks
 
     class Clock(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

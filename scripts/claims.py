@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
 
@@ -106,7 +106,7 @@ def bounds(names, images, num_samples: int) -> dict:
 
 def bounds_of_mnist() -> dict:
     """`bounds` of the pretrained VAEs of black and white MNIST."""
-    from zoo.serving import pretrained
+    from zoo.hub import pretrained
     from zoo.training import setup
 
     model_of = {n: e["settings"]["model"] for n, e in pretrained.manifest().items()}
@@ -297,14 +297,14 @@ def draw_latents(found: dict, path: pathlib.Path) -> None:
     import numpy as np
 
     import zoo
-    from zoo.evaluation import drawing, pictures
+    from zoo.drawing import pictures, views
     from zoo.math import latents as codes
 
     model = zoo.load("vae")
     order = np.argsort(found["kl_nats"])[::-1]
     shown = [*order[: TRAVERSED - 1], order[-1]]
     start = np.zeros((1, model.latent_dim), np.float32)
-    values = np.linspace(-drawing.TRAVERSAL, drawing.TRAVERSAL, 15)
+    values = np.linspace(-views.TRAVERSAL, views.TRAVERSAL, 15)
     rows = [codes.images_of(model, codes.traverse(start, int(j), values))[0] for j in shown]
     pictures.save_png(path, pictures.grid(np.stack(rows)), zoom=2)
 
@@ -314,7 +314,7 @@ def draw_sharpness(dataset, path: pathlib.Path) -> None:
     import numpy as np
 
     import zoo
-    from zoo.evaluation import pictures
+    from zoo.drawing import pictures
 
     rows = [dataset.test.images[:16] / np.float32(255)]
     rows += [np.asarray(zoo.load(name).sample(16, seed=0)) for name in SHARPNESS]
@@ -337,7 +337,7 @@ def main(argv: list[str]) -> None:
         ) from None
     matplotlib.use("Agg")
     from zoo import data
-    from zoo.serving import pretrained
+    from zoo.hub import pretrained
     from zoo.training import provenance
 
     dataset = data.load()

@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
 

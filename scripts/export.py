@@ -6,7 +6,7 @@ The SavedModel's signatures are listed by `saved_model_cli show --all --dir D`.
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
 
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
         raise _exists(out)
 
     import zoo
-    from zoo.serving import export
+    from zoo.hub import export
 
     model = zoo.load(cli.source())
     try:

@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files, schemas
 from zoo.errors import InputError
 
@@ -21,7 +21,7 @@ _NAME = flags.DEFINE_string("name", "", "What it is asked for by; default: the m
 def main(argv: list[str]) -> None:
     """Reads the flags and publishes."""
     from zoo import registry
-    from zoo.serving import pretrained
+    from zoo.hub import pretrained
 
     source = cli.source()
     cli.output_file(pretrained.FOLDER / "manifest.json")
@@ -41,8 +41,8 @@ def trained(workdir: pathlib.Path) -> str:
     import zoo
     from zoo import data
     from zoo.data import toy
-    from zoo.serving import pretrained
-    from zoo.training import checkpoints, setup
+    from zoo.hub import checkpoints, pretrained
+    from zoo.training import setup
 
     settings = setup.read_config(workdir)
     if not (workdir / "summary.json").exists():
@@ -91,7 +91,7 @@ def trained(workdir: pathlib.Path) -> str:
 def composed(source) -> str:
     """Publishes a model that is made of pretrained parts; its name."""
     import zoo
-    from zoo.serving import pretrained
+    from zoo.hub import pretrained
     from zoo.training import provenance, setup
 
     model, settings = zoo.load(source), setup.read_config(source)

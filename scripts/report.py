@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
 from zoo.evaluation import report

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError, one_line
 
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     import zoo
-    from zoo.evaluation import drawing, pictures
+    from zoo.drawing import pictures, views
 
     model = zoo.load(cli.source())
     labels = None if _LABELS.value is None else _labels(model, _LABELS.value)
@@ -119,7 +119,7 @@ def main(argv: list[str]) -> None:
     def real(count: int):
         return _split("test").first(count)
 
-    images, columns = drawing.draw(
+    images, columns = views.draw(
         model,
         _WHAT.value,
         num=_NUM.value,
@@ -135,11 +135,11 @@ def main(argv: list[str]) -> None:
         real=real,
         train_images=lambda: _split("train").images,
     )
-    arrays = drawing.arrays(_WHAT.value, images)
+    arrays = views.arrays(_WHAT.value, images)
     if out.suffix == ".npz":
         files.write_atomically(out, lambda f: np.savez(f, **arrays))
     else:
-        pictures.save_png(out, drawing.picture(_WHAT.value, images, columns, real), _ZOOM.value)
+        pictures.save_png(out, views.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
         _write_course(_LOGDIR.value, model.course)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.errors import InputError
@@ -59,7 +59,7 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     that it does.
     """
     from zoo.training import provenance, setup
-    from zoo.training.run import DIVERGED
+    from zoo.training.loop import DIVERGED
 
     workdir = _workdir(name, seed)
     flags_of_run = {
@@ -95,7 +95,7 @@ def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from zoo.evaluation import pictures
+    from zoo.drawing import pictures
 
     folders = [_workdir(name, 0) / "samples" for name in names]
     last = [max(folder.glob("epoch_*.png"), default=None) for folder in folders]
@@ -109,7 +109,7 @@ def side_by_side(names: Sequence[str], path: pathlib.Path) -> None:
 def main(argv: list[str]) -> None:
     """Trains and writes."""
     from zoo import data
-    from zoo.serving import pretrained
+    from zoo.hub import pretrained
     from zoo.training import provenance, setup
 
     names = _MODELS.value or (POINTS if _DATASET.value else IMAGES)

@@ -9,7 +9,8 @@ import dataclasses
 
 from absl import flags
 
-from zoo import cli, registry
+from zoo import registry
+from zoo.commands import cli
 from zoo.core import config
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
@@ -36,9 +37,9 @@ def main(argv: list[str]) -> int:
     settings = config.make(Run, cli.values(Run))
     model_config = cli.values(registry.config_class(_MODEL.value))
 
-    from zoo.training import run  # TensorFlow, once the settings are known to be good
+    from zoo.training import loop  # TensorFlow, once the settings are known to be good
 
-    return run.train(_MODEL.value, model_config, recipe, settings)
+    return loop.train(_MODEL.value, model_config, recipe, settings)
 
 
 if __name__ == "__main__":

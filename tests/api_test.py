@@ -18,7 +18,8 @@ from zoo import registry
 from zoo.core import batches
 from zoo.core.arrays import digest
 from zoo.core.backend import precision
-from zoo.training import checkpoints, setup
+from zoo.hub import checkpoints
+from zoo.training import setup
 
 SHAPE = (4, 4, 1)
 TINY = {

@@ -23,11 +23,11 @@ _IMPORTED = [  # TFP before TensorFlow: it then imports it lazily
     "tensorflow",
     "keras",
     "forked",
-    "zoo.cli",
-    "zoo.evaluation.drawing",
+    "zoo.commands.cli",
+    "zoo.drawing.views",
     "zoo.evaluation.metrics",
-    "zoo.serving.export",
-    "zoo.training.run",
+    "zoo.hub.export",
+    "zoo.training.loop",
 ]
 
 

@@ -9,7 +9,7 @@ _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 class InputError(ValueError):
     """Bad input: one clear line that names what is wrong and what to do.
 
-    Scripts print it without a traceback and exit with code 2 (`zoo/cli.py`).
+    Scripts print it without a traceback and exit with code 2 (`zoo/commands/cli.py`).
     """
 
     _keras_call_info_injected = True  # keeps Keras from wrapping the line in the call's arguments

@@ -8,7 +8,7 @@ from small_models import SMALL
 
 import zoo
 from zoo import registry
-from zoo.serving import export
+from zoo.hub import export
 
 CHAINS = {"method": "mcmc", "num_burnin": 6, "num_steps": 4}
 COMPOSITIONS = {  # name -> the model, the parts by their registered names, settings

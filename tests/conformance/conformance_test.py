@@ -14,8 +14,8 @@ import zoo
 from zoo import registry
 from zoo.core.arrays import digest
 from zoo.families.adversarial import AdversarialModel
-from zoo.serving import export
-from zoo.training import checkpoints, setup
+from zoo.hub import checkpoints, export
+from zoo.training import setup
 from zoo.training.recipes import RECIPES
 
 SHAPE = (12, 12, 1)

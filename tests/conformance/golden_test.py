@@ -17,7 +17,7 @@ from small_models import SMALL, VARIANTS, small
 
 import zoo
 from zoo.data import sources
-from zoo.serving import pretrained
+from zoo.hub import pretrained
 
 FILE = pathlib.Path(__file__).with_name("golden.json")
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}

@@ -143,7 +143,7 @@ import dataclasses, json, pathlib, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from zoo.training import recipes, run
+from zoo.training import recipes, loop
 
 data_dir, folder = sys.argv[1:]
 logs = []
@@ -154,7 +154,7 @@ for strategy, epochs in (("none", (2,)), ("mirrored", (1, 2))):  # the second on
             strategy=strategy, data_dir=data_dir, steps_per_epoch=5, workdir=workdir
         )
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=n, batch_size=32)
-        assert run.train("gan", {"hidden": (16,), "latent_dim": 4}, recipe, settings) == 0
+        assert loop.train("gan", {"hidden": (16,), "latent_dim": 4}, recipe, settings) == 0
     logs.append([json.loads(line) for line in open(f"{workdir}/metrics.jsonl")])
     assert pathlib.Path(workdir, "saved_model", "saved_model.pb").exists()
 for one, two in zip(*logs, strict=True):

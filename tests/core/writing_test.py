@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cli
+from zoo.commands import cli
 from zoo.core import files
+from zoo.drawing import pictures
 from zoo.errors import InputError
-from zoo.evaluation import pictures
 
 
 def names(folder):

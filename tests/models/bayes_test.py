@@ -469,7 +469,7 @@ def test_parts_that_do_not_fit_are_refused(world):
 
 def served(model, folder):
     """The signatures of the exported model."""
-    from zoo.serving import export
+    from zoo.hub import export
 
     export.saved_model(model, folder / "saved_model")
     return tf.saved_model.load(str(folder / "saved_model")).signatures

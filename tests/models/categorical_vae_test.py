@@ -11,9 +11,9 @@ from scipy import special, stats
 
 import zoo
 from zoo.data import Split
-from zoo.evaluation import drawing
+from zoo.drawing import views
+from zoo.hub import checkpoints
 from zoo.math.noise import standard_gumbel
-from zoo.training import checkpoints
 
 tfd = tfp.distributions
 L, K = 2, 3
@@ -238,7 +238,7 @@ def test_reconstructions_and_pictures_are_of_one_hots():
     np.testing.assert_array_equal(model(images), decode(codes))
 
     real = lambda n: Split(images[:n], np.zeros(n, np.int32))  # noqa: E731
-    drawn, columns = drawing.draw(model, "traverse", num=model.latent_dim, real=real)
+    drawn, columns = views.draw(model, "traverse", num=model.latent_dim, real=real)
     assert columns == K and len(drawn) == L * K
     for i, k in itertools.product(range(L), range(K)):
         moved = codes[0].copy()
@@ -246,4 +246,4 @@ def test_reconstructions_and_pictures_are_of_one_hots():
         np.testing.assert_allclose(drawn[i * K + k], decode(moved)[0], atol=1e-6)
     for what in ("interpolate", "edit"):
         with pytest.raises(zoo.InputError, match=f"nothing lies between two: it cannot {what}"):
-            drawing.draw(model, what, num=2, real=real, changes={0: 1.0})
+            views.draw(model, what, num=2, real=real, changes={0: 1.0})

@@ -9,7 +9,7 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
-from zoo.serving import export
+from zoo.hub import export
 
 SMALL = {"hidden": (8,), "latent_dim": 4}
 

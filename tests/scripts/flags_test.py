@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import zoo.training
-from zoo import cli, registry
+from zoo import registry
+from zoo.commands import cli
 from zoo.core import config
 from zoo.errors import InputError
 
@@ -45,7 +46,7 @@ def script(request):
         patch.setattr(cli, "run", lambda *arguments: given.extend(arguments))
         # of what `main` of train.py calls, only that it is called
         run = types.SimpleNamespace(train=lambda name, config, recipe, settings: 0)
-        patch.setitem(sys.modules, "zoo.training.run", run)
+        patch.setitem(sys.modules, "zoo.training.loop", run)
         patch.setattr(zoo.training, "run", run, raising=False)
         runpy.run_path(path, run_name="__main__")
         main, parser = (*given, cli._parse)[:2]

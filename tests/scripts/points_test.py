@@ -10,7 +10,8 @@ from written import epochs, events
 
 import zoo
 from zoo.data import sources, toy
-from zoo.evaluation import pictures, records
+from zoo.drawing import pictures
+from zoo.evaluation import records
 
 pytestmark = pytest.mark.xdist_group("points")  # what one fixture trained, for all
 

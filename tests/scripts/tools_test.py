@@ -15,8 +15,8 @@ from written import events, scalars
 
 import zoo
 from zoo.evaluation import distances, features, metrics, records, tables
+from zoo.hub import export, pretrained
 from zoo.models.bayes_conditional import BayesConditional, Config
-from zoo.serving import export, pretrained
 from zoo.training import setup
 
 pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all

@@ -14,7 +14,8 @@ from written import counts, epochs, scalars
 
 import zoo
 from zoo.evaluation import distances, features
-from zoo.training import checkpoints, setup, watching
+from zoo.hub import checkpoints
+from zoo.training import monitor, setup
 
 pytestmark = pytest.mark.xdist_group("train")  # what one fixture trained, for all
 
@@ -156,9 +157,9 @@ def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_
 def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
     net = setup.feature_net(setup.pretrained_classifier(fashion_mnist.digest))
     model = zoo.load(watched)
-    images = np.concatenate(list(features.samples(model, watching.NUM_SAMPLES, 0)))
+    images = np.concatenate(list(features.samples(model, monitor.NUM_SAMPLES, 0)))
     images = np.round(images * 255).astype(np.uint8)
-    real = fashion_mnist.validation.images[: watching.NUM_SAMPLES]
+    real = fashion_mnist.validation.images[: monitor.NUM_SAMPLES]
     seen = [net.see([x])[0] for x in (real, images, fashion_mnist.train.images[: len(real)])]
     last = epochs(watched)[-1]
     logged = min(r["val_fid"] for r in epochs(watched) if "val_fid" in r)

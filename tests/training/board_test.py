@@ -7,7 +7,7 @@ import pytest
 from written import events, scalars
 
 import zoo
-from zoo.training import recipes, run
+from zoo.training import loop, recipes
 
 STEPS, EPOCHS = 3, 2
 MLP = {"network": "mlp", "hidden": (8,)}
@@ -23,7 +23,7 @@ def train(data_dir, tmp_path):
         if hasattr(recipe, "prior_epochs"):
             recipe = dataclasses.replace(recipe, prior_epochs=1)
         settings = recipes.Run(data_dir=str(data_dir), steps_per_epoch=STEPS, workdir=str(tmp_path))
-        assert run.train(name, config, dataclasses.replace(recipe, monitor=""), settings) == 0
+        assert loop.train(name, config, dataclasses.replace(recipe, monitor=""), settings) == 0
         shown = {folder: scalars(tmp_path / "logs" / folder) for folder in ("train", "validation")}
         return shown, zoo.load(tmp_path)
 

@@ -13,7 +13,7 @@ from written import counts, events, scalars
 
 from zoo import data
 from zoo.errors import InputError
-from zoo.training import callbacks, event_files, recipes, run
+from zoo.training import callbacks, event_files, loop, recipes
 
 
 def write(folder, steps, graph=False):
@@ -79,7 +79,7 @@ def train(data_dir, tmp_path):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(steps_per_epoch=2, **settings)
-        assert run.train("gan", {"hidden": (8,), "latent_dim": 2}, recipe, settings) == 0
+        assert loop.train("gan", {"hidden": (8,), "latent_dim": 2}, recipe, settings) == 0
         parts = ("", "train", "validation", "equilibrium")
         found = {part: counts(tmp_path / "logs" / part) for part in parts}
         assert {n for part in found.values() for n in part.values()} == {1}
@@ -96,7 +96,7 @@ def train(data_dir, tmp_path):
 def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     train, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(run, "finish", lambda *_: None)  # nobody looks at the export
+    monkeypatch.setattr(loop, "finish", lambda *_: None)  # nobody looks at the export
     logs = tmp_path / "logs"
     first = train(1)
     write(logs / "train", (1, 2))  # what came after the last checkpoint

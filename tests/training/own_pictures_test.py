@@ -10,8 +10,9 @@ import zoo
 from zoo import InputError, data
 from zoo.core import files
 from zoo.data import folder
-from zoo.evaluation import drawing, metrics
-from zoo.training import recipes, run, setup
+from zoo.drawing import views
+from zoo.evaluation import metrics
+from zoo.training import loop, recipes, setup
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -54,14 +55,14 @@ def train(model, config, source, workdir, epochs=1, **more):
     if hasattr(recipe, "prior_epochs"):
         recipe = dataclasses.replace(recipe, prior_epochs=0)
     settings = {"dataset": f"folder:{source}", "workdir": str(workdir), "steps_per_epoch": 2}
-    return run.train(model, config, recipe, recipes.Run(**{**settings, **more}))
+    return loop.train(model, config, recipe, recipes.Run(**{**settings, **more}))
 
 
 @pytest.fixture
 def no_steps(monkeypatch):
     """Runs do all but train and export."""
-    monkeypatch.setattr(run, "_fit", lambda *arguments: None)
-    monkeypatch.setattr(run, "finish", lambda *arguments: None)
+    monkeypatch.setattr(loop, "_fit", lambda *arguments: None)
+    monkeypatch.setattr(loop, "finish", lambda *arguments: None)
 
 
 def check_unlabelled(model_name, config, source, workdir):
@@ -71,7 +72,7 @@ def check_unlabelled(model_name, config, source, workdir):
     assert settings["num_classes"] == 0 and settings["class_names"] == []
     assert (workdir / "saved_model").exists() and any((workdir / "samples").iterdir())
     model = zoo.load(workdir)
-    images, _ = drawing.draw(
+    images, _ = views.draw(
         model,
         "neighbours",
         num=2,
@@ -81,7 +82,7 @@ def check_unlabelled(model_name, config, source, workdir):
     config = workdir / "logs" / "train" / "projector_config.pbtxt"
     if hasattr(model, "encode"):
         assert "latents.tsv" in config.read_text() and "metadata_path" not in config.read_text()
-        drawing.draw(model, "reconstruct", num=2, real=setup.split_of(workdir, "test").first)
+        views.draw(model, "reconstruct", num=2, real=setup.split_of(workdir, "test").first)
     if hasattr(model, "log_prob"):
         found = metrics.evaluate(model, lambda name: setup.split_of(workdir, name))
         assert found["likelihood"]["num_images"] == 4

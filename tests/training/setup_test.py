@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from zoo.training import run, setup
+from zoo.training import loop, setup
 from zoo.training.recipes import RECIPES
 
 
@@ -35,6 +35,6 @@ def test_more_epochs_are_another_run_only_where_step_sizes_decay():
     def settings(epochs, decay):
         return {"recipe": {"epochs": epochs, "decay": decay}}
 
-    assert run._differences(settings(2, "none"), settings(3, "none")) == []
-    found = run._differences(settings(2, "cosine"), settings(3, "cosine"))
+    assert loop._differences(settings(2, "none"), settings(3, "none")) == []
+    found = loop._differences(settings(2, "cosine"), settings(3, "cosine"))
     assert found == ["epochs: 2 then, 3 now"]

@@ -8,7 +8,8 @@ import zoo
 from zoo import InputError
 from zoo.core import files
 from zoo.core.arrays import digest
-from zoo.training import checkpoints, recipes, run
+from zoo.hub import checkpoints
+from zoo.training import loop, recipes
 
 CONFIG = {
     "codebook_size": 8,
@@ -27,7 +28,7 @@ STEPS = 3
 
 def train(data_dir, workdir, recipe=RECIPE):
     settings = recipes.Run(data_dir=str(data_dir), steps_per_epoch=STEPS, workdir=str(workdir))
-    return run.train("vqvae", CONFIG, recipe, settings)
+    return loop.train("vqvae", CONFIG, recipe, settings)
 
 
 def arrays(workdir, step):

@@ -21,8 +21,8 @@ from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
-from zoo.serving import export, pretrained
-from zoo.training import callbacks, checkpoints, recipes, run, setup
+from zoo.hub import checkpoints, export, pretrained
+from zoo.training import callbacks, loop, recipes, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
@@ -57,7 +57,7 @@ def again(images, monkeypatch):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=epochs, batch_size=16)
         given = {"data_dir": str(images), "workdir": str(workdir), "eval_every": 0}
         given |= {"steps_per_epoch": STEPS, **more}
-        return run.train("gan", config, recipe, recipes.Run(**given))
+        return loop.train("gan", config, recipe, recipes.Run(**given))
 
     return again
 
@@ -70,7 +70,7 @@ def trained(images, tmp_path_factory):
     given = {"data_dir": str(images), "workdir": str(workdir), "eval_every": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "saved_model", small_export)
-        assert run.train("gan", CONFIG, recipe, recipes.Run(steps_per_epoch=STEPS, **given)) == 0
+        assert loop.train("gan", CONFIG, recipe, recipes.Run(steps_per_epoch=STEPS, **given)) == 0
     return workdir
 
 
@@ -377,7 +377,7 @@ def settings_of(workdir, **run_settings):
 
 
 def differences(*both):
-    return run._differences(*map(run._usual, both))
+    return loop._differences(*map(loop._usual, both))
 
 
 def test_data_are_the_same_however_they_are_called(again, workdir, images, tmp_path, monkeypatch):
@@ -427,7 +427,7 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
 
     def now(place):
         asked = recipes.Run(classifier=place)
-        sha256 = run._judge("d", asked, before, lambda: False)[1]
+        sha256 = loop._judge("d", asked, before, lambda: False)[1]
         return differences(
             before, settings_of(workdir, classifier=place, classifier_sha256=sha256, eval_every=1)
         )
@@ -442,7 +442,7 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
         now("gone")
     # a run at its end needs no judge
     asked = recipes.Run(classifier="gone")
-    assert run._judge("d", asked, before, lambda: True) == (None, "aa")
+    assert loop._judge("d", asked, before, lambda: True) == (None, "aa")
 
 
 def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
@@ -453,11 +453,11 @@ def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
     left_out = settings_of(workdir, eval_every=1)
     spelled = settings_of(workdir, classifier="classifier", classifier_sha256=usual, eval_every=1)
     assert differences(left_out, spelled) == differences(spelled, left_out) == []
-    assert run._judge("d", recipes.Run(), spelled, lambda: False)[1] == usual
+    assert loop._judge("d", recipes.Run(), spelled, lambda: False)[1] == usual
     # the same weights in a folder have another digest, and are known
     asked = recipes.Run(classifier="a/folder")
-    assert run._judge("d", asked, spelled, lambda: False)[1] == usual
-    assert run._judge("d", recipes.Run(classifier="other"), spelled, lambda: False)[1] == "bb"
+    assert loop._judge("d", asked, spelled, lambda: False)[1] == usual
+    assert loop._judge("d", recipes.Run(classifier="other"), spelled, lambda: False)[1] == "bb"
     assert differences(left_out, {**spelled, "classifier_sha256": "bb"}) != []
 
 
@@ -467,12 +467,12 @@ def test_first_weights_are_known_by_themselves_wherever_they_lie(workdir, tmp_pa
     (tmp_path / "link").symlink_to(source)
     model = setup.create("gan", (8, 8, 1), 10, CONFIG)
     # a pretrained model is no folder of that name
-    assert run._same_place("vae", "vae") and not run._same_place("vae", "./vae")
-    sha256 = run._first_weights(model, recipes.Run(init_from="source"), None)
+    assert loop._same_place("vae", "vae") and not loop._same_place("vae", "./vae")
+    sha256 = loop._first_weights(model, recipes.Run(init_from="source"), None)
     begun = {"run": {"init_from": "source"}, "initial_weights_sha256": sha256}
 
     def found(place):
-        return run._first_weights(model, recipes.Run(init_from=place), begun)
+        return loop._first_weights(model, recipes.Run(init_from=place), begun)
 
     places = [
         "source",
@@ -634,7 +634,7 @@ def test_any_edit_of_config_json_is_read_or_one_line(trained, tmp_path, count):
         try:
             read = setup.read_config(tmp_path)
             setup.command(read)
-            run._differences(run._usual(read), run._usual(json.loads(json.dumps(value))))
+            loop._differences(loop._usual(read), loop._usual(json.loads(json.dumps(value))))
         except InputError as e:
             assert "\n" not in str(e) and len(str(e)) < 2000
 
@@ -653,7 +653,7 @@ def test_any_edit_of_metrics_and_summary_is_left_out(trained, tmp_path, count):
         for record in callbacks.MetricsFile.read(tmp_path / "metrics.jsonl", lambda line: None):
             assert record["epoch"] >= 1 and record["seconds"] >= 0
         (tmp_path / "summary.json").write_bytes(of_all)
-        assert run._is_finished(tmp_path, 4) is False  # there is no export
+        assert loop._is_finished(tmp_path, 4) is False  # there is no export
 
     check()
 

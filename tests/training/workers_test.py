@@ -10,7 +10,8 @@ import pytest
 from forked import free_ports
 
 from zoo.errors import InputError
-from zoo.training import callbacks, checkpoints, strategies
+from zoo.hub import checkpoints
+from zoo.training import callbacks, strategies
 
 
 def cluster(*workers, kind="worker", index=0, **others):

@@ -1,6 +1,6 @@
 """Model configurations: frozen dataclasses whose fields carry a help text and bounds.
 
-This file needs no TensorFlow, so that command-line flags can be made of it (`zoo/cli.py`).
+This file needs no TensorFlow, so that command-line flags can be made of it (`zoo/commands/cli.py`).
 """
 
 import dataclasses

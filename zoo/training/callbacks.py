@@ -17,8 +17,10 @@ import tensorflow as tf
 from zoo import data
 from zoo.core import files, schemas
 from zoo.data import toy
-from zoo.evaluation import drawing, modes, pictures
-from zoo.training import checkpoints, event_files, strategies
+from zoo.drawing import pictures, views
+from zoo.evaluation import modes
+from zoo.hub import checkpoints
+from zoo.training import event_files, strategies
 
 ROWS, COLUMNS = 8, 8
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
@@ -222,15 +224,15 @@ class Board(keras.callbacks.Callback):
         if model.conditional and not in_plane:  # a row for each class
             rows = model.num_classes
             labels = np.repeat(np.arange(rows), COLUMNS)
-        num = drawing.NUM_POINTS if in_plane else rows * COLUMNS
-        images = drawing.draw(model, "prior", num=num, labels=labels)[0]
-        result = {"samples": drawing.picture("prior", images, COLUMNS, real)}
+        num = views.NUM_POINTS if in_plane else rows * COLUMNS
+        images = views.draw(model, "prior", num=num, labels=labels)[0]
+        result = {"samples": views.picture("prior", images, COLUMNS, real)}
         if hasattr(model, "traversals"):
-            images, columns = drawing.draw(model, "traverse", num=ROWS)
-            result["traversals"] = drawing.picture("traverse", images, columns, real)
+            images, columns = views.draw(model, "traverse", num=ROWS)
+            result["traversals"] = views.picture("traverse", images, columns, real)
         if getattr(model, "num_prior_components", 1) > 1:
-            images, columns = drawing.draw(model, "components")
-            result["prior_components"] = drawing.picture("components", images, columns, real)
+            images, columns = views.draw(model, "components")
+            result["prior_components"] = views.picture("components", images, columns, real)
         if hasattr(model, "encode"):
             for name, what, count in (
                 ("reconstructions", "reconstruct", num if in_plane else ROWS * COLUMNS // 2),
@@ -238,8 +240,8 @@ class Board(keras.callbacks.Callback):
             ):
                 if not count:
                     continue
-                images, columns = drawing.draw(model, what, num=count, real=real)
-                result[name] = drawing.picture(what, images, columns, real)
+                images, columns = views.draw(model, what, num=count, real=real)
+                result[name] = views.picture(what, images, columns, real)
         return result
 
     def on_train_end(self, logs=None):

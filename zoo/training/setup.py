@@ -21,8 +21,7 @@ from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
 from zoo.families.adversarial import AdversarialModel
-from zoo.serving import pretrained
-from zoo.training import checkpoints
+from zoo.hub import checkpoints, pretrained
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 CONFIG_FILE = "config.json"

@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo.data import Split
-from zoo.evaluation import drawing
+from zoo.drawing import views
 
 ONE = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
 MLP = ("vae", "cvae", "cgan", "bigan", "infogan")
@@ -30,7 +30,7 @@ def draw(model, fashion_mnist, what, **changes):
         "real": fashion_mnist.test.first,
         "train_images": lambda: fashion_mnist.train.images[:500],
     }
-    return drawing.draw(model, what, **{**settings, **changes})[0]
+    return views.draw(model, what, **{**settings, **changes})[0]
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, mess
 )
 def test_each_column_of_a_grid_that_is_about_square_has_one_label(models, num, labels, columns):
     for given in (list(labels), np.array(labels)):
-        assert drawing.draw(models["cgan"], "prior", num=num, labels=given)[1] == columns
+        assert views.draw(models["cgan"], "prior", num=num, labels=given)[1] == columns

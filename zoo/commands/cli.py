@@ -15,7 +15,7 @@ from absl import app, flags, logging
 from zoo import registry
 from zoo.core import files, memory
 from zoo.errors import InputError, no_space
-from zoo.serving import pretrained
+from zoo.hub import pretrained
 
 _HELP = {"?", "h", "help", "helpshort", "helpfull", "helpxml"}
 _BAD_PATH = {

@@ -12,8 +12,9 @@ from written import epochs
 from zoo import InputError
 from zoo.core import files
 from zoo.core.arrays import digest
+from zoo.hub import checkpoints
 from zoo.models import gan
-from zoo.training import callbacks, checkpoints, recipes, run, setup
+from zoo.training import callbacks, loop, recipes, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 
@@ -26,7 +27,7 @@ def train(data_dir, tmp_path):
         recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(**{**settings, "steps_per_epoch": 2, **more})
-        assert run.train("gan", config, recipe, settings) == code
+        assert loop.train("gan", config, recipe, settings) == code
 
     return train
 
@@ -201,7 +202,7 @@ def test_what_goes_on_after_an_overwrite_is_the_command_without_it(train, monkey
     def stop(*_, **__):
         raise callbacks.Interrupted(signal.SIGTERM, 2)
 
-    monkeypatch.setattr(run, "finish", stop)
+    monkeypatch.setattr(loop, "finish", stop)
     for overwrite, said in (
         (True, "the same command, but without --overwrite, goes on"),
         (False, "the same command goes on"),
@@ -233,7 +234,7 @@ VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 @pytest.fixture
 def weights(data_dir, monkeypatch):
     """Trains a VAE for so many epochs of two steps: `weights(workdir, name)`, as exported."""
-    monkeypatch.setattr(run, "finish", lambda *_: None)  # nobody looks at the export
+    monkeypatch.setattr(loop, "finish", lambda *_: None)  # nobody looks at the export
 
     def weights(workdir, name, epochs=1, learning_rate=1e-3, config=VAE, **more):
         recipe = dataclasses.replace(
@@ -241,7 +242,7 @@ def weights(data_dir, monkeypatch):
         )
         where = {"data_dir": str(data_dir), "workdir": str(workdir)}
         settings = recipes.Run(steps_per_epoch=2, **where, **more)
-        assert run.train(name, config, recipe, settings) == 0
+        assert loop.train(name, config, recipe, settings) == 0
         return checkpoints.weights_of(setup.load(workdir))
 
     return weights

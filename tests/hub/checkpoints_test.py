@@ -9,8 +9,9 @@ import zoo
 from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.errors import InputError
-from zoo.training import callbacks, checkpoints
-from zoo.training.checkpoints import state
+from zoo.hub import checkpoints
+from zoo.hub.checkpoints import state
+from zoo.training import callbacks
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 CODE = """
 import sys
-from zoo import cli
+from zoo.commands import cli
 from zoo.errors import InputError
 
 def main(argv):

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data import Split, toy
+from zoo.drawing import pictures
 from zoo.errors import InputError
-from zoo.evaluation import distances, pictures
+from zoo.evaluation import distances
 from zoo.math import latents
 
 NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said

@@ -25,8 +25,8 @@ from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.families.adversarial import AdversarialModel
-from zoo.serving import pretrained
-from zoo.training import callbacks, checkpoints, provenance, setup, strategies, watching
+from zoo.hub import checkpoints, pretrained
+from zoo.training import callbacks, monitor, provenance, setup, strategies
 from zoo.training.recipes import Recipe, Run
 
 DIVERGED = 3
@@ -206,7 +206,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 "--workdir"
             )
             return DIVERGED
-        except watching.Collapsed as e:
+        except monitor.Collapsed as e:
             _fail(f"stopped, as --stop_on_collapse asks: {e} ({_kept(manager)})")
             return DIVERGED
         except callbacks.Interrupted as e:
@@ -403,11 +403,11 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
     if isinstance(model, AdversarialModel):
         samples = _samples(dataset, run, recipe, validation, net)
-        watchers[1:1] = [watching.Players(), *samples]
+        watchers[1:1] = [monitor.Players(), *samples]
         past = [r for r in past if all(m.name in r for m in model.metrics)]  # whole ones
-        num = samples[0].num if samples else watching.NUM_SAMPLES
-        first_epoch = math.ceil(watching.WARM_UP / steps_per_epoch)
-        watchers.insert(-2, watching.Alarms(run.stop_on_collapse, num, past, first_epoch))
+        num = samples[0].num if samples else monitor.NUM_SAMPLES
+        first_epoch = math.ceil(monitor.WARM_UP / steps_per_epoch)
+        watchers.insert(-2, monitor.Alarms(run.stop_on_collapse, num, past, first_epoch))
     handlers = {}
     if threading.current_thread() is threading.main_thread():  # another may have none
         signals = (signal.SIGTERM, signal.SIGINT)
@@ -445,7 +445,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
             signal.signal(number, handler)
 
 
-def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
+def _samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
     """What looks at samples of an adversarial model, if anything does; `net` judges them."""
     why = "" if run.eval_every else "--eval_every=0"
     if run.eval_every and len(validation) < 2:
@@ -453,10 +453,10 @@ def _samples(dataset, run, recipe, validation, net) -> list[watching.Samples]:
     if why:
         print(f"samples are not watched ({why}), and the last checkpoint is exported", flush=True)
         return []
-    samples = watching.Samples(
+    samples = monitor.Samples(
         validation,
         pipeline.as_seen(
-            dataset.train.first(watching.NUM_SAMPLES), "train", run.binarization, run.seed
+            dataset.train.first(monitor.NUM_SAMPLES), "train", run.binarization, run.seed
         ),
         net,
         every=run.eval_every,
@@ -500,7 +500,7 @@ def finish(
       steps: that were done.
       epochs: that were done to their ends.
     """
-    from zoo.serving import export
+    from zoo.hub import export
 
     model = setup.load(workdir)
     tested = not isinstance(model, AdversarialModel)

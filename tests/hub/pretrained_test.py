@@ -12,8 +12,8 @@ import zoo
 from zoo import InputError, registry
 from zoo.core import files
 from zoo.evaluation import records
-from zoo.serving import pretrained
-from zoo.training import checkpoints, setup
+from zoo.hub import checkpoints, pretrained
+from zoo.training import setup
 from zoo.training.recipes import RECIPES, Run
 
 CONFIG = {"hidden": (16,), "latent_dim": 3}

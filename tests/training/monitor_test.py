@@ -9,7 +9,8 @@ import tensorflow as tf
 
 import zoo
 from zoo.evaluation import distances, features, metrics
-from zoo.training import callbacks, checkpoints, recipes, run, watching
+from zoo.hub import checkpoints
+from zoo.training import callbacks, loop, monitor, recipes
 
 NAMES = tuple("abcdefghij")
 NUM = 300
@@ -55,7 +56,7 @@ def net():
 def look(model, splits, net, **options):
     """The logs of an epoch."""
     settings = {"every": 1, "epochs": 1, "class_names": NAMES, **options}
-    samples = watching.Samples(splits["validation"], splits["train"], net, **settings)
+    samples = monitor.Samples(splits["validation"], splits["train"], net, **settings)
     samples.set_model(model)
     logs = {}
     samples.on_epoch_end(0, logs)
@@ -126,7 +127,7 @@ def test_training_says_why_samples_are_not_judged(splits, net, capsys, changes, 
     data = types.SimpleNamespace(train=few, class_names=settings["class_names"])
     of_run = recipes.Run(eval_every=settings["eval_every"], dataset=settings["dataset"])
     judge = net if seen_by else None
-    found = run._samples(data, of_run, recipes.AdversarialRecipe(), few, judge)
+    found = loop._samples(data, of_run, recipes.AdversarialRecipe(), few, judge)
     out = capsys.readouterr().out
     assert out.startswith(said) and out.count("\n") == bool(said)
     assert len(found) == ("are not watched" not in said)
@@ -134,7 +135,7 @@ def test_training_says_why_samples_are_not_judged(splits, net, capsys, changes, 
 
 def test_looks_come_every_so_many_epochs_and_after_the_last(splits):
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
-    samples = watching.Samples(
+    samples = monitor.Samples(
         splits["validation"], splits["train"], None, every=3, epochs=7, class_names=NAMES
     )
     samples.set_model(model)
@@ -150,19 +151,19 @@ def test_a_generator_of_one_image_is_an_alarm_once(splits, net, capsys):
     assert logs["val_distinct"] == 1 / NUM and max(logs["val_class_share"].values()) == 1
     there = [k for k, v in logs["floor_class_share"].items() if v]
     assert logs["val_absent_classes"] == len([k for k in there if not logs["val_class_share"][k]])
-    alarms = watching.Alarms()
+    alarms = monitor.Alarms()
     alarms.set_model(model)
-    for epoch in range(2 * watching.PATIENCE):
+    for epoch in range(2 * monitor.PATIENCE):
         alarms.on_epoch_end(epoch, logs)
         said = capsys.readouterr().err
-        assert ("the generator has collapsed" in said) == (epoch + 1 == watching.PATIENCE)
-        assert ("the generator drops classes" in said) == (epoch + 1 == watching.PATIENCE)
-    alarms = watching.Alarms(stop_on_collapse=True)
+        assert ("the generator has collapsed" in said) == (epoch + 1 == monitor.PATIENCE)
+        assert ("the generator drops classes" in said) == (epoch + 1 == monitor.PATIENCE)
+    alarms = monitor.Alarms(stop_on_collapse=True)
     alarms.set_model(model)
     better = {**logs, "val_distinct": 0.9}
     for epoch in range(10):  # never often enough in a row
-        alarms.on_epoch_end(epoch, better if epoch % watching.PATIENCE == 0 else logs)
-    with pytest.raises(watching.Collapsed, match="epoch 13: the generator has collapsed"):
+        alarms.on_epoch_end(epoch, better if epoch % monitor.PATIENCE == 0 else logs)
+    with pytest.raises(monitor.Collapsed, match="epoch 13: the generator has collapsed"):
         for epoch in (10, 11, 12):
             alarms.on_epoch_end(epoch, logs)
 
@@ -174,34 +175,34 @@ def test_a_discriminator_that_wins_is_an_alarm(fashion_mnist, capsys):
     model.discriminator_optimizer.learning_rate = 1e-2
     images = fashion_mnist.train.images[:320]
     logs = model.fit(
-        images, batch_size=16, epochs=8, verbose=0, callbacks=[watching.Alarms()]
+        images, batch_size=16, epochs=8, verbose=0, callbacks=[monitor.Alarms()]
     ).history
     said = capsys.readouterr().err
     won = [a > 0.99 and b < 0.01 for a, b in zip(logs["d_real"], logs["d_fake"], strict=True)]
-    assert won[-watching.PATIENCE :] == [True] * watching.PATIENCE and not won[0]
+    assert won[-monitor.PATIENCE :] == [True] * monitor.PATIENCE and not won[0]
     assert said.count("the discriminator has won") == 1 and "collapsed" not in said
     model.probabilistic, model.equilibrium = False, 0.0  # as of the Wasserstein game's scores
-    model.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[watching.Alarms()])
+    model.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[monitor.Alarms()])
     assert not capsys.readouterr().err
 
 
 def test_absence_is_judged_by_what_there_is_among_real_images():
     real = {"a": 0.5, "b": 0.02, "c": 0.0}
-    assert watching.absent({"a": 0.04, "b": 0.003, "c": 0.0}, real) == ["a"]
+    assert monitor.absent({"a": 0.04, "b": 0.003, "c": 0.0}, real) == ["a"]
 
 
 def test_samples_that_are_not_finite_are_divergence(splits):
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
     model.generator.trainable_variables[-1].assign(np.full(784, np.nan))
-    with pytest.raises(watching.checkpoints.Diverged, match="samples are not finite"):
+    with pytest.raises(monitor.checkpoints.Diverged, match="samples are not finite"):
         look(model, splits, None)
 
 
 def test_spectral_norms_are_the_largest_singular_values():
     first, again = (zoo.create("cgan", width=4) for _ in range(2))
-    norms = watching.spectral_norms(first.discriminator)
+    norms = monitor.spectral_norms(first.discriminator)
     assert list(norms) == ["0_conv2d", "1_conv2d", "2_dense", "3_dense", "4_dense"]
-    assert list(watching.spectral_norms(again.discriminator)) == list(norms)
+    assert list(monitor.spectral_norms(again.discriminator)) == list(norms)
     kernels = [np.asarray(v) for v in first.discriminator.trainable_variables if len(v.shape) > 1]
     assert kernels[0].shape == (4, 4, 1, 4)
     for norm, kernel in zip(norms.values(), kernels, strict=True):
@@ -215,7 +216,7 @@ def test_a_spectral_norm_bounds_how_a_layer_stretches():
     kernel = model.discriminator.trainable_variables[0]
     kernel.assign(np.linspace(0, 1, 784, dtype=np.float32)[:, None])
     logs = {}
-    players = watching.Players()
+    players = monitor.Players()
     players.set_model(model)
     players.on_epoch_end(0, logs)
     assert logs["spectral_norm"] == {"0_dense": pytest.approx(np.linalg.norm(kernel))}
@@ -223,7 +224,7 @@ def test_a_spectral_norm_bounds_how_a_layer_stretches():
 
 
 def alarms_of(model, **settings):
-    alarms = watching.Alarms(**settings)
+    alarms = monitor.Alarms(**settings)
     alarms.set_model(model)
     alarms.on_train_begin()
     return alarms
@@ -233,19 +234,19 @@ def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
     bad = {"val_distinct": 0.001, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
     whole = alarms_of(model, stop_on_collapse=True)
-    for epoch in range(watching.PATIENCE - 1):
+    for epoch in range(monitor.PATIENCE - 1):
         whole.on_epoch_end(epoch, bad)
-    past = [{**bad, "epoch": epoch} for epoch in range(1, watching.PATIENCE + 1)]
+    past = [{**bad, "epoch": epoch} for epoch in range(1, monitor.PATIENCE + 1)]
     resumed = alarms_of(model, stop_on_collapse=True, past=past[:-1])
     for alarms in (whole, resumed):
-        with pytest.raises(watching.Collapsed):
-            alarms.on_epoch_end(watching.PATIENCE - 1, bad)
+        with pytest.raises(monitor.Collapsed):
+            alarms.on_epoch_end(monitor.PATIENCE - 1, bad)
     late = alarms_of(model, stop_on_collapse=True, past=past[:-1], first_epoch=2)
-    late.on_epoch_end(watching.PATIENCE - 1, bad)  # the first one did not count
-    with pytest.raises(watching.Collapsed):
-        late.on_epoch_end(watching.PATIENCE, bad)
+    late.on_epoch_end(monitor.PATIENCE - 1, bad)  # the first one did not count
+    with pytest.raises(monitor.Collapsed):
+        late.on_epoch_end(monitor.PATIENCE, bad)
     told = alarms_of(model, past=past)  # said before, and not again
-    told.on_epoch_end(watching.PATIENCE, bad)
+    told.on_epoch_end(monitor.PATIENCE, bad)
     assert not capsys.readouterr().err
 
 
@@ -266,7 +267,7 @@ def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, good, distinct
     covered = {"modes_covered": modes, "high_quality": good}
     logs = {"val_distinct": distinct, "floor_distinct": 0.4, **covered}
     alarms = alarms_of(model)
-    for epoch in range(2 * watching.PATIENCE):
+    for epoch in range(2 * monitor.PATIENCE):
         seen = logs if epoch % 2 else covered  # --eval_every=2
         alarms.on_epoch_end(epoch, {**seen, "d_real": 0.5, "d_fake": 0.5})
     said = capsys.readouterr().err
@@ -277,7 +278,7 @@ def test_points_in_one_mode_or_at_one_place_are_a_collapse(modes, good, distinct
 def test_modes_are_missing_however_many_it_is(capsys):
     alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2))
     quiet = {"d_real": 0.5, "d_fake": 0.5, "high_quality": 0.9}
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         alarms.on_epoch_end(epoch, {**quiet, "modes_covered": 1 + (epoch + 1) % 2})
     assert "drops modes: its samples cover 2 of 10" in capsys.readouterr().err
 
@@ -287,7 +288,7 @@ def test_a_class_that_is_never_seen_where_it_is_asked_for_is_absent(capsys):
     alarms = alarms_of(model)
     of = {name: 0.9 for name in NAMES}
     logs = {"val_class_fidelity_of": {**of, NAMES[3]: 0.05}, "floor_class_fidelity_of": of}
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         assert not capsys.readouterr().err
         alarms.on_epoch_end(epoch, {"d_real": 0.5, "d_fake": 0.5, **logs})
     assert f"hardly any {NAMES[3]} where it is asked for" in capsys.readouterr().err
@@ -297,11 +298,11 @@ def test_modes_are_counted_in_epochs_without_a_look(capsys):
     alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2))
     quiet = {"d_real": 0.5, "d_fake": 0.5, "high_quality": 0.9}
     looked = {"val_distinct": 0.3, "floor_distinct": 0.4}
-    for epoch in range(2 * watching.PATIENCE):  # never one mode in a row
+    for epoch in range(2 * monitor.PATIENCE):  # never one mode in a row
         seen = {"modes_covered": 1, **looked} if epoch % 2 else {"modes_covered": 10}
         alarms.on_epoch_end(epoch, {**quiet, **seen})
     assert not capsys.readouterr().err
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         alarms.on_epoch_end(epoch, {**quiet, "modes_covered": 1})
     assert "lie in one mode" in capsys.readouterr().err
 
@@ -311,7 +312,7 @@ def test_modes_are_counted_in_epochs_without_a_look(capsys):
 def test_a_value_near_its_greatest_is_a_discriminator_that_has_won(loss, share, alarm, capsys):
     model = zoo.create("gan", hidden=(4,), latent_dim=2, loss=loss)
     alarms = alarms_of(model)
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         logs = {"value": share * model.equilibrium, "d_real": 0.99, "d_fake": -1.0}
         alarms.on_epoch_end(epoch, logs)
     assert ("the discriminator has won" in capsys.readouterr().err) == alarm
@@ -322,7 +323,7 @@ def test_a_value_near_its_greatest_is_a_discriminator_that_has_won(loss, share, 
 def test_a_discriminator_wins_by_the_target_that_it_has(smoothing, short, alarm, capsys):
     model = zoo.create("gan", hidden=(4,), latent_dim=2, label_smoothing=smoothing)
     alarms = alarms_of(model)
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         alarms.on_epoch_end(epoch, {"d_real": 1 - smoothing - short, "d_fake": 0.001})
     assert ("the discriminator has won" in capsys.readouterr().err) == alarm
 
@@ -330,10 +331,10 @@ def test_a_discriminator_wins_by_the_target_that_it_has(smoothing, short, alarm,
 def test_the_first_steps_do_not_count(capsys):
     alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), first_epoch=4)
     bad = {"d_real": 0.5, "d_fake": 0.5, "val_distinct": 0.001, "floor_distinct": 1.0}
-    for epoch in range(2 + watching.PATIENCE):
+    for epoch in range(2 + monitor.PATIENCE):
         alarms.on_epoch_end(epoch, bad)
         assert not capsys.readouterr().err
-    alarms.on_epoch_end(2 + watching.PATIENCE, bad)
+    alarms.on_epoch_end(2 + monitor.PATIENCE, bad)
     assert "epoch 6: the generator has collapsed" in capsys.readouterr().err
 
 
@@ -341,10 +342,10 @@ def test_epochs_without_a_look_do_not_interrupt_a_row():
     alarms = alarms_of(zoo.create("gan", hidden=(4,), latent_dim=2), stop_on_collapse=True)
     quiet = {"d_real": 0.5, "d_fake": 0.5}
     bad = {**quiet, "val_distinct": 0.001, "floor_distinct": 1.0}
-    for epoch in range(2 * watching.PATIENCE - 2):
+    for epoch in range(2 * monitor.PATIENCE - 2):
         alarms.on_epoch_end(epoch, bad if epoch % 2 else quiet)
-    with pytest.raises(watching.Collapsed):
-        alarms.on_epoch_end(2 * watching.PATIENCE - 1, bad)
+    with pytest.raises(monitor.Collapsed):
+        alarms.on_epoch_end(2 * monitor.PATIENCE - 1, bad)
 
 
 @pytest.mark.parametrize(
@@ -359,16 +360,16 @@ def test_epochs_without_a_look_do_not_interrupt_a_row():
 def test_one_image_is_a_collapse_among_however_few(name, num, count, alarm, capsys):
     alarms = alarms_of(zoo.create(name, network="mlp", hidden=(4,), latent_dim=2), num=num)
     logs = {"val_distinct": count / num, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         alarms.on_epoch_end(epoch, logs)
     assert ("collapsed" in capsys.readouterr().err) == alarm
 
 
 def test_a_conditional_model_of_one_image_a_class_has_collapsed(capsys):
     model = zoo.create("cgan", network="mlp", hidden=(4,), latent_dim=2, num_classes=25)
-    share = 25 / watching.NUM_SAMPLES
+    share = 25 / monitor.NUM_SAMPLES
     logs = {"val_distinct": share, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}
     alarms = alarms_of(model)
-    for epoch in range(watching.PATIENCE):
+    for epoch in range(monitor.PATIENCE):
         alarms.on_epoch_end(epoch, logs)
     assert "collapsed" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from zoo.data import Split
 from zoo.evaluation import distances, features, metrics
-from zoo.training import checkpoints
+from zoo.hub import checkpoints
 
 NUM_SAMPLES = 1000
 PATIENCE = 3  # looks: a GAN's first ones are often of few images and few classes, and pass

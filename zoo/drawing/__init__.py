@@ -1,0 +1,1 @@
+"""Pictures of what models draw, and how they are saved."""

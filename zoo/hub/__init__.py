@@ -1,0 +1,1 @@
+"""Trained weights: checkpoints, what comes with the package, exports."""

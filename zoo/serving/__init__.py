@@ -1,1 +1,0 @@
-"""Export for use without this code."""
