@@ -23,6 +23,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["zoo", "zoo.*"]),
+    entry_points={"console_scripts": ["zoo = zoo.commands:main"]},
     package_data={"zoo": ["pretrained/*"], "zoo.data": ["fashion_mnist/*"]},
     install_requires=[
         "absl-py>=2.1,<3",
@@ -38,7 +39,7 @@ setup(
     ],
     extras_require={
         "test": TEST,
-        "plots": ["matplotlib>=3.9,<4"],  # scripts/claims.py
+        "plots": ["matplotlib>=3.9,<4"],  # scripts/studies/claims.py
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
 )

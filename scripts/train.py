@@ -1,46 +1,6 @@
-"""Trains a model of the zoo: python scripts/train.py --model=cgan.
+"""`zoo train` in a clone: see zoo/commands/train.py."""
 
-Run again on the same workdir, it goes on where it was stopped. `--help --model=NAME` lists that
-model's own settings and defaults: those shown without a model are of none.
-"""
-
-from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
-import dataclasses
-
-from absl import flags
-
-from zoo import registry
-from zoo.commands import cli
-from zoo.core import config
-from zoo.training.recipes import RECIPES, Recipe, Run, defaults
-
-_MODEL = flags.DEFINE_enum("model", None, registry.trainable(), "Which model.", required=True)
-_SKIP = ("monitor",)
-
-
-def define_flags(model: str | None, dataset: str) -> None:
-    """The flags, of which many or their defaults depend on the model and the data."""
-    if model not in RECIPES:
-        cli.define(Run)
-        cli.define(Recipe, skip=_SKIP)
-        return
-    options, recipe, run = defaults(model, dataset, registry.config_class(model))
-    cli.define(Run, run)
-    cli.define(type(recipe), recipe, skip=_SKIP)
-    cli.define(type(options), options)
-
-
-def main(argv: list[str]) -> int:
-    """Reads the flags and trains."""
-    usual = RECIPES[_MODEL.value]
-    recipe = config.make(type(usual), {**dataclasses.asdict(usual), **cli.values(type(usual))})
-    settings = config.make(Run, cli.values(Run))
-    model_config = cli.values(registry.config_class(_MODEL.value))
-
-    from zoo.training import loop  # TensorFlow, once the settings are known to be good
-
-    return loop.train(_MODEL.value, model_config, recipe, settings)
-
+from zoo.commands import run
 
 if __name__ == "__main__":
-    cli.run(main, cli.parser(define_flags, "dataset"))
+    run("train")

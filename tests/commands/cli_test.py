@@ -72,7 +72,7 @@ def test_absl_is_quiet_unless_asked(flags, level):
     assert code == 0 and out == f"started\n{level}\n"
 
 
-@pytest.mark.parametrize("script", ["sample", "evaluate", "export", "publish"])
+@pytest.mark.parametrize("script", ["sample", "evaluate", "export", "studies/publish"])
 def test_settings_of_composed_models_are_flags_of_every_script_that_takes_them(run, script):
     for model, flag in (("bayes_conditional", "--p_x"), ("bayes_classifier", "--p_x_given_y")):
         code, out, err = run(script, f"--model={model}", "--help")
@@ -82,3 +82,41 @@ def test_settings_of_composed_models_are_flags_of_every_script_that_takes_them(r
 def test_names_that_are_not_utf8_can_be_said():
     code, out, err = ends(r"print('caf\udce9')")
     assert (code, err) == (0, "") and out.endswith("caf\\udce9\n")
+
+
+ZOO = "from zoo.commands import main; main()"
+
+
+def test_zoo_names_its_commands_and_refuses_others(run_python):
+    for word in ("--help", "help"):
+        out = run_python(ZOO, word)
+        assert all(f"  {name} " in out for name in ("train", "sample", "evaluate", "export"))
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "trian"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "no command 'trian'" in done.stderr and "train" in done.stderr
+
+
+def test_zoo_train_is_the_script(run_python, run):
+    words = ("--help", "--model=gan")
+    of_zoo = run_python(HELP, "zoo", "train", *words)
+    _, of_script, _ = run("train", *words)
+    assert of_zoo == of_script.replace(_module(of_script), "zoo train")
+    assert "--learning_rate" in of_zoo and of_zoo.startswith("Trains a model")
+
+
+HELP = """
+import sys
+sys.argv = sys.argv[1:]
+from zoo.commands import main
+try:
+    main()
+except SystemExit as e:
+    assert e.code == 0
+"""
+
+
+def _module(text):
+    """Under which name absl lists the flags."""
+    return text.split("flags:\n\n")[1].split(":\n")[0]

@@ -23,7 +23,12 @@ from zoo.core import config
 from zoo.errors import InputError
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
-NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
+STUDIES = SCRIPTS / "studies"
+NAMES = sorted(
+    path.stem
+    for path in [*SCRIPTS.glob("*.py"), *STUDIES.glob("*.py")]
+    if "__main__" in path.read_text(encoding="utf-8")
+)
 # numbers at the edges of what types hold, text that looks like something, and any text
 VALUES = st.one_of(
     st.sampled_from(["", "0", "-1", "1", "nan", "inf", "1e400", "1" * 5000, "0x10", "1_0", "٣"]),
@@ -40,14 +45,16 @@ def script(request):
     """A script's `main` and its parser, with its flags in absl's one set of flags."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     saved = flagsaver.save_flag_values()
-    path, given = str(SCRIPTS / f"{request.param}.py"), []
+    own = SCRIPTS / f"{request.param}.py"
+    path, given = str(own if own.exists() else STUDIES / own.name), []
+    sys.modules.pop(f"zoo.commands.{request.param}", None)  # that it makes its flags again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [path])
         patch.setattr(cli, "run", lambda *arguments: given.extend(arguments))
         # of what `main` of train.py calls, only that it is called
         run = types.SimpleNamespace(train=lambda name, config, recipe, settings: 0)
         patch.setitem(sys.modules, "zoo.training.loop", run)
-        patch.setattr(zoo.training, "run", run, raising=False)
+        patch.setattr(zoo.training, "loop", run, raising=False)
         runpy.run_path(path, run_name="__main__")
         main, parser = (*given, cli._parse)[:2]
         yield request.param, main, parser

@@ -322,18 +322,18 @@ def test_a_run_that_nobody_could_repeat_is_not_published(run, workdirs, tmp_path
     settings["recipe"]["epochs"] = 2  # it goes on to two, and its summary is still of one
     (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
     before = (pretrained.FOLDER / "manifest.json").read_bytes()
-    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+    code, _, err = run("studies/publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
     assert code == 2 and "summary.json is of 1 epochs, the run of 2: let it end" in err
     settings["recipe"]["epochs"] = 1
     for source in ("runs/other", "vae"):  # which others do not have, or with other weights
         settings["run"]["init_from"] = source
         settings["initial_weights_sha256"] = "of other weights"
         (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
-        code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+        code, _, err = run("studies/publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
         assert code == 2 and f"began with weights of {source} that are not pretrained" in err
     settings["run"] |= {"init_from": "", "classifier": "runs/judge"}
     (tmp_path / "vae" / "config.json").write_text(json.dumps(settings))
-    code, _, err = run("publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
+    code, _, err = run("studies/publish", f"--workdir={tmp_path / 'vae'}", "--name=x")
     assert code == 2 and "was judged by runs/judge, which is not pretrained" in err
     assert (pretrained.FOLDER / "manifest.json").read_bytes() == before
 

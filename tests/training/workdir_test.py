@@ -360,7 +360,7 @@ def test_a_run_of_before_there_were_settings_and_meta_data_loads_and_goes_on(aga
 
 def test_no_message_advises_to_delete_what_is_whole():
     root = pathlib.Path(zoo.__file__).parents[1]
-    for path in [*root.glob("zoo/**/*.py"), *root.glob("scripts/*.py")]:
+    for path in [*root.glob("zoo/**/*.py"), *root.glob("scripts/**/*.py")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if "--overwrite" in line and not line.lstrip().startswith("#"):
                 assert "without --overwrite" in line or "--overwrite would delete" in line, line

@@ -7,7 +7,7 @@ from written import epochs
 
 
 def test_what_is_no_gan_is_refused(run, tmp_path):
-    code, _, err = run("seeds", "--models=gan,vae", f"--workdir={tmp_path / 'runs'}")
+    code, _, err = run("studies/seeds", "--models=gan,vae", f"--workdir={tmp_path / 'runs'}")
     assert code == 2 and "vae, which is no GAN" in err and "Traceback" not in err
     assert not (tmp_path / "runs").exists()
 
@@ -15,7 +15,7 @@ def test_what_is_no_gan_is_refused(run, tmp_path):
 @pytest.mark.weekly
 def test_a_record_of_two_seeds(run, tmp_path):
     flags = ["--models=gan", "--seeds=2", "--epochs=1", f"--workdir={tmp_path / 'runs'}"]
-    code, _, err = run("seeds", *flags, f"--out={tmp_path / 'seeds.json'}")
+    code, _, err = run("studies/seeds", *flags, f"--out={tmp_path / 'seeds.json'}")
     assert code == 0, err
     record = json.loads((tmp_path / "seeds.json").read_text())
     one, two = record["runs"]["gan"]

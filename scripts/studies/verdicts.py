@@ -64,14 +64,14 @@ def _verdict(holds: bool) -> str:
 
 
 def section(claims: dict[str, Any], records: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
-    """The section on what courses claim, by `scripts/claims.py`, the records and the manifest."""
+    """The section on what courses claim, by `claims.py`, the records and the manifest."""
     return [
         "## What courses claim, measured",
         "",
-        "By `python scripts/claims.py`, on Fashion-MNIST (`pip install -e '.[plots]'`), where no "
-        "other command is named. Verdicts are computed from the numbers, and a figure counts as "
-        "greater than another only by more than the standard error of the difference (of both "
-        "sides together, as if they were independent).",
+        "By `python scripts/studies/claims.py`, on Fashion-MNIST (`pip install -e '.[plots]'`), "
+        "where no other command is named. Verdicts are computed from the numbers, and a figure "
+        "counts as greater than another only by more than the standard error of the difference (of "
+        "both sides together, as if they were independent).",
         "",
         *_claim_of_beta(claims["beta"]),
         *_claim_of_gradients(claims["gradients"]),
@@ -440,7 +440,7 @@ def _claim_of_seeds(found: dict[str, Any]) -> list[str]:
 
 
 def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
-    """By the records of `scripts/seeds.py`, one for each set of points."""
+    """By the records of `scripts/studies/seeds.py`, one for each set of points."""
     if not found:
         return []
     lines = [

@@ -1,27 +1,29 @@
-"""Writes RESULTS.md and the model cards from the records: python scripts/report.py."""
+"""Writes RESULTS.md and the model cards from the records: python scripts/studies/report.py."""
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 
+import results
 from absl import flags
 
 from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
-from zoo.evaluation import report
 
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail where a page is out of date.")
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def main(argv: list[str]) -> None:
     """Writes or checks."""
-    for path, text in report.pages(ROOT).items():
+    for path, text in results.pages(ROOT).items():
         if not _CHECK.value:
             files.write_text(path, text)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            raise InputError(f"{path} and the records disagree: run python scripts/report.py")
+            raise InputError(
+                f"{path} and the records disagree: run python scripts/studies/report.py"
+            )
 
 
 if __name__ == "__main__":

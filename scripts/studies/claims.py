@@ -1,7 +1,7 @@
-"""Measures what courses claim of these models: python scripts/claims.py (half an hour).
+"""Measures what courses claim of these models: python scripts/studies/claims.py (half an hour).
 
 It writes `docs/claims/` (pictures, and the numbers as claims.json), from which and from the records
-`scripts/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`. With
+`scripts/studies/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`. With
 `--mnist_dir` it writes `docs/claims/mnist.json` alone: what VAEs of MNIST have over the plain one.
 """
 
@@ -65,18 +65,19 @@ def beta_sweep(dataset) -> dict:
 
 def gradients(dataset) -> dict:
     """Gradients of both generator losses, with G waiting and in training, of several seeds."""
-    from zoo.evaluation import claims
+    import gradients
+
     from zoo.training.recipes import RECIPES
 
     size = RECIPES["gan"].batch_size
     images = dataset.train.images[: GRADIENT_STEPS * size]
-    found = {"batch_size": size, "waiting": [], **{name: [] for name in claims.GENERATOR_LOSSES}}
+    found = {"batch_size": size, "waiting": [], **{name: [] for name in gradients.GENERATOR_LOSSES}}
     for seed in range(_SEED.value, _SEED.value + GRADIENT_RUNS):
         model = _new("gan", dataset, seed=seed)
-        found["waiting"].append(claims.generator_gradients(model, images, size, seed))
-        for name in claims.GENERATOR_LOSSES:
+        found["waiting"].append(gradients.generator_gradients(model, images, size, seed))
+        for name in gradients.GENERATOR_LOSSES:
             model = _new("gan", dataset, seed=seed, loss=name)
-            found[name].append(claims.training_curves(model, images, size))
+            found[name].append(gradients.training_curves(model, images, size))
     return found
 
 

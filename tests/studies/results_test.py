@@ -6,9 +6,10 @@ import re
 import shutil
 
 import pytest
+import results
+import verdicts
 
 from zoo.errors import InputError
-from zoo.evaluation import report, verdicts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD, CLAIMS = "zoo/pretrained/cgan.json", "docs/claims/claims.json"
@@ -32,12 +33,14 @@ def change(path, do):
 
 
 def test_every_page_says_what_the_records_say():
-    for path, text in report.pages(ROOT).items():
-        assert path.read_text(encoding="utf-8") == text, f"{path}: run python scripts/report.py"
+    for path, text in results.pages(ROOT).items():
+        assert path.read_text(encoding="utf-8") == text, (
+            f"{path}: run python scripts/studies/report.py"
+        )
 
 
 def test_every_picture_of_the_pages_is_there():
-    for path, text in report.pages(ROOT).items():
+    for path, text in results.pages(ROOT).items():
         shown = [part.split(")")[0] for part in text.split("](")[1:]]
         assert shown or path.stem.startswith("classifier")
         for target in shown:
@@ -45,25 +48,25 @@ def test_every_picture_of_the_pages_is_there():
 
 
 def test_pages_follow_their_records(root):
-    before = report.pages(root)
+    before = results.pages(root)
 
     def worse(record):
         record["figures"]["samples"]["model"]["fid"]["mean"] += 1
 
     change(root / RECORD, worse)
-    after = report.pages(root)
+    after = results.pages(root)
     assert {p.name for p in before if before[p] != after[p]} == {"RESULTS.md", "cgan.md"}
 
 
 def test_verdicts_follow_the_numbers(root):
-    text = report.pages(root)[root / "RESULTS.md"]
+    text = results.pages(root)[root / "RESULTS.md"]
 
     def steady(claims):
         for row in claims["beta"]["rows"]:
             row["kl_nats"]["mean"] = -row["reconstruction_nats"]["mean"]
 
     change(root / CLAIMS, steady)
-    other = report.pages(root)[root / "RESULTS.md"]
+    other = results.pages(root)[root / "RESULTS.md"]
     assert "It holds in 0 of 6 steps" in other and "It holds in 0 of 6 steps" not in text
 
     for constant in ("precision", "recall"):
@@ -75,7 +78,7 @@ def test_verdicts_follow_the_numbers(root):
                 row["fid"]["mean"] = -(row["truncation"] or 0.0)
 
         change(root / CLAIMS, of_no_effect)
-        other = report.pages(root)[root / "RESULTS.md"]
+        other = results.pages(root)[root / "RESULTS.md"]
         assert "It holds in 0 of 15 steps" in other and "It holds in 0 of 15 steps" not in text
         assert "without a bound for 0 of 3 models" in other
         (root / CLAIMS).write_text(json.dumps(whole))
@@ -85,7 +88,7 @@ def test_verdicts_follow_the_numbers(root):
 
     change(root / RECORD, blurrier)
     refuted = "**It does not hold here.**"
-    assert report.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
+    assert results.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
 
 
 def test_samples_of_all_latents_are_those_of_the_records(root):
@@ -102,7 +105,7 @@ def test_samples_of_all_latents_are_those_of_the_records(root):
 
 def test_who_chose_the_weights_is_known_by_its_digest(root):
     def said():
-        return report.pages(root)[root / "RESULTS.md"].split("## Fashion-MNIST: likelihood")[0]
+        return results.pages(root)[root / "RESULTS.md"].split("## Fashion-MNIST: likelihood")[0]
 
     def judged_by(name):
         def do(manifest):
@@ -126,7 +129,7 @@ def test_the_order_of_gans_follows_their_fid(root):
                 root / f"zoo/pretrained/{name}.json",
                 lambda r, fid=fid: r["figures"]["samples"]["model"]["fid"].update(mean=fid),
             )
-        text = report.pages(root)[root / "RESULTS.md"]
+        text = results.pages(root)[root / "RESULTS.md"]
         claim = text.split("draw better than VAEs")[1].split("###")[0]
         return [words.split("**")[0] for words in claim.split("**It ")[1:]]
 
@@ -170,7 +173,7 @@ def test_a_published_figure_is_reached_by_more_than_the_error_only(root, mean, s
     (root / RECIPES).unlink(missing_ok=True)
     [line] = [
         line
-        for line in report.pages(root)[root / "RESULTS.md"].splitlines()
+        for line in results.pages(root)[root / "RESULTS.md"].splitlines()
         if line.startswith("- `gan_mnist`: 225")
     ]
     assert said in line and line.endswith("its standard error of 3.6.")
@@ -185,24 +188,24 @@ def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(r
     chosen |= {"default": False, "published": True, "validation": fid[1], "test": fid[3]}
     record = {"gan": {"figure": "fid", "greater": False, "candidates": [default, chosen]}}
     (root / RECIPES).write_text(json.dumps(record))
-    text = report.pages(root)[root / "RESULTS.md"]
+    text = results.pages(root)[root / "RESULTS.md"]
     assert "| `--model=gan` (default) | 50.0 ± 1.0 | 19.5 ± 1.0 |" in text
     assert "--epochs=50` (**published**) | 20.0 ± 1.0 | 21.0 ± 1.0 |" in text
     claim = text.split("draw better than VAEs")[1].split("###")[0]
     assert "FID of `gan` 19.5 ± 1.0): the order of the GANs, **It holds here.** GANs" in claim
     change(root / RECIPES, lambda r: r["gan"]["candidates"][0]["test"]["fid"].update(mean=48.0))
-    claim = report.pages(root)[root / "RESULTS.md"].split("draw better than VAEs")[1]
+    claim = results.pages(root)[root / "RESULTS.md"].split("draw better than VAEs")[1]
     assert "GANs before VAEs, **It does not hold here.**" in claim.split("###")[0]
     of_paper = json.loads((root / "docs/claims/published.json").read_text())
     of_paper["gan"] = {"part": "samples", "key": "fid", "mean": 1.0, "digits": 1}
     of_paper["gan"]["standard_error"] = None
     (root / "docs/claims/published.json").write_text(json.dumps(of_paper))
-    [line] = re.findall(r"- `gan`: .*", report.pages(root)[root / "RESULTS.md"])
+    [line] = re.findall(r"- `gan`: .*", results.pages(root)[root / "RESULTS.md"])
     assert line.endswith(" The default recipe gives 48.0 ± 1.0.")
     # the test images choose nothing, and the validation images all
     change(root / RECIPES, lambda r: r["gan"]["candidates"][0].update(validation=fid[2]))
     with pytest.raises(InputError, match="gan is not what validation images chose"):
-        report.pages(root)
+        results.pages(root)
 
 
 def test_the_use_of_latents_follows_their_probes(root):
@@ -215,7 +218,7 @@ def test_the_use_of_latents_follows_their_probes(root):
             path,
             lambda r: r["figures"]["representation"]["probe_of_latent_means"].update(mean=mean),
         )
-        text = report.pages(root)[root / "RESULTS.md"]
+        text = results.pages(root)[root / "RESULTS.md"]
         return text.split("is a useful feature")[1].split("###")[0]
 
     surely = pixels["mean"] + 4 * pixels["standard_error"]
@@ -265,7 +268,7 @@ def of_no_use(name):
 )
 def test_a_claim_falls_with_its_numbers(root, claim, path, do):
     def verdict():
-        text = report.pages(root)[root / "RESULTS.md"]
+        text = results.pages(root)[root / "RESULTS.md"]
         return text.split(claim)[1].split("###")[0].split("**It ")[1].split("**")[0]
 
     assert verdict() == "holds here."
@@ -282,7 +285,7 @@ def test_a_card_tells_classes_apart(root):
     ):
         path = root / f"zoo/pretrained/{name}.json"
         change(path, lambda r, part=part, changed=changed: r["figures"][part].update(changed))
-    pages = report.pages(root)
+    pages = results.pages(root)
     text = pages[root / "zoo/pretrained/bayes_classifier.md"]
     assert "| class | accuracy |\n" in text and "| Trouser | 0.5100 ± 0.0100 |" in text
     assert "| Ankle boot |  |" in text
@@ -314,7 +317,7 @@ def test_what_is_composed_is_set_beside_what_was_trained(root):
     real = {"class_fidelity": {**share, "mean": 0.91}, "effective_sample_size": [900.2, 700.4]}
     found = {"num_images": 1000, "rows": rows, "real": real}
     change(path, lambda r: r.update(composed=found))
-    text = report.pages(root)[root / "RESULTS.md"].split("built from other components”")[1]
+    text = results.pages(root)[root / "RESULTS.md"].split("built from other components”")[1]
     text = text.split("###")[0]
     assert "| real images | sir | 0.910 ± 0.010 | 700 |  |  |" in text
     assert "| `vae` | sir | 0.850 ± 0.010 | 30 |  |  |" in text
@@ -326,7 +329,7 @@ def test_what_is_composed_is_set_beside_what_was_trained(root):
 def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     path = root / "docs/claims/mnist.json"
     path.unlink(missing_ok=True)
-    assert "MNIST in black and white" not in report.pages(root)[root / "RESULTS.md"]
+    assert "MNIST in black and white" not in results.pages(root)[root / "RESULTS.md"]
     manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
     names = ("vae_mnist", "flow_vae_mnist")
     nats = {"mean": -86.0, "standard_error": 0.2}
@@ -337,16 +340,16 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     record = {"num_images": 2000, "num_samples": 2000, "rows": rows}
     record["weights"] = {name: manifest[name]["sha256"] for name in names}
     path.write_text(json.dumps(record))
-    text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    text = results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
     assert "with 2,000 samples (`claims.py --mnist_dir=DIR`). **It holds here.**" in text
     assert "| flow_vae_mnist | 487,212 | 440,000 | -86.0 ± 0.2 | 0.50 ± 0.20 |" in text
     change(path, lambda r: rows_of(r)["flow_vae_mnist"]["above_vae_nats"].update(mean=0.3))
-    text = report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    text = results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
     verdict = "**It does not hold here.** Not better: `flow_vae_mnist`."
     assert f"(`claims.py --mnist_dir=DIR`). {verdict}" in text
     change(path, lambda r: r["weights"].update(vae_mnist="0"))
     with pytest.raises(InputError, match="other weights of vae_mnist.*--mnist_dir"):
-        report.pages(root)
+        results.pages(root)
 
 
 def test_a_posterior_of_components_that_coincide_gains_nothing_itself(root):
@@ -362,7 +365,7 @@ def test_a_posterior_of_components_that_coincide_gains_nothing_itself(root):
     path.write_text(json.dumps(record))
 
     def said():
-        return report.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+        return results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
 
     assert f" 0.00 of 0.69 nats in `{mixture}`: what `{mixture}` gains is the prior's" in said()
     change(path, lambda r: rows_of(r)[mixture]["component_nats"].update(mean=0.4))
@@ -385,31 +388,31 @@ def test_runs_of_several_seeds(root):
     machine = {"cpu": "one", "cores": 2}
     record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs, "machine": machine}
     (root / SEEDS).unlink(missing_ok=True)
-    assert "fragile" not in report.pages(root)[root / "RESULTS.md"]
+    assert "fragile" not in results.pages(root)[root / "RESULTS.md"]
     (root / SEEDS).write_text(json.dumps(record))
-    text = report.pages(root)[root / "RESULTS.md"]
+    text = results.pages(root)[root / "RESULTS.md"]
     assert "**All runs of 1 of 3 models end without a collapse**" in text
     assert "(floor 3.50;" in text
     assert "| dcgan | 20.0, 22.0 | 21.0 | 1.4 | 1.000 | 0 |  |" in text
     assert "| wgan_gp | 20.0, diverged | 20.0 |  | 1.000 | 0 |  |" in text
     change(root / SEEDS, lambda r: r.update(runs={"dcgan": [{"diverged": True}]}))
-    assert "| dcgan | diverged |" in report.pages(root)[root / "RESULTS.md"]
+    assert "| dcgan | diverged |" in results.pages(root)[root / "RESULTS.md"]
     change(root / SEEDS, lambda r: r.update(classifier="0"))
     with pytest.raises(InputError, match="seeds.json is of another classifier"):
-        report.pages(root)
+        results.pages(root)
 
 
 def test_runs_on_points(root):
     for name in ("ring", "grid"):
         (root / f"docs/claims/{name}.json").unlink(missing_ok=True)
-    assert "drop modes" not in report.pages(root)[root / "RESULTS.md"]
+    assert "drop modes" not in results.pages(root)[root / "RESULTS.md"]
     good = {"modes_covered": 8.0, "high_quality": 0.812, "training_seconds": 31.4}
     runs = {"gan": [good, {**good, "modes_covered": 3.0}], "sngan": [good, good]}
     runs["wgan_gp"] = [good, {"diverged": True}]
     machine = {"cpu": "one", "cores": 2}
     record = {"command": "how", "classifier": None, "runs": runs, "machine": machine}
     (root / "docs/claims/ring.json").write_text(json.dumps(record))
-    text = report.pages(root)[root / "RESULTS.md"]
+    text = results.pages(root)[root / "RESULTS.md"]
     assert "By `how` on 2 cores of one; all modes in every run: `sngan`.\n" in text
     assert "| gan | 8, 3 | 0.81, 0.81 | 31, 31 |" in text
     assert "| wgan_gp | 8, diverged | 0.81, diverged | 31, diverged |" in text
@@ -420,7 +423,7 @@ def test_runs_on_points(root):
 def test_what_a_step_costs(root):
     path = root / "docs/claims/benchmark.json"
     path.unlink(missing_ok=True)
-    assert "a step costs" not in report.pages(root)[root / "RESULTS.md"]
+    assert "a step costs" not in results.pages(root)[root / "RESULTS.md"]
     times = {"median_s": 0.01, "min_s": 0.009, "max_s": 0.02}
     step = {"in_fit_with_callbacks": {**times, "median_s": 0.0105}, "bare_tf_function": times}
     step["bare_xla"] = {"median_s": 0.005, "min_s": 0.004, "max_s": 0.006}
@@ -436,7 +439,7 @@ def test_what_a_step_costs(root):
         },
     }
     path.write_text(json.dumps(record))
-    text = report.pages(root)[root / "RESULTS.md"]
+    text = results.pages(root)[root / "RESULTS.md"]
     assert "By `how` on 2 cores of one (100 GFLOP/s" in text
     assert "| cgan | 10.5 (9.0 to 20.0) | 10.0 (9.0 to 20.0) | 1.05 | 5.0 (4.0 to 6.0) |" in text
     assert "in 2.0 seconds" in text and "**50 times as long**" in text
@@ -466,10 +469,10 @@ def test_what_a_step_costs(root):
 def test_what_does_not_fit_together_is_refused(root, path, do, message):
     change(root / path, do)
     with pytest.raises(InputError, match=message):
-        report.pages(root)
+        results.pages(root)
 
 
 def test_a_missing_record_is_one_line(root):
     (root / RECORD).unlink()
     with pytest.raises(InputError, match="cgan.json cannot be read"):
-        report.pages(root)
+        results.pages(root)

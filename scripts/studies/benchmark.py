@@ -1,4 +1,4 @@
-"""Measures start-up, steps, drawing, whole runs and serving: python scripts/benchmark.py.
+"""Measures start-up, steps, drawing, whole runs and serving: python scripts/studies/benchmark.py.
 
 Every figure comes as median and spread, with the machine, the versions and the float32 peak that
 was measured in the same run. Nothing else should run on the machine meanwhile.
@@ -351,7 +351,7 @@ def main(argv: list[str]) -> None:
         relate(record, peak)
         record["matmul_peak_gflops"] = round(peak, 1)
         record = {
-            "command": shlex.join(["python", "scripts/benchmark.py", *cli.given("out")]),
+            "command": shlex.join(["python", "scripts/studies/benchmark.py", *cli.given("out")]),
             "machine": provenance.machine(),
             "versions": provenance.versions(),
             **record,

@@ -1,11 +1,11 @@
 """The gradients of the two generator losses are to each other as the calculus says."""
 
+import gradients
 import keras
 import numpy as np
 import pytest
 
 import zoo
-from zoo.evaluation import claims
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def gan():
 
 
 def test_for_one_latent_the_gradients_are_as_d_to_one_minus_d(images):
-    found = claims.generator_gradients(gan(), images, batch_size=1)
+    found = gradients.generator_gradients(gan(), images, batch_size=1)
     # by the logit l, log(1 - D) has the derivative -D and -log D has -(1 - D)
     d = np.array(found["d_fake"])
     ratio = np.array(found["saturating"]) / np.array(found["non_saturating"])
@@ -30,7 +30,7 @@ def test_the_generator_waits_while_the_discriminator_learns(images):
     model = gan()
     players = model.generator, model.discriminator
     before = [[w.copy() for w in player.get_weights()] for player in players]
-    claims.generator_gradients(model, images, batch_size=2)
+    gradients.generator_gradients(model, images, batch_size=2)
     for old, new in zip(before[0], model.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     for old, new in zip(before[1], model.discriminator.get_weights(), strict=True):
@@ -39,7 +39,7 @@ def test_the_generator_waits_while_the_discriminator_learns(images):
 
 def test_the_mean_of_the_curves_is_what_fit_logs_for_the_epoch(images):
     keras.utils.set_random_seed(0)
-    found = claims.training_curves(gan(), images, batch_size=2)
+    found = gradients.training_curves(gan(), images, batch_size=2)
     keras.utils.set_random_seed(0)
     history = gan().fit(images, batch_size=2, shuffle=False, verbose=0).history
     for name in ("d_fake", "g_grad_norm"):

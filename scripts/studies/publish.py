@@ -1,4 +1,4 @@
-"""Makes a trained model part of the package: python scripts/publish.py --workdir=DIR.
+"""Makes a trained model part of the package: python scripts/studies/publish.py --workdir=DIR.
 
 It writes the weights and their entry in the manifest to `zoo/pretrained/`; evaluate it then with
 `scripts/evaluate.py --pretrained=NAME --out=zoo/pretrained/NAME.json`. A model that is made of

@@ -3,11 +3,13 @@
 import pathlib
 from typing import Any
 
+import verdicts
+
 from zoo.core import schemas
 from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.evaluation import tables, verdicts
+from zoo.evaluation import tables
 from zoo.evaluation.records import differences, machine_of, read_record, usual_judge
 
 LIKELIHOODS = (
@@ -78,7 +80,9 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
             )
     judge = manifest["classifier"]["sha256"]
     if "seeds" in claims and claims["seeds"]["classifier"] != judge:
-        raise InputError("docs/claims/seeds.json is of another classifier: run scripts/seeds.py")
+        raise InputError(
+            "docs/claims/seeds.json is of another classifier: run scripts/studies/seeds.py"
+        )
     for weights, flags in (
         (claims["weights"], ""),
         (claims.get("mnist", {}).get("weights", {}), " --mnist_dir=DIR"),
@@ -86,7 +90,8 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         for name, sha256 in weights.items():
             if sha256 != manifest[name]["sha256"]:
                 raise InputError(
-                    f"docs/claims is of other weights of {name}: run scripts/claims.py{flags}"
+                    f"docs/claims is of other weights of {name}: "
+                    f"run scripts/studies/claims.py{flags}"
                 )
     try:
         found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
@@ -110,17 +115,17 @@ def results(
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
-      claims: what `scripts/claims.py` wrote, and, if they were run, under `seeds`, `ring` and
-        `grid` what `scripts/seeds.py` did, and under `benchmark` what `scripts/benchmark.py` did;
+      claims: what `claims.py` wrote, and, if they were run, under `seeds`, `ring` and `grid` what
+        `seeds.py` did, and under `benchmark` what `benchmark.py` did;
         under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
     lines = [
         "# Results",
         "",
-        "Made by `python scripts/report.py` from `zoo/pretrained/manifest.json`, the records "
-        "beside it and those in `docs/claims`; a test fails when this page and they disagree. "
-        "Numbers of a model are of its weights in the package, as they are loaded; ± is one "
-        "standard error, of images and samples and not of trainings; an interval of about 95% "
+        "Made by `python scripts/studies/report.py` from `zoo/pretrained/manifest.json`, the "
+        "records beside it and those in `docs/claims`; a test fails when this page and they "
+        "disagree. Numbers of a model are of its weights in the package, as they are loaded; ± is "
+        "one standard error, of images and samples and not of trainings; an interval of about 95% "
         "reaches two of them to either side. Each card names the command "
         "that measures again, and the machine: minutes of different ones do not compare, and those "
         "of one name may differ too.",

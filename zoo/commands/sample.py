@@ -1,0 +1,193 @@
+"""Draws from a trained model: zoo sample --pretrained=cgan.
+
+What is drawn goes to a PNG grid (of points of the plane, a scatter plot), or as arrays to an .npz
+file.
+"""
+
+import math
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+from zoo.commands import cli
+from zoo.core import files
+from zoo.errors import InputError, one_line
+
+KINDS = (
+    "prior",
+    "neighbours",
+    "complete",
+    "reconstruct",
+    "traverse",
+    "interpolate",
+    "edit",
+    "components",
+)
+
+cli.define_source()
+_WHAT = flags.DEFINE_enum(
+    "what",
+    "prior",
+    KINDS,
+    "prior: new images; neighbours: new images, each with the training image that is nearest in "
+    "pixels on its right; complete: test images beside what the model makes of their first --rows; "
+    "reconstruct: test images beside their reconstructions; traverse: one "
+    "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
+    "another; edit: test images, and the same with --edit applied to their codes; components: what "
+    "the decoder makes of the mean of each component of a learned prior, the heaviest first.",
+)
+_NUM = flags.DEFINE_integer(
+    "num",
+    None,
+    "Images (rows, for interpolate); default 64, or 1,000 points of the plane.",
+    lower_bound=1,
+)
+_LABELS = flags.DEFINE_list(
+    "labels",
+    None,
+    "Classes of a conditional model by name or number, as Sneaker,7; repeated to --num.",
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
+_OBSERVATION = flags.DEFINE_enum(
+    "observation",
+    None,
+    ["mean", "sample"],
+    "Show p(x|z)'s mean or draw from it (VAEs); default the mean, for points of the plane a draw.",
+)
+_TRUNCATION = flags.DEFINE_float(
+    "truncation", None, "A GAN's latents are at most so far from 0: more typical, less varied."
+)
+_SPHERICAL = flags.DEFINE_bool("spherical", False, "Interpolate along the sphere.")
+_STEPS = flags.DEFINE_integer(
+    "steps",
+    None,
+    "Columns of traverse (categories have their own) and interpolate; default: 9.",
+    lower_bound=2,
+)
+_EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
+_ROWS = flags.DEFINE_integer(
+    "rows", None, "Rows that complete is given; default: half of the image.", lower_bound=0
+)
+_ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
+_OUT = flags.DEFINE_string(
+    "out",
+    "samples.png",
+    "A .png file, or .npz: images, float32 [N, H, W, C] in [0, 1], and beside, the real ones that "
+    "the picture has beside them.",
+)
+_LOGDIR = flags.DEFINE_string(
+    "logdir", "", "Folder for TensorBoard, with the course of the chains (--method=mcmc)."
+)
+
+
+def main(argv: list[str]) -> None:
+    """Reads the flags, draws and writes."""
+    out = cli.output_file(_OUT.value)
+    if out.suffix not in (".png", ".npz"):
+        raise InputError(f"--out={out} must end in .png or .npz")
+    try:
+        changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
+    except ValueError:
+        raise InputError(f"--edit={','.join(_EDIT.value)} is not like 3:+1.5,7:-2") from None
+    if not all(map(math.isfinite, changes.values())):
+        raise InputError(f"--edit={','.join(_EDIT.value)} must be finite numbers")
+
+    if _LOGDIR.value:
+        files.check_utf8(pathlib.Path(_LOGDIR.value))
+
+    import numpy as np
+
+    import zoo
+    from zoo.drawing import pictures, views
+
+    model = zoo.load(cli.source())
+    labels = None if _LABELS.value is None else _labels(model, _LABELS.value)
+    if _LOGDIR.value:
+        if getattr(model.config, "method", None) != "mcmc":
+            raise InputError(
+                "--logdir shows chains: it goes with --model=bayes_conditional --method=mcmc"
+            )
+        if (folder := pathlib.Path(_LOGDIR.value)).exists() and not folder.is_dir():
+            raise InputError(f"--logdir={folder} is no folder")
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise InputError(f"--logdir={folder} is a folder that may not be written to")
+
+    def real(count: int):
+        return _split("test").first(count)
+
+    images, columns = views.draw(
+        model,
+        _WHAT.value,
+        num=_NUM.value,
+        labels=labels,
+        seed=_SEED.value,
+        observation=_OBSERVATION.value,
+        truncation=_TRUNCATION.value,
+        spherical=_SPHERICAL.value,
+        steps=_STEPS.value,
+        changes=changes,
+        rows=_ROWS.value,
+        progress=sys.stderr.isatty(),
+        real=real,
+        train_images=lambda: _split("train").images,
+    )
+    arrays = views.arrays(_WHAT.value, images)
+    if out.suffix == ".npz":
+        files.write_atomically(out, lambda f: np.savez(f, **arrays))
+    else:
+        pictures.save_png(out, views.picture(_WHAT.value, images, columns, real), _ZOOM.value)
+    print(f"{len(arrays['images'])} images in {out}")
+    if _LOGDIR.value:
+        _write_course(_LOGDIR.value, model.course)
+    for name, value in getattr(model, "report", {}).items():
+        said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value, labels)
+        print(f"{name}: {said}")
+    for doubt in getattr(model, "doubts", []):
+        print(f"warning: {doubt}.", file=sys.stderr)
+
+
+def _labels(model, asked: list[str]) -> list[int]:
+    """The numbers of the classes that were asked for; says which class each one is."""
+    from zoo.data import classes
+    from zoo.training import setup
+
+    if not model.conditional:
+        return []  # it takes no labels, which `draw` says
+    known = setup.read_config(cli.source()).get("class_names")
+    names = known or [str(k) for k in range(model.num_classes)]
+    labels = classes.numbers(asked, names)
+    said = {f"{k} = {names[k]}": None for k in labels if names[k] != str(k)}
+    if said:
+        print(one_line(f"labels: {', '.join(said)}"), flush=True)
+    return labels
+
+
+def _of_classes(values, labels) -> str:
+    """A number for each class that was asked for; NaN where there is none."""
+    asked = range(len(values)) if labels is None else sorted(set(labels))
+    return ", ".join(f"class {k} {values[k]:.3g}" for k in asked if not math.isnan(values[k]))
+
+
+def _write_course(folder: str, course) -> None:
+    """Scalars for TensorBoard, a point for each step of the chains."""
+    import tensorflow as tf
+
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # where it cannot be, one clear line
+    with tf.summary.create_file_writer(folder).as_default():
+        for name, values in course.items():
+            for step, value in enumerate(values, 1):
+                tf.summary.scalar(f"chains/{name}", value, step=step)
+
+
+def _split(name: str):
+    from zoo.training import setup
+
+    return setup.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
+
+
+def run() -> None:
+    """Reads the command line and ends the process."""
+    cli.run(main, cli.parser(cli.define_composed))
