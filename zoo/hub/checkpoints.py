@@ -22,10 +22,13 @@ from zoo import registry
 from zoo.core import files, schemas
 from zoo.core.arrays import digest
 from zoo.errors import InputError, brief
+from zoo.hub import names
 
 _NAME = "step_{:09d}.npz"
 _PATTERN = re.compile(r"step_(\d+)\.npz")
 _META = "meta"
+_OPTIMIZERS = ("optimizer", "discriminator_optimizer")
+_OF_0_1 = re.compile(r"(weights|seeds|metrics|optimizer[01])/\d{4,}")
 
 
 class Damaged(InputError):
@@ -41,25 +44,43 @@ class Diverged(Exception):
 
 
 def state(model) -> dict[str, Any]:
-    """All variables of a compiled model that training reads, by a name that is stable.
+    """All variables of a compiled model that training reads, by name (see `zoo/hub/names.py`).
 
-    Keys start with `weights/`, `seeds/`, `metrics/` or `optimizer<i>/`. They count on, and use no
-    paths, because Keras numbers layers by how many the process has made before.
+    Names start with `weights/`, `seeds/`, `metrics/`, `optimizer/` or `discriminator_optimizer/`.
     """
+    weights = names.of_weights(model)
+    groups = {
+        "weights": weights,
+        "seeds": names.of_seeds(model),
+        "metrics": names.of_metrics(model),
+    }
+    for attribute in _OPTIMIZERS:
+        if (optimizer := getattr(model, attribute, None)) is not None:
+            groups[attribute] = names.of_optimizer(optimizer, weights)
+    return {f"{group}/{name}": v for group, vs in groups.items() for name, v in vs.items()}
+
+
+def state_by_position(model) -> dict[str, Any]:
+    """The same variables as version 0.1 called them: by group and number, in Keras' order."""
     metrics = [v for m in model.metrics for v in m.variables]
-    optimizers = [model.optimizer, getattr(model, "discriminator_optimizer", None)]
+    optimizers = [getattr(model, attribute, None) for attribute in _OPTIMIZERS]
     weights = {id(v) for v in model.weights} - {id(v) for v in metrics}
     groups = {
-        "weights": [v for v in model.variables if id(v) in weights and not _is_seed(v)],
-        "seeds": [v for v in model.variables if _is_seed(v)],
+        "weights": [v for v in model.variables if id(v) in weights and not names.is_seed(v)],
+        "seeds": [v for v in model.variables if names.is_seed(v)],
         "metrics": metrics,
         **{f"optimizer{i}": o.variables for i, o in enumerate(optimizers) if o is not None},
     }
     return {f"{group}/{i:04d}": v for group, vs in groups.items() for i, v in enumerate(vs)}
 
 
-def _is_seed(variable) -> bool:
-    return variable.path.endswith("seed_generator_state")
+def _named(model, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays under the names of `state`, of a file of now or of version 0.1."""
+    if not all(map(_OF_0_1.fullmatch, arrays)):
+        return arrays
+    name_of = {id(v): name for name, v in state(model).items()}
+    new = {old: name_of[id(v)] for old, v in state_by_position(model).items()}
+    return {new.get(old, old): a for old, a in arrays.items()}
 
 
 class Manager:
@@ -160,7 +181,7 @@ class Manager:
             try:
                 meta, arrays = read(path)
                 check_settings(path, meta, settings_of(model))
-                _assign(path, state(model), arrays)
+                _assign(path, state(model), _named(model, arrays))
             except (FileNotFoundError, Damaged) as e:
                 refused.append(e)
                 report(_passed_over(path, e))
@@ -309,6 +330,15 @@ def weights_of(model) -> dict[str, np.ndarray]:
     return {k: np.asarray(v) for k, v in state(model).items() if k.startswith("weights/")}
 
 
+def weights_digest(model) -> str:
+    """What the weights of a model are known by, whatever their names: a SHA-256.
+
+    It is that of version 0.1, which went by position, so that a run of then goes on.
+    """
+    weights = state_by_position(model).items()
+    return digest({k: np.asarray(v) for k, v in weights if k.startswith("weights/")})
+
+
 def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
     """Gives a model the weights among `arrays`, which come from `path`.
 
@@ -316,7 +346,8 @@ def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
       Damaged: they are not this model's.
     """
     variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
-    _assign(path, variables, {k: v for k, v in arrays.items() if k.startswith("weights/")})
+    arrays = _named(model, {k: v for k, v in arrays.items() if k.startswith("weights/")})
+    _assign(path, variables, arrays)
 
 
 def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -243,7 +243,7 @@ def weights_sha256(source, model) -> str:
         return pretrained.entry(source)["sha256"]
     if isinstance(source, registry.Composed):
         return digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(model.weights)})
-    return digest(checkpoints.weights_of(model))
+    return checkpoints.weights_digest(model)
 
 
 def same_weights(one: str, other: str) -> bool:
@@ -254,7 +254,7 @@ def same_weights(one: str, other: str) -> bool:
 
     def of_arrays(sha256: str) -> str:
         name = pretrained.name_of(sha256)
-        return digest(pretrained.weights(name)) if name else sha256
+        return checkpoints.weights_digest(load(pretrained.Name(name))) if name else sha256
 
     return one == other or of_arrays(one) == of_arrays(other)
 
