@@ -28,6 +28,7 @@ mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 def compare(name, settings):
     results, logs = [], []
+    clipped = settings.pop("clipped", False)  # and with an average of the weights
     for strategy in (tf.distribute.get_strategy(), mirrored):
         keras.utils.set_random_seed(3)
         with strategy.scope():
@@ -38,8 +39,12 @@ def compare(name, settings):
             kinks = settings.get("network") == "conv"
             steep = "penalty" in model.tracked or name == "sngan"
             rate /= 25 if name == "sngan" else 10 if kinks else 5 if steep else 1
-            optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
+            clip = {"global_clipnorm": 1 / strategy.num_replicas_in_sync} if clipped else {}
+            rate = 0.01 if clipped else rate
+            optimizers = [keras.optimizers.SGD(rate, **clip) for _ in range(2)]
             model.compile(*optimizers[: 1 + isinstance(model, AdversarialModel)])
+            if clipped:
+                model.average_weights(0.9)
         perplexities = any(isinstance(m, Perplexity) for m in model.metrics)  # are no means
         history = model.fit(
             data,
@@ -51,6 +56,7 @@ def compare(name, settings):
         logs.append({k: v for k, v in history.items() if "grad_norm" not in k})
         # averages, statistics of batch norm and power iterations too
         weights = [v for v in model.weights if v.dtype == "float32"]
+        weights += [a for a, _ in model.weight_average.pairs] if clipped else []
         if strategy.num_replicas_in_sync == 2:
             for v in weights:
                 a, b = (np.asarray(r) for r in strategy.experimental_local_results(v.value))
@@ -82,6 +88,7 @@ CASES = [
     *map(small, ("iwae doubly reparameterized", "gmm_vae with VampPrior")),
     small("categorical_vae straight through"),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
+    ("vae", {**SMALL["vae"], "clipped": True}),
 ]
 TOGETHER = len(FAMILIES)  # in a process, which takes longer to start than to train one of them
 STARTS = range(TOGETHER, len(CASES), TOGETHER)

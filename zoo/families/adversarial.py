@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from zoo.core import checks
 from zoo.errors import InputError
+from zoo.families import averaging
 from zoo.families.base import LABELS, Endpoint, ImageModel
 from zoo.math.noise import standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range
@@ -82,6 +83,11 @@ class AdversarialModel(ImageModel):
         self.discriminator_optimizer = discriminator_optimizer
         self.optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def optimizers(self, recipe, new) -> dict[str, keras.optimizers.Optimizer]:
+        """One for each player, of which D takes several steps in a train step."""
+        second = new(recipe.discriminator_learning_rate, self.discriminator_steps)
+        return {**super().optimizers(recipe, new), "discriminator_optimizer": second}
 
     def get_compile_config(self):
         """Keras' own, with the second optimizer and how the averages begin."""
@@ -209,25 +215,12 @@ class AdversarialModel(ImageModel):
         return self._track({**values, **self.g_losses(images, labels, latents, training=False)})
 
     def _follow(self) -> None:
-        """One step of the averages: a <- d a + (1 - d) w of every weight w.
-
-        While t, the steps done, are few, d = (1 + t) / (10 + t), so that the first weights, if they
-        are noise, are soon forgotten.
-        """
+        """One step of the averages. First weights of another run are not soon forgotten."""
         decay = tf.constant(self.config.ema_decay)
         if self.from_noise:
-            t = tf.cast(self.optimizer.iterations, tf.float32)
-            decay = tf.minimum(decay, (1 + t) / (10 + t))
-
-        def blend(a, w, decay):
-            return a.assign(decay * a + (1 - decay) * w)
-
-        def update(strategy, decay):
-            for average, network in self.averages:
-                for a, w in zip(average.weights, network.weights, strict=True):
-                    strategy.extended.update(a.value, blend, args=(w.value, decay), group=False)
-
-        tf.distribute.get_replica_context().merge_call(update, args=(decay,))
+            decay = averaging.decay_at(self.optimizer.iterations, self.config.ema_decay)
+        for average, network in self.averages:
+            averaging.follow(list(zip(average.weights, network.weights, strict=True)), decay)
 
     def sample(self, num_samples, labels=None, seed=None, truncation=None) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1].

@@ -156,6 +156,15 @@ class ImageModel(keras.Model):
                 )
         super().compile(optimizer=optimizer, **kwargs)
 
+    def optimizers(self, recipe, new: Callable[..., Any]) -> dict[str, Any]:
+        """What `compile` is given: optimizers with the step sizes of a recipe.
+
+        Args:
+          recipe: of the model; see `zoo/training/recipes.py`.
+          new: `new(learning_rate, updates)` makes an optimizer of so many updates in a train step.
+        """
+        return {"optimizer": new(recipe.learning_rate)}
+
     def compile_from_config(self, config):
         """Compiles the model as the one was that `get_compile_config` is of."""
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -475,9 +484,14 @@ class ImageModel(keras.Model):
             # apply() sums the gradients of all replicas
             loss = optimizer.scale_loss(tf.reduce_mean(values[name]) / replicas)
         gradients = tape.gradient(loss, variables)
-        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if replicas > 1 and scaled:
             gradients = infinite_on_all_or_none(gradients)
         scale = optimizer.scale_loss(tf.constant(1.0)) / replicas
+        inner = optimizer.inner_optimizer if scaled else optimizer
+        if replicas > 1 and inner.global_clipnorm:  # the norm is that of the whole batch's gradient
+            replica = tf.distribute.get_replica_context()
+            gradients = [g / replicas for g in replica.all_reduce("SUM", gradients)]
         optimizer.apply(gradients, variables)
         return values, tf.linalg.global_norm(gradients) / scale
 

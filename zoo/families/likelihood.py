@@ -5,6 +5,7 @@ import keras
 import tensorflow as tf
 
 from zoo.core.checks import provided
+from zoo.families import averaging
 from zoo.families.base import ImageModel
 from zoo.math.pixels import in_unit_range
 
@@ -13,11 +14,23 @@ class LikelihoodModel(ImageModel):
     """A model trained by one objective, a per-example `loss` (a bound, a likelihood)."""
 
     tracked = ("loss",)
+    weight_average: averaging.WeightAverage | None = None
 
     def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
         """Keras' `compile`, with the optimizer's state built at once."""
         super().compile(optimizer=optimizer, **kwargs)
         self.optimizer.build(self.trainable_variables)
+
+    def average_weights(self, decay: float) -> None:
+        """Keeps an exponential moving average of the trainable weights from now on.
+
+        Call it once the model is compiled. Training goes on with the weights themselves;
+        `weight_average.swap()` puts the averages in their place.
+
+        Args:
+          decay: of the average, in (0, 1).
+        """
+        self.weight_average = averaging.WeightAverage(self, decay)
 
     def measured(self, images) -> tf.Tensor:
         """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
@@ -53,6 +66,8 @@ class LikelihoodModel(ImageModel):
             self.optimizer,
             self.trainable_variables,
         )
+        if self.weight_average is not None:
+            self.weight_average.follow(self.optimizer.iterations)
         return self._track(values)
 
     def test_step(self, data) -> dict[str, tf.Tensor]:

@@ -46,7 +46,8 @@ class Diverged(Exception):
 def state(model) -> dict[str, Any]:
     """All variables of a compiled model that training reads, by name (see `zoo/hub/names.py`).
 
-    Names start with `weights/`, `seeds/`, `metrics/`, `optimizer/` or `discriminator_optimizer/`.
+    Names start with `weights/`, `seeds/`, `metrics/`, `optimizer/` or `discriminator_optimizer/`,
+    and with `average/` where the weights have a moving average.
     """
     weights = names.of_weights(model)
     groups = {
@@ -54,6 +55,9 @@ def state(model) -> dict[str, Any]:
         "seeds": names.of_seeds(model),
         "metrics": names.of_metrics(model),
     }
+    if (average := getattr(model, "weight_average", None)) is not None:
+        name_of = {id(v): name for name, v in weights.items()}
+        groups["average"] = {name_of[id(w)]: a for a, w in average.pairs}
     for attribute in _OPTIMIZERS:
         if (optimizer := getattr(model, attribute, None)) is not None:
             groups[attribute] = names.of_optimizer(optimizer, weights)
@@ -340,14 +344,16 @@ def weights_digest(model) -> str:
 
 
 def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
-    """Gives a model the weights among `arrays`, which come from `path`.
+    """Gives a model the weights among `arrays`, which come from `path`: averages go first.
 
     Raises:
       Damaged: they are not this model's.
     """
     variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
-    arrays = _named(model, {k: v for k, v in arrays.items() if k.startswith("weights/")})
-    _assign(path, variables, arrays)
+    found = _named(model, {k: v for k, v in arrays.items() if k.startswith("weights/")})
+    averages = {k for k in arrays if k.startswith("average/")}
+    found |= {f"weights/{k.removeprefix('average/')}": arrays[k] for k in averages}
+    _assign(path, variables, found)
 
 
 def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

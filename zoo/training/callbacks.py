@@ -310,6 +310,27 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
     )
 
 
+class Averages(keras.callbacks.Callback):
+    """Puts the average of the weights in their place for all that an epoch's end looks at.
+
+    It comes right before the checkpoint, which has both, each in its place.
+    """
+
+    swapped = False
+
+    def on_test_begin(self, logs=None):
+        """Validation is the first."""
+        if not self.swapped:
+            self.model.weight_average.swap()
+            self.swapped = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Training goes on with the weights themselves."""
+        if self.swapped:
+            self.model.weight_average.swap()
+            self.swapped = False
+
+
 class MetricsFile(keras.callbacks.Callback):
     """`metrics.jsonl`: one line an epoch, written anew as a whole so that it is never torn."""
 

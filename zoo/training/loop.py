@@ -395,6 +395,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         ),
         log,
         callbacks.Console(),
+        *([callbacks.Averages()] if getattr(model, "weight_average", None) else []),
         checkpoint,
     ]
     if hasattr(model, "kl_per_dim"):
@@ -407,7 +408,8 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         past = [r for r in past if all(m.name in r for m in model.metrics)]  # whole ones
         num = samples[0].num if samples else monitor.NUM_SAMPLES
         first_epoch = math.ceil(monitor.WARM_UP / steps_per_epoch)
-        watchers.insert(-2, monitor.Alarms(run.stop_on_collapse, num, past, first_epoch))
+        place = watchers.index(log) + 1
+        watchers.insert(place, monitor.Alarms(run.stop_on_collapse, num, past, first_epoch))
     handlers = {}
     if threading.current_thread() is threading.main_thread():  # another may have none
         signals = (signal.SIGTERM, signal.SIGINT)

@@ -19,8 +19,30 @@ class Recipe:
     decay: Literal["none", "cosine"] = field(
         "none", "Step sizes stay as they are, or fall to 0 by the last step along a cosine."
     )
+    warmup_steps: int = field(
+        0, "First steps, in which step sizes grow from 0.", lower=0, upper=2**31 - 1
+    )
+    weight_decay: float = field(
+        0.0, "AdamW's decay: each step takes this times the step size off every weight.", lower=0.0
+    )
+    clip_norm: float = field(
+        0.0, "Scale a gradient down whose norm is greater; 0 turns it off.", lower=0.0
+    )
     monitor: str = field(
         "", "Validation scalar, minimised, by which the best checkpoint is chosen; none: the last."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LikelihoodRecipe(Recipe):
+    """The same for models of one loss."""
+
+    average_decay: float = field(
+        0.0,
+        "Decay of a moving average of the weights, such as 0.999. The average is what samples, is "
+        "measured and is exported; 0 turns it off.",
+        lower=0.0,
+        upper=0.99999,
     )
 
 
@@ -50,15 +72,15 @@ class TwoStageRecipe(Recipe):
 # where D's slope is bounded, great steps do no harm
 _BOUNDED = AdversarialRecipe(learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine")
 RECIPES = {
-    "classifier": Recipe(epochs=12, monitor="val_loss"),
-    "vae": Recipe(epochs=15, monitor="val_loss"),
-    "iwae": Recipe(epochs=12, monitor="val_loss"),
-    "cvae": Recipe(epochs=15, monitor="val_loss"),
-    "gmm_vae": Recipe(epochs=15, monitor="val_loss"),
-    "flow_vae": Recipe(epochs=15, monitor="val_loss"),
-    "categorical_vae": Recipe(epochs=15, monitor="val_loss"),
-    "pixelcnn": Recipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
-    "pixelrnn": Recipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
+    "classifier": LikelihoodRecipe(epochs=12, monitor="val_loss"),
+    "vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
+    "iwae": LikelihoodRecipe(epochs=12, monitor="val_loss"),
+    "cvae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
+    "gmm_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
+    "flow_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
+    "categorical_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
+    "pixelcnn": LikelihoodRecipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
+    "pixelrnn": LikelihoodRecipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
     "vqvae": TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim"),
     "gan": AdversarialRecipe(),
     "dcgan": AdversarialRecipe(),

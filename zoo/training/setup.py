@@ -1,6 +1,7 @@
 """From settings to a compiled model, and from a workdir to a trained one."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -20,7 +21,6 @@ from zoo.core.backend import precision
 from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
-from zoo.families.adversarial import AdversarialModel
 from zoo.hub import checkpoints, pretrained
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
@@ -66,20 +66,44 @@ def create(
     recipe = recipe or RECIPES[name]
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
 
-    def adam(learning_rate: float, updates: int = 1) -> keras.optimizers.Optimizer:
-        """Adam, with so many updates in a training step."""
-        if recipe.decay == "cosine" and num_steps:
-            schedule = keras.optimizers.schedules.CosineDecay
-            learning_rate = schedule(learning_rate, num_steps * updates)
-        return keras.optimizers.Adam(learning_rate, recipe.beta_1, recipe.beta_2)
-
-    optimizers = {"optimizer": adam(recipe.learning_rate)}
-    if isinstance(model, AdversarialModel):
-        optimizers["discriminator_optimizer"] = adam(
-            recipe.discriminator_learning_rate, model.discriminator_steps
-        )
-    model.compile(**optimizers, **compile_options)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    new = functools.partial(_adam, recipe=recipe, num_steps=num_steps, replicas=replicas)
+    model.compile(**model.optimizers(recipe, new), **compile_options)
+    if decay := getattr(recipe, "average_decay", 0.0):
+        model.average_weights(decay)
     return model
+
+
+def _adam(
+    learning_rate: float,
+    updates: int = 1,
+    *,
+    recipe: Recipe,
+    num_steps: int | None,
+    replicas: int,
+) -> keras.optimizers.Adam:
+    """Adam, or AdamW where weights decay, with so many updates in a training step.
+
+    It scales down the gradient of its replica, a part of the whole; see `ImageModel._descend`.
+    """
+    schedules, warmup = keras.optimizers.schedules, recipe.warmup_steps * updates
+    if recipe.decay == "cosine" and num_steps:
+        if warmup:
+            rest = max(1, num_steps * updates - warmup)
+            learning_rate = schedules.CosineDecay(
+                0.0, rest, warmup_target=learning_rate, warmup_steps=warmup
+            )
+        else:
+            learning_rate = schedules.CosineDecay(learning_rate, num_steps * updates)
+    elif warmup:
+        learning_rate = schedules.PolynomialDecay(0.0, warmup, learning_rate)
+    return keras.optimizers.Adam(
+        learning_rate,
+        recipe.beta_1,
+        recipe.beta_2,
+        weight_decay=recipe.weight_decay or None,
+        global_clipnorm=recipe.clip_norm / replicas if recipe.clip_norm else None,
+    )
 
 
 def _settings_of(composed: registry.Composed) -> dict[str, Any]:
