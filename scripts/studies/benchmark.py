@@ -111,8 +111,6 @@ def bare_step(model, images, labels, xla=False):
     """A training step as one would write it by hand: same networks and losses, nothing else."""
     import tensorflow as tf
 
-    from zoo.families.adversarial import AdversarialModel
-
     def descend(loss_of, optimizer, variables):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(loss_of())
@@ -125,7 +123,7 @@ def bare_step(model, images, labels, xla=False):
     @tf.function(jit_compile=xla)
     def step():
         x = tf.cast(images, tf.float32) / 255.0
-        if not isinstance(model, AdversarialModel):
+        if "discriminate" not in model.can:
             return descend(
                 lambda: model.losses(x, labels, training=True)["loss"],
                 model.optimizer,

@@ -54,7 +54,7 @@ def net(num_classes=3, shape=SHAPE, classifies=True):
 class Draws:
     """Draws noise, and can do no more."""
 
-    name, image_shape, binary = "draws", SHAPE, False
+    name, image_shape, binary, can = "draws", SHAPE, False, frozenset({"sample"})
 
     def __init__(self, num_classes=3, conditional=False, value=None):
         self.num_classes, self.conditional, self.value = num_classes, conditional, value
@@ -67,7 +67,7 @@ class Draws:
 class Scores(Draws):
     """Has an exact likelihood too."""
 
-    exact, tracked, config = True, (), None
+    exact, tracked, config, can = True, (), None, Draws.can | {"log_prob"}
 
     def __init__(self, log_p=None, **kwargs):
         super().__init__(**kwargs)
@@ -86,7 +86,7 @@ class Scores(Draws):
 class Codes(Draws):
     """Has codes and reconstructions too."""
 
-    latent_dim = 2
+    latent_dim, can = 2, Draws.can | {"encode", "reconstruct"}
 
     def __init__(self, code, **kwargs):
         super().__init__(**kwargs)
@@ -240,7 +240,7 @@ def test_an_error_only_where_nothing_could_be_measured():
 
 def test_a_diverged_classifier_has_no_accuracy():
     class Says(Draws):
-        sample = property()  # it has none
+        can = frozenset({"classify"})
 
         def classify(self, images):
             return np.full((len(images), 3), np.nan)

@@ -212,7 +212,7 @@ def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
         """Draws training images of the classes asked for, and so is its own floor."""
 
         name, image_shape, num_classes, conditional = "copier", (28, 28, 1), 10, True
-        binary = False
+        binary, can = False, frozenset({"sample"})
 
         def __init__(self, known):
             self.images = [known.images[known.labels == k] for k in range(10)]

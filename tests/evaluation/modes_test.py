@@ -79,6 +79,7 @@ class Oracle:
     """Draws from the ring, from all modes or from some, or from those asked for."""
 
     name, image_shape, num_classes, binary = "oracle", toy.IMAGE_SHAPE, 8, False
+    can = frozenset({"sample"})
 
     def __init__(self, keep=8, conditional=False, obeys=True):
         self.keep, self.conditional, self.obeys = keep, conditional, obeys

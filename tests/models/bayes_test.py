@@ -25,7 +25,7 @@ CNN = {"width": 6, "num_layers": 2, "kernel_size": 3, "head": 8}
 class LinearClassifier:
     """Logits that are linear in the image: any classifier will do."""
 
-    name, num_classes, image_shape = "linear", 3, SHAPE
+    name, num_classes, image_shape, can = "linear", 3, SHAPE, frozenset({"classify"})
 
     def __init__(self, seed=1):
         self.kernel = np.random.default_rng(seed).standard_normal((4, 3)).astype(np.float32)
@@ -177,6 +177,7 @@ class MeansOfCoins:
     """z is 0.2 or 0.8, and each pixel is 1 with that probability; its means are z itself."""
 
     name, image_shape, conditional, binary, exact = "coins", SHAPE, False, False, False
+    can = frozenset({"sample", "decode", "log_prob"})
 
     def decode(self, z):
         raise AssertionError("it only tells that there is a decoder")
@@ -230,6 +231,7 @@ class Line:
 
     name, image_shape, conditional, binary, exact, axes = "line", SHAPE, False, False, False, True
     num_categories, latent_dim = 0, 1
+    can = frozenset({"sample", "generate", "prior", "log_prob"})
 
     def p_z(self):
         return tfp.distributions.MultivariateNormalDiag([0.5], [0.7])

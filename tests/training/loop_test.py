@@ -48,7 +48,7 @@ def test_an_average_that_begins_with_trained_weights_keeps_them(train, tmp_path)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"classifier": "classifier"}, "whose samples are looked at"),  # --eval_every=0
+        ({"classifier": "classifier"}, "whose samples are watched"),  # --eval_every=0
         ({"classifier": "classifier", "dataset": "ring", "data_dir": ""}, "judged by modes"),
         ({"classifier": "classifier", "eval_every": 1}, "learnt from other images"),
     ],

@@ -71,13 +71,13 @@ def main(argv: list[str]) -> None:
     mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
     if _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value:
         leave = "leave --features, --classifier and --parzen out"
-        if not hasattr(model, "sample"):
+        if "sample" not in model.can:
             raise InputError(f"{model.name} draws no samples: {leave}")
         if mixture is not None:
             raise InputError(
                 f"samples of ring and grid are judged by the modes that they cover: {leave}"
             )
-    if mixture is None and hasattr(model, "sample"):
+    if mixture is None and "sample" in model.can:
         net, no_net = feature_net(model, settings["dataset_digest"])
     figures = metrics.evaluate(
         model,

@@ -14,18 +14,17 @@ from zoo.core import config
 from zoo.training.recipes import RECIPES, Recipe, Run, defaults
 
 _MODEL = flags.DEFINE_enum("model", None, registry.trainable(), "Which model.", required=True)
-_SKIP = ("monitor",)
 
 
 def define_flags(model: str | None, dataset: str) -> None:
     """The flags, of which many or their defaults depend on the model and the data."""
     if model not in RECIPES:
         cli.define(Run)
-        cli.define(Recipe, skip=_SKIP)
+        cli.define(Recipe)
         return
     options, recipe, run = defaults(model, dataset, registry.config_class(model))
     cli.define(Run, run)
-    cli.define(type(recipe), recipe, skip=_SKIP)
+    cli.define(type(recipe), recipe)
     cli.define(type(options), options)
 
 

@@ -67,7 +67,7 @@ def draw(
     _refuse_settings_of_others(what, changes, rows, spherical, steps)
     steps = steps or STEPS
     options = _options(model)
-    has_codes, has_decoder = hasattr(model, "encode"), hasattr(model, "decode")
+    has_codes, has_decoder = "encode" in model.can, "decode" in model.can
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
 
@@ -133,7 +133,7 @@ def draw(
         return _beside(images / np.float32(255), made), 8
     if what == "traverse":
         code, y = codes_and_labels(1)
-        if hasattr(model, "traversals"):
+        if "traverse" in model.can:
             paths = model.traversals(code, steps)[:num]
             images = latents.images_of(model, paths)
             return images.reshape(-1, *images.shape[2:]), paths.shape[1]
@@ -142,7 +142,7 @@ def draw(
             paths = [latents.every_category(code, j, categories) for j in range(num)]
         else:
             mean, deviation = np.zeros(model.latent_dim), np.ones(model.latent_dim)
-            if hasattr(model, "p_z"):  # which may have been learnt
+            if "prior" in model.can:  # which may have been learnt
                 prior = model.p_z()
                 mean, deviation = prior.mean().numpy(), prior.stddev().numpy()
             values = np.linspace(mean - TRAVERSAL * deviation, mean + TRAVERSAL * deviation, steps)
@@ -173,13 +173,14 @@ def _options(model) -> Mapping[str, inspect.Parameter]:
 
 def _refuse(model, what: str, labels, observation: str | None, truncation: float | None) -> None:
     """Raises InputError for what the model cannot do, and for settings without a meaning."""
-    if not hasattr(model, "sample"):
+    if "sample" not in model.can:
         raise InputError(f"{model.name} does not generate images")
-    if what == "complete" and not hasattr(model, "complete"):
+    if what == "complete" and "complete" not in model.can:
         raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
-    if what in ("traverse", "interpolate") and not hasattr(model, "draw_prior"):
+    if what in ("traverse", "interpolate") and "generate" not in model.can:
         raise InputError(f"{model.name} has no latents: it cannot {what}")
-    if what in ("reconstruct", "edit") and not hasattr(model, "encode"):
+    needed = {"reconstruct": {"reconstruct"}, "edit": {"encode", "generate"}}.get(what, set())
+    if not needed <= model.can:
         raise InputError(f"{model.name} has no encoder: it cannot {what} an image")
     if what == "components" and getattr(model, "num_prior_components", 1) == 1:
         raise InputError(f"{model.name}'s prior is no mixture: it has no components to show")
@@ -198,7 +199,7 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         )
     if observation == "sample" and "observation" not in _options(model):
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
-    if truncation is not None and not hasattr(model, "generator"):
+    if truncation is not None and "discriminate" not in model.can:
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")
     if truncation is not None and what not in ("prior", "neighbours"):
         raise InputError(f"truncation is of new images: leave it out of {what}")
@@ -206,7 +207,7 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"observation is of whole new images: {what} shows p(x|z)'s mean")
     if labels is not None and what == "reconstruct":
         raise InputError("an image is reconstructed with its own label: leave labels out")
-    if what == "interpolate" and hasattr(model, "traversals"):
+    if what == "interpolate" and "traverse" in model.can:
         raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
 

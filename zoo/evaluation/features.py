@@ -78,7 +78,7 @@ def of_classifier(classifier, name: str, sha256: str) -> FeatureNet:
       name: of its weights, for the record.
       sha256: of its weights, for the record.
     """
-    if not hasattr(classifier, "features"):
+    if "features" not in classifier.can:
         raise InputError(f"{classifier.name} is no classifier: it gives no features")
     return FeatureNet(
         name=f"{name}, layer 'features'",
@@ -147,7 +147,7 @@ def observation(model) -> str | None:
     Its mean, but a draw where pixels are black or white, because means would be grey, and where
     images are points of the plane, because how far they scatter is what is looked at.
     """
-    if not hasattr(getattr(model, "unconditional", model), "decode"):
+    if "decode" not in getattr(model, "unconditional", model).can:
         return None
     return "sample" if model.binary or model.image_shape == toy.IMAGE_SHAPE else "mean"
 
@@ -178,7 +178,7 @@ def samples(
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
-    options = {"observation": observation(model)} if hasattr(model, "decode") else {}
+    options = {"observation": observation(model)} if "decode" in model.can else {}
     options |= {} if truncation is None else {"truncation": truncation}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)

@@ -565,26 +565,26 @@ def evaluate(
             if any(isinstance(value, dict) for value in of.values()):  # figures with their errors
                 result[part] = found
 
-    if hasattr(model, "classify"):
+    if "classify" in model.can:
         model.seed = seed  # of a bound's noise, where p(y|x) is made of one
         measure("classification", accuracy, model, real)
-    if hasattr(model, "log_prob"):
+    if "log_prob" in model.can:
         measure("likelihood", likelihood, model, real, num_samples, seed, left_out)
-    if hasattr(model, "sample") and mixture is not None:
+    if "sample" in model.can and mixture is not None:
         measure("samples", mode_coverage, model, mixture, split, held_out, num_images, seed)
-    elif hasattr(model, "sample"):
+    elif "sample" in model.can:
         if net is None:
             left_out.add(no_net, *figures_in_features(model))
         of_samples = (held_out, num_images, seed, left_out, new_classifier, with_parzen)
         measure("samples", samples, model, net, split, *of_samples)
-    if hasattr(model, "reconstruct") and mixture is None:
+    if "reconstruct" in model.can and mixture is None:
         if net is None:
             left_out.add(no_net, *CLASSES_SEEN)
         measure("reconstruction", reconstruction, model, net, real, left_out)
     by_labels = {}
-    if hasattr(model, "encode") and not model.conditional:  # codes that were told the label
+    if "encode" in model.can and not model.conditional:  # codes that were told the label
         by_labels["representation"] = functools.partial(representation, left_out=left_out)
-    if hasattr(model, "categorize") and mixture is None:
+    if "categorize" in model.can and mixture is None:
         by_labels["categories"] = categories
     for part, function in by_labels.items():
         train = split("train").first(num_images)

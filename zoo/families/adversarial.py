@@ -25,12 +25,14 @@ class AdversarialModel(ImageModel):
     and makes whatever is drawn (Yazici et al. 2019, arXiv:1806.04498). The game is G's own.
     """
 
+    can = frozenset({"sample", "generate", "discriminate"})
     latent_dim: int
     generator: keras.Model
     discriminator: keras.Model
     average: keras.Model | None = None
     equilibrium = -math.log(4)  # what `value` is when G makes what is real and D is at its best
     takes_weights = False
+    watched = True
     real_target = 1.0  # what D(x) is to be for real images, where it is a probability
     probabilistic = True  # whether `d_real` and `d_fake` are probabilities, and not scores
     from_noise = True  # whether the first weights are noise, and not those of another run

@@ -31,6 +31,7 @@ class AutoregressiveModel(LikelihoodModel):
     structures of tensors that nobody else looks into.
     """
 
+    can = frozenset({"sample", "log_prob", "complete"})
     exact = True
     tracked = ("loss", "log_prob_nats", "bits_per_dim")
 

@@ -3,6 +3,7 @@
 a <- d a + (1 - d) w after each step, for every weight w (Yazici et al. 2019, arXiv:1806.04498).
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
@@ -57,6 +58,15 @@ class WeightAverage:
     def follow(self, step: tf.Tensor) -> None:
         """Comes after each of the optimizer's steps; `step` counts them."""
         follow(self.pairs, decay_at(step, self.decay))
+
+    @contextlib.contextmanager
+    def in_place(self):
+        """The averages in place of the weights, for the length of the block."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
 
     def swap(self) -> None:
         """Exchanges the averages and the weights; done again, each is where it was."""

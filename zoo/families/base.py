@@ -20,6 +20,7 @@ import tensorflow as tf
 from zoo.core import batches, checks, config
 from zoo.core.backend import precision
 from zoo.errors import InputError
+from zoo.families import capabilities
 from zoo.math.pixels import in_unit_range
 
 Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
@@ -52,6 +53,8 @@ class ImageModel(keras.Model):
     """
 
     Config: type
+    can: frozenset[str] = frozenset()  # see `zoo/families/capabilities.py`
+    watched = False  # whether its samples are looked at while it trains, if nothing else is asked
     conditional = False  # whether `sample` and `log_prob` take labels
     supervised = False  # whether it learns from labels without being given them
     takes_weights = True  # whether examples may weigh more or less in its loss
@@ -76,8 +79,9 @@ class ImageModel(keras.Model):
         self._means = [self.metric_of(name) for name in self.tracked]
 
     def __init_subclass__(cls, **kwargs):
-        """Lets Keras find the class of a model that it saved."""
+        """Checks what it can do, and lets Keras find the class of a model that it saved."""
         super().__init_subclass__(**kwargs)
+        capabilities.check(cls)
         keras.saving.register_keras_serializable(cls.__module__.partition(".")[0])(cls)
 
     def metric_of(self, name: str) -> keras.metrics.Metric:

@@ -22,6 +22,7 @@ class LatentVariableModel(LikelihoodModel):
     A model of this family has `latent_dim` and defines `p_z`, `q_z_given_x` and `p_x_given_z`.
     """
 
+    can = frozenset("sample log_prob encode reconstruct generate decode prior kl_per_dim".split())
     latent_dim: int
 
     def p_z(self) -> tfd.Distribution:

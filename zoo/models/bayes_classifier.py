@@ -35,6 +35,7 @@ class BayesClassifier(ImageModel):
     """p(y|x) of images [N, H, W, C], made of p(x|y)."""
 
     Config = Config
+    can = frozenset({"classify"})
     parts = ("p_x_given_y",)
 
     def __init__(self, config=None, *, p_x_given_y, **kwargs):
@@ -50,7 +51,7 @@ class BayesClassifier(ImageModel):
         """
         shared = {k: getattr(p_x_given_y, k) for k in ("image_shape", "num_classes")}
         super().__init__(config, **{**kwargs, **shared})
-        if not p_x_given_y.conditional or not hasattr(p_x_given_y, "log_prob"):
+        if not p_x_given_y.conditional or "log_prob" not in p_x_given_y.can:
             raise InputError(
                 f"{p_x_given_y.name} is no p(x|y): choose a conditional model with a likelihood"
             )

@@ -78,6 +78,7 @@ class BayesConditional(ImageModel):
     """p(x|y) of images [N, H, W, C] and labels [N], made of p(y|x), p(x) and p(y)."""
 
     Config = Config
+    can = frozenset({"sample", "log_prob"})
     parts = ("p_y_given_x", "p_x")
     conditional = True
 
@@ -98,16 +99,16 @@ class BayesConditional(ImageModel):
         shared = {"image_shape": unconditional.image_shape, "num_classes": classifier.num_classes}
         super().__init__(config, **{**kwargs, **shared})
         self.classifier, self.unconditional = classifier, unconditional
-        if not hasattr(classifier, "classify"):
+        if "classify" not in classifier.can:
             raise InputError(f"{classifier.name} is no p(y|x): choose a classifier")
         if tuple(classifier.image_shape) != self.image_shape:
             raise InputError(f"{classifier.name} and {unconditional.name} know different images")
-        if unconditional.conditional or not hasattr(unconditional, "log_prob"):
+        if unconditional.conditional or "log_prob" not in unconditional.can:
             raise InputError(
                 f"{unconditional.name} is no p(x): choose an unconditional model with a likelihood"
             )
         if self.config.method == "mcmc":
-            real = hasattr(unconditional, "p_z") and unconditional.axes
+            real = "prior" in unconditional.can and unconditional.axes
             if not real or unconditional.num_categories:
                 raise InputError(
                     f"{unconditional.name} has no latents to walk in: use --method=sir"
@@ -180,7 +181,7 @@ class BayesConditional(ImageModel):
 
         def product(x, y, seed):
             x = in_unit_range(x)
-            if hasattr(self.unconditional, "on_levels"):  # both parts are to see the same image
+            if "complete" in self.unconditional.can:  # both parts are to see the same image
                 x = self.unconditional.on_levels(x)
             log_p_x = self.unconditional.log_prob(x, num_samples=num_samples, seed=seed)
             return tf.reduce_sum(self.one_hot(y) * self.log_weights(x), -1) + log_p_x
@@ -284,8 +285,8 @@ class BayesConditional(ImageModel):
 
     def _candidates(self, seed, observation: str, progress: bool = False):
         """Draws x_i of p(x), or the decoder's means in their place, and s log p(y|x_i), [M, K]."""
-        options = {"observation": observation} if hasattr(self.unconditional, "decode") else {}
-        options |= {"progress": True} if progress and hasattr(self.unconditional, "walk") else {}
+        options = {"observation": observation} if "decode" in self.unconditional.can else {}
+        options |= {"progress": True} if progress and "complete" in self.unconditional.can else {}
         with of_at_least(_CANDIDATES):
             images = self.unconditional.sample(self.config.num_candidates, seed=seed, **options)
             return images, self.log_weights(images)

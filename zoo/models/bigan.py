@@ -42,6 +42,7 @@ class BiGAN(gan.GAN):
     """A GAN of images [N, H, W, C] with codes [N, latent_dim]."""
 
     Config = Config
+    can = gan.GAN.can | {"encode", "reconstruct"}
 
     encoder_average = None
 

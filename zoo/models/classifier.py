@@ -32,6 +32,7 @@ class Classifier(LikelihoodModel):
     """p(y|x) over `num_classes` labels of images [N, H, W, C]."""
 
     Config = Config
+    can = frozenset({"classify", "features"})
     supervised = True
     tracked = ("loss", "accuracy")
 

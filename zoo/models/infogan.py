@@ -47,6 +47,7 @@ class InfoGAN(dcgan.DCGAN):
     """A GAN of images [N, H, W, C] whose first latents are codes with a meaning."""
 
     Config = Config
+    can = dcgan.DCGAN.can | {"traverse", "categorize"}
 
     @property
     def tracked(self):

@@ -1,5 +1,6 @@
 """What happens around the steps of `fit`: watching, logging, surviving."""
 
+import contextlib
 import json
 import math
 import os
@@ -18,11 +19,13 @@ from zoo import data
 from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.drawing import pictures, views
+from zoo.errors import no_space, one_line
 from zoo.evaluation import modes
 from zoo.hub import checkpoints
-from zoo.training import event_files, strategies
+from zoo.training import event_files, monitor, strategies
 
 ROWS, COLUMNS = 8, 8
+MOST_ROWS = 64  # of a picture with a row for each latent dimension
 # the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
 RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
 PROJECTED = 1000  # images in TensorBoard's projector, at most
@@ -204,45 +207,8 @@ class Board(keras.callbacks.Callback):
         with self.writer("train").as_default(step=epoch):
             for weight in self.model.trainable_variables:
                 tf.summary.histogram(weight.path, weight.value)
-            for name, picture in self.draw().items():
-                tf.summary.image(name, picture[None])
-                prefix = "" if name == "samples" else f"{name}_"
-                zoom = 2 if self.model.image_shape == toy.IMAGE_SHAPE else 1
-                pictures.save_png(self.samples / f"{prefix}epoch_{epoch:04d}.png", picture, zoom)
         self.flush()
         self.finished = epoch
-        if hasattr(self.model, "encode"):
-            write_projector(self.logs / "train", self.model, self.split, self.class_names)
-
-    def draw(self) -> dict[str, np.ndarray]:
-        """Name -> picture: what this model can show, always from the same latents and images."""
-        model = self.model
-        if not hasattr(model, "sample"):
-            return {}
-        real, in_plane = self.split.first, model.image_shape == toy.IMAGE_SHAPE
-        labels, rows = None, ROWS
-        if model.conditional and not in_plane:  # a row for each class
-            rows = model.num_classes
-            labels = np.repeat(np.arange(rows), COLUMNS)
-        num = views.NUM_POINTS if in_plane else rows * COLUMNS
-        images = views.draw(model, "prior", num=num, labels=labels)[0]
-        result = {"samples": views.picture("prior", images, COLUMNS, real)}
-        if hasattr(model, "traversals"):
-            images, columns = views.draw(model, "traverse", num=ROWS)
-            result["traversals"] = views.picture("traverse", images, columns, real)
-        if getattr(model, "num_prior_components", 1) > 1:
-            images, columns = views.draw(model, "components")
-            result["prior_components"] = views.picture("components", images, columns, real)
-        if hasattr(model, "encode"):
-            for name, what, count in (
-                ("reconstructions", "reconstruct", num if in_plane else ROWS * COLUMNS // 2),
-                ("traversals", "traverse", model.latent_dim if model.axes else 0),
-            ):
-                if not count:
-                    continue
-                images, columns = views.draw(model, what, num=count, real=real)
-                result[name] = views.picture(what, images, columns, real)
-        return result
 
     def on_train_end(self, logs=None):
         """Tells HParams that the session ended well, where that was the last call of `fit`."""
@@ -253,6 +219,96 @@ class Board(keras.callbacks.Callback):
             with self.writer("").as_default(step=0):
                 tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
             self.flush()
+
+
+class Pictures(keras.callbacks.Callback):
+    """What a model can show, drawn at the end of each epoch, always from the same latents.
+
+    It comes after the checkpoint: a picture that fails is a warning, and costs no work.
+    """
+
+    def __init__(self, board: Board, again: bool = False):
+        """Pictures beside a board.
+
+        Args:
+          board: has the writers, the folders and the images for validation.
+          again: whether those of the last epoch that is done are drawn where they are missing, as
+            after a kill; its state must be that of the model.
+        """
+        super().__init__()
+        self.board, self.again = board, again
+
+    def on_train_begin(self, logs=None):
+        """A kill may have come between a checkpoint and its pictures."""
+        epoch, self.again = self.board.finished * self.again, False
+        if epoch and not self.path("samples", epoch).exists():
+            self.draw(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The epoch is done, whatever becomes of its pictures."""
+        self.draw(epoch + 1)
+
+    def path(self, name: str, epoch: int) -> pathlib.Path:
+        """Where a picture of an epoch lies."""
+        prefix = "" if name == "samples" else f"{name}_"
+        return self.board.samples / f"{prefix}epoch_{epoch:04d}.png"
+
+    def draw(self, epoch: int) -> None:
+        """Draws and writes all pictures of an epoch, and what the projector shows."""
+        board, model = self.board, self.model
+        zoom = 2 if model.image_shape == toy.IMAGE_SHAPE else 1
+        average = getattr(model, "weight_average", None)
+        with contextlib.nullcontext() if average is None else average.in_place():
+            for name, draw in self.kinds().items():
+                with _or_warning(f"no picture of {name} at epoch {epoch}"):
+                    picture = draw()
+                    pictures.save_png(self.path(name, epoch), picture, zoom)
+                    with board.writer("train").as_default(step=epoch):
+                        tf.summary.image(name, picture[None])
+            if "encode" in model.can:
+                with _or_warning(f"no latents for the projector at epoch {epoch}"):
+                    folder = board.logs / "train"
+                    write_projector(folder, model, board.split, board.class_names)
+        board.flush()
+
+    def kinds(self) -> dict[str, Callable[[], np.ndarray]]:
+        """Name -> what draws the picture: all that makes sense of this model."""
+        model, real = self.model, self.board.split.first
+        in_plane = model.image_shape == toy.IMAGE_SHAPE
+        labels, rows = None, ROWS
+        if model.conditional and not in_plane:  # a row for each class
+            rows = model.num_classes
+            labels = np.repeat(np.arange(rows), COLUMNS)
+        num = views.NUM_POINTS if in_plane else rows * COLUMNS
+
+        def drawn(what: str, columns: int | None = None, **settings) -> np.ndarray:
+            images, own = views.draw(model, what, real=real, **settings)
+            return views.picture(what, images, columns or own, real)
+
+        found = {}
+        if "sample" in model.can:
+            found["samples"] = lambda: drawn("prior", COLUMNS, num=num, labels=labels)
+            if getattr(model, "num_prior_components", 1) > 1:
+                found["prior_components"] = lambda: drawn("components")
+        if "reconstruct" in model.can:
+            count = num if in_plane else ROWS * COLUMNS // 2
+            found["reconstructions"] = lambda: drawn("reconstruct", num=count)
+        if "traverse" in model.can:
+            found["traversals"] = lambda: drawn("traverse", num=ROWS)
+        elif {"encode", "generate"} <= model.can and model.axes and model.latent_dim <= MOST_ROWS:
+            found["traversals"] = lambda: drawn("traverse", num=model.latent_dim)
+        return found
+
+
+@contextlib.contextmanager
+def _or_warning(what: str):
+    """Says that there is no picture, and why, in place of ending the run."""
+    try:
+        yield
+    except Exception as e:
+        if no_space(e):
+            raise
+        files.warn(f"{what}: {one_line(str(e)) or type(e).__name__}")
 
 
 def _scalars(values: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
@@ -480,7 +536,8 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """All that an epoch writes is written: this is where a run may go on."""
         judged = self.monitor in logs and epoch >= self.judged_from
-        self.manager.save(self.model, self.step, float(logs[self.monitor]) if judged else None)
+        score = monitor.score(self.monitor, float(logs[self.monitor])) if judged else None
+        self.manager.save(self.model, self.step, score)
         self.leave_if_asked()
 
     def leave_if_asked(self):

@@ -24,10 +24,9 @@ from zoo.core import config, files, schemas
 from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
-from zoo.families.adversarial import AdversarialModel
 from zoo.hub import checkpoints, pretrained
 from zoo.training import callbacks, monitor, provenance, setup, strategies
-from zoo.training.recipes import Recipe, Run
+from zoo.training.recipes import RECIPES, Recipe, Run
 
 DIVERGED = 3
 # in this order --overwrite deletes: a folder with its settings can be overwritten again
@@ -132,6 +131,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
             steps_per_execution=run.steps_per_execution,
         )
     _check_model(model, run)
+    monitor.check_scalar(recipe.monitor, RECIPES[model_name].monitor, model, run)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
     # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()
@@ -162,7 +162,7 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
         settings["initial_weights_sha256"] = _first_weights(model, run, begun)
         model.from_noise = False
     net = None
-    if isinstance(model, AdversarialModel) and run.eval_every:
+    if monitor.is_watched(model, run):
         net, sha256 = _judge(dataset.digest, run, before, lambda: manager.newest_step() >= total)
         if sha256:  # one that learns on would be another judge
             settings["classifier_sha256"] = sha256
@@ -249,10 +249,14 @@ def _check_model(model, run: Run) -> None:
     """Raises InputError for settings that do not go with the model."""
     if run.jit_compile == "on" and not model.jit_compile:
         raise InputError("--jit_compile=on: Keras leaves XLA out after a run in the same process")
-    if not (isinstance(model, AdversarialModel) and run.eval_every):
+    if run.watch == "on" and "sample" not in model.can:
+        raise InputError(f"--watch=on: {model.name} draws no samples")
+    if not monitor.is_watched(model, run):
         for name in ("stop_on_collapse", "classifier"):
             if getattr(run, name):
-                raise InputError(f"{name} is for adversarial models whose samples are looked at")
+                raise InputError(
+                    f"--{name} is for models whose samples are watched: add --watch=on"
+                )
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
 
@@ -360,12 +364,31 @@ def _kept(manager: checkpoints.Manager) -> str:
 def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, workers) -> None:
     steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
+    validation = pipeline.as_seen(dataset.validation, "validation", run.binarization, run.seed)
+    hparams = {**settings["config"], **settings["recipe"]}
+    hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
+    past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
+    board = callbacks.Board(
+        workdir,
+        hparams,
+        validation,
+        dataset.class_names,
+        epochs=recipe.epochs,
+        finished=done // steps_per_epoch,
+        past=past if workers.is_chief else (),
+    )
+    again = not workers.several and done % steps_per_epoch == 0
+    drawn = callbacks.Pictures(board, again)
     if done >= total:
         print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
+        if again and not _is_finished(workdir, done):  # a kill may have left the last ones out
+            for callback in (board, drawn):
+                callback.set_model(model)
+                callback.on_train_begin()
+            board.on_train_end()
         return
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
-    validation = pipeline.as_seen(dataset.validation, "validation", run.binarization, run.seed)
     # each replica's mean weighs the same, so that they see as many images
     even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
     validation_batches = pipeline.evaluation_batches(validation.first(even), recipe.batch_size)
@@ -379,37 +402,33 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         judged_from=alone % recipe.epochs,  # what is exported has both stages behind it
         workers=workers,
     )
-    hparams = {**settings["config"], **settings["recipe"]}
-    hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
-    past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
-    watchers = [
-        callbacks.StopWhenDiverged(done),
-        callbacks.Board(
-            workdir,
-            hparams,
-            validation,
-            dataset.class_names,
-            epochs=recipe.epochs,
-            finished=done // steps_per_epoch,
-            past=past if workers.is_chief else (),
-        ),
-        log,
-        callbacks.Console(),
-        *([callbacks.Averages()] if getattr(model, "weight_average", None) else []),
-        checkpoint,
-    ]
-    if hasattr(model, "kl_per_dim"):
-        watchers.insert(1, callbacks.KLPerDimension(validation))
-    if run.dataset in toy.MIXTURES and hasattr(model, "sample"):
-        watchers.insert(1, callbacks.Modes(toy.MIXTURES[run.dataset]))
-    if isinstance(model, AdversarialModel):
+    measured, alarms, averages = [], [], []
+    if "discriminate" in model.can:
+        measured.append(monitor.Players())
+    if model.watched or run.watch == "on":
         samples = _samples(dataset, run, recipe, validation, net)
-        watchers[1:1] = [monitor.Players(), *samples]
-        past = [r for r in past if all(m.name in r for m in model.metrics)]  # whole ones
+        measured += samples
+        whole = [r for r in past if all(m.name in r for m in model.metrics)]
         num = samples[0].num if samples else monitor.NUM_SAMPLES
         first_epoch = math.ceil(monitor.WARM_UP / steps_per_epoch)
-        place = watchers.index(log) + 1
-        watchers.insert(place, monitor.Alarms(run.stop_on_collapse, num, past, first_epoch))
+        alarms.append(monitor.Alarms(run.stop_on_collapse, num, whole, first_epoch))
+    if run.dataset in toy.MIXTURES and "sample" in model.can:
+        measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
+    if "kl_per_dim" in model.can:
+        measured.append(callbacks.KLPerDimension(validation))
+    if getattr(model, "weight_average", None) is not None:
+        averages.append(callbacks.Averages())
+    watchers = [
+        callbacks.StopWhenDiverged(done),
+        *measured,
+        board,
+        log,
+        *alarms,
+        callbacks.Console(),
+        *averages,
+        checkpoint,
+        drawn,
+    ]
     handlers = {}
     if threading.current_thread() is threading.main_thread():  # another may have none
         signals = (signal.SIGTERM, signal.SIGINT)
@@ -450,7 +469,8 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
 def _samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
     """What looks at samples of an adversarial model, if anything does; `net` judges them."""
     why = "" if run.eval_every else "--eval_every=0"
-    if run.eval_every and len(validation) < 2:
+    why = "--watch=off" if run.watch == "off" else why
+    if not why and len(validation) < 2:
         why = f"{len(validation)} validation images are too few (2 at least)"
     if why:
         print(f"samples are not watched ({why}), and the last checkpoint is exported", flush=True)
@@ -505,7 +525,7 @@ def finish(
     from zoo.hub import export
 
     model = setup.load(workdir)
-    tested = not isinstance(model, AdversarialModel)
+    tested = bool(model.can & {"log_prob", "classify"})
     also = f"; then the figures of {len(test):,} test images" if tested else ""
     print(f"exporting{also}", flush=True)
     manager = checkpoints.Manager(workdir / "checkpoints")
@@ -519,7 +539,7 @@ def finish(
     if tested:
         batches = pipeline.evaluation_batches(test, pipeline.EXACT_BATCH)
         figures = model.evaluate(batches, verbose=0, return_dict=True)
-    if mixture is not None and hasattr(model, "sample"):
+    if mixture is not None and "sample" in model.can:
         figures |= modes.scalars(modes.of_one_set(model, mixture))
     apart = ("epoch", "step", "seconds")
     scalars = {k: v for k, v in last.items() if not isinstance(v, list | dict) and k not in apart}

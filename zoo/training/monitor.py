@@ -14,9 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.data import Split
-from zoo.evaluation import distances, features, metrics
+from zoo.data import Split, toy
+from zoo.errors import InputError
+from zoo.evaluation import distances, features, metrics, modes
 from zoo.hub import checkpoints
+from zoo.training.recipes import Run
 
 NUM_SAMPLES = 1000
 PATIENCE = 3  # looks: a GAN's first ones are often of few images and few classes, and pass
@@ -25,6 +27,21 @@ COLLAPSED = 0.02  # share of distinct samples; the first epochs of `gan` have 0.
 SURE = 0.01  # how near to 1 and to 0 D(x) and D(G(z)) are when D has won
 ABSENT = 0.1  # of its share among real images: a class of less is (nearly) absent
 GOOD = 0.1  # share of points near a mode; noise has 0.02, and what it covers is chance
+# of two values of these the greater is the better one; of all other scalars the smaller
+GREATER = {
+    "accuracy",
+    "class_fidelity",
+    "distinct",
+    "elbo_nats",
+    "high_quality",
+    "iwae_nats",
+    "log_prob_nats",
+    "mi_category_nats",
+    "mi_nats",
+    "modes_covered",
+    "reconstruction_nats",
+}
+LOOKED_AT = ("val_fid", "val_distinct", "val_class_fidelity", "val_absent_classes")
 _SEED = 0  # that of evaluate.py by default, whose figures are then the same
 
 
@@ -55,6 +72,36 @@ def spectral_norms(network: keras.Model) -> dict[str, float]:
         layer = re.sub(r"_\d+$", "", weight.path.split("/")[-2])
         found[f"{len(found)}_{layer}"] = math.sqrt(max(largest, 0.0))
     return found
+
+
+def is_watched(model, run: Run) -> bool:
+    """Whether samples are looked at while a model trains."""
+    wanted = model.watched if run.watch == "auto" else run.watch == "on"
+    return wanted and "sample" in model.can and run.eval_every > 0
+
+
+def score(name: str, value: float) -> float:
+    """What the best checkpoint has the least of, of a logged scalar of that name."""
+    return -value if name.removeprefix("val_") in GREATER else value
+
+
+def check_scalar(name: str, default: str, model, run: Run) -> None:
+    """Raises InputError for a scalar of which a run of this model logs none.
+
+    Args:
+      name: of `--monitor`; "" is none.
+      default: of the model's recipe, which may be measured or not.
+      model: whose means are logged.
+      run: says whether samples are looked at.
+    """
+    known = [f"{prefix}{tracked}" for prefix in ("val_", "") for tracked in model.tracked]
+    if run.dataset in toy.MIXTURES:
+        known += modes.SCALARS
+    if is_watched(model, run):
+        known += LOOKED_AT
+    if name and name != default and name not in known:
+        also = "" if is_watched(model, run) else "; with --watch=on also val_fid and others"
+        raise InputError(f"--monitor={name} is not logged. There are {', '.join(known)}{also}.")
 
 
 class Players(keras.callbacks.Callback):
@@ -251,7 +298,7 @@ class Alarms(keras.callbacks.Callback):
                     "or steps are too large: try smaller --learning_rate and "
                     "--discriminator_learning_rate, another --loss or another --seed"
                 )
-        if self._again("won", self._won(logs)):
+        if self._again("won", "d_real" in logs and self._won(logs)):
             found["won"] = (
                 "the discriminator has won: it tells real images from samples nearly without fail "
                 f"(D(x) = {logs['d_real']:.4f}, D(G(z)) = {logs['d_fake']:.4f}), and the generator "

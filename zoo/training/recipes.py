@@ -29,7 +29,9 @@ class Recipe:
         0.0, "Scale a gradient down whose norm is greater; 0 turns it off.", lower=0.0
     )
     monitor: str = field(
-        "", "Validation scalar, minimised, by which the best checkpoint is chosen; none: the last."
+        "",
+        "The logged scalar by which the best checkpoint is chosen, such as val_loss; empty: the "
+        "last checkpoint is exported.",
     )
 
 
@@ -170,24 +172,25 @@ class Run:
     checkpoint_steps: int = field(
         0, "Steps between checkpoints inside an epoch; 0: only at its end.", lower=0
     )
+    watch: Literal["auto", "on", "off"] = field(
+        "auto",
+        "Measure 1,000 samples while the model trains: FID (too high with so few samples, but the "
+        "best checkpoint has the least), classes, distinct samples. auto: for GANs.",
+    )
     eval_every: int = field(
-        1,
-        "Epochs between two looks at 1,000 samples, and after the last: FID (too high with so few, "
-        "but the best checkpoint has least), classes, distinct samples. 0: never, and the last "
-        "checkpoint is exported. For adversarial models only.",
-        lower=0,
+        1, "Epochs between two such measurements, and one after the last; 0: none.", lower=0
     )
     classifier: str = field(
         "",
-        "What judges samples at these looks: a pretrained classifier or a workdir; default the "
-        "pretrained one that learnt from the same images.",
+        "The classifier whose features these measurements use: a pretrained one or a workdir; "
+        "default the pretrained one that was trained on the same images.",
         path=True,
     )
     stop_on_collapse: bool = field(
         False,
         "Stop, with exit code 3, when nearly all samples are alike in three looks in a row, or all "
-        "good points of the plane lie in one mode, after 500 steps (adversarial models, with "
-        "--eval_every).",
+        "good points of the plane lie in one mode, after 500 steps (models whose samples are "
+        "watched).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
 

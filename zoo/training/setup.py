@@ -371,7 +371,7 @@ def command(settings: dict[str, Any]) -> str:
             usual = getattr(default, f.name)
             value = values.get(f.name, usual)  # a run of before there was such a setting
             value = tuple(value) if isinstance(value, list) else value
-            if f.name == "monitor" and value != usual:  # a GAN's last weights; it has no flag
+            if f.name == "monitor" and usual == "val_fid" and not value:  # as 0.1 was told
                 words.append("--eval_every=0")
             elif value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
