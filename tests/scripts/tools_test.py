@@ -210,7 +210,7 @@ def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
         ("evaluate", (vae, "--features=inception", "--classifier=x"), "name one"),
         ("evaluate", ("--pretrained=classifier", "--parzen"), "classifier draws no samples"),
         ("evaluate", ("--compare=a.json,a.json",), "each named once"),
-        ("publish", (vae, "--name=a/b"), "make a name"),
+        ("studies/publish", (vae, "--name=a/b"), "make a name"),
     ):
         code, _, err = run(script, *flags, cwd=tmp_path)
         assert code == 2 and said in err and "Traceback" not in err, (flags, err)
