@@ -12,6 +12,25 @@ TEST = [
     "pytest-xdist>=3.6,<4",  # a process for each core
     "ruff>=0.12,<1",
     "scipy>=1.14,<2",  # independent oracles
+    "setuptools>=69",  # builds the wheel
+]
+
+# weights that are installed; the others are in a clone, or fetched (zoo/hub/download.py)
+BUNDLED = [
+    "cgan",
+    "classifier",
+    "classifier_mnist",
+    "cvae",
+    "dcgan",
+    "flow_vae",
+    "gmm_vae",
+    "iwae",
+    "pixelcnn",
+    "pixelcnn_conditional",
+    "pixelrnn",
+    "vae",
+    "vae_mnist",
+    "vqvae",
 ]
 
 setup(
@@ -21,10 +40,30 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    author="Generative Zoo contributors",
+    keywords="generative models, VAE, GAN, PixelCNN, normalizing flows, TensorFlow, Keras",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["zoo", "zoo.*"]),
     entry_points={"console_scripts": ["zoo = zoo.commands:main"]},
-    package_data={"zoo": ["pretrained/*"], "zoo.data": ["fashion_mnist/*"]},
+    package_data={
+        "zoo": [
+            "py.typed",
+            *(f"pretrained/*.{kind}" for kind in ("json", "md", "png")),
+            *(f"pretrained/{name}.npz" for name in BUNDLED),
+        ],
+        "zoo.data": ["fashion_mnist/*"],
+    },
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.16,<5",

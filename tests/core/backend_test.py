@@ -8,6 +8,7 @@ import sys
 
 import keras
 import pytest
+from forked import Forked
 
 from zoo.core import backend
 from zoo.errors import InputError
@@ -67,3 +68,23 @@ def test_broken_settings_are_one_line(monkeypatch, error):
     with pytest.raises(InputError, match="^Keras does not start .*keras.json") as e:
         backend._import_keras()
     assert "\n" not in str(e.value)
+
+
+SAID = """
+import os
+from zoo.core import backend
+with backend._without_notices():
+    os.write(2, b"I0000 00:00:1795.1    1590 cudart_stub.cc:31] no GPU\\nsomething is wrong\\n")
+    os.write(2, b"E0000 00:00:1795.2    1590 pool.cc:7] no memory\\n")
+os.write(2, b"I0000 00:00:1795.3    1590 x.cc:1] later\\n")
+"""
+
+
+def test_notices_of_the_import_are_kept_back_and_nothing_else(fork_server):
+    process = Forked(fork_server, ["-c"], code=SAID)
+    _, said = process.communicate(timeout=120)
+    assert said.splitlines() == [
+        "something is wrong",
+        "E0000 00:00:1795.2    1590 pool.cc:7] no memory",
+        "I0000 00:00:1795.3    1590 x.cc:1] later",
+    ]

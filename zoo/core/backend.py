@@ -9,7 +9,9 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import sys
+import tempfile
 from typing import Any
 
 from zoo.errors import InputError
@@ -24,6 +26,42 @@ _NEEDED = {
 }
 
 
+# of TensorFlow's C++: notices, the second line of one, and that there is no driver of a GPU
+_NOTICE = re.compile(
+    rb"WARNING: All log messages before absl|[IW]\d{4} [\d:.]+ |To enable the following instr"
+    rb"|E\d{4} .*cuInit.*303"
+)
+
+
+@contextlib.contextmanager
+def _without_notices():
+    """Keeps back what is written to stderr, and then writes all of it that is no mere notice."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):  # somebody wants to know
+        yield
+        return
+    try:
+        shown = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    stopping = sys.modules.get("zoo.core.stopping")  # Ctrl-C is to be said at once
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        if stopping:
+            stopping.stderr = shown
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            if stopping:
+                stopping.stderr = 2
+            os.close(shown)
+            kept.seek(0)
+            for line in kept:
+                if not _NOTICE.match(line):
+                    os.write(2, line)
+
+
 def _import_keras():
     """The module.
 
@@ -31,7 +69,11 @@ def _import_keras():
       InputError: it was imported with another backend, or its settings are broken.
     """
     if first := "keras" not in sys.modules:
-        import tensorflow_probability  # noqa: F401  (before TensorFlow, which is then faster)
+        with _without_notices():
+            import tensorflow_probability  # noqa: F401  (before TensorFlow, which is then faster)
+            import tensorflow as tf  # isort: skip
+
+            tf.config.list_physical_devices()  # it looks for GPUs, and says what it does not find
     try:
         keras = importlib.import_module("keras")
     except ImportError:

@@ -14,6 +14,7 @@ import threading
 import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+stderr = 2  # another number while what TensorFlow says is kept back: see `zoo/core/backend.py`
 _PATIENCE = 1.0  # seconds that a long call, as of TensorFlow, may keep Python from it
 
 
@@ -28,7 +29,7 @@ def _end(number: int) -> None:
     with contextlib.suppress(Exception):  # it may not be there yet, and nothing is written then
         sys.modules["zoo.core.files"].abandon()
     with contextlib.suppress(OSError):
-        os.write(2, b"\nstopped\n")
+        os.write(stderr, b"\nstopped\n")
     os._exit(128 + number)
 
 

@@ -3,7 +3,6 @@
 import math
 import numbers
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import tensorflow as tf
 

@@ -6,7 +6,6 @@ a <- d a + (1 - d) w after each step, for every weight w (Yazici et al. 2019, ar
 import contextlib
 from collections.abc import Sequence
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import tensorflow as tf
 

@@ -12,7 +12,6 @@ import numbers
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import numpy as np
 import tensorflow as tf

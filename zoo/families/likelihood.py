@@ -1,6 +1,5 @@
 """Models that are trained by one objective: a likelihood, a bound on it, or a cross-entropy."""
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import keras
 import tensorflow as tf
 

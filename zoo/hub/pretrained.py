@@ -8,6 +8,7 @@ model that is made of others has their names in place of a file, and a digest of
 
 import hashlib
 import io
+import os
 import pathlib
 import re
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from zoo.core import files, schemas
 from zoo.errors import InputError
+from zoo.hub import download
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
 
@@ -77,13 +79,17 @@ def check_known(name: str) -> None:
 def weights(name: str) -> dict[str, np.ndarray]:
     """The arrays of a pretrained model, float32, by the names that checkpoints give them.
 
+    A file that did not come with this installation is fetched: see `zoo/hub/download.py`.
+
     Raises:
-      InputError: no such name, or the file is missing or not the one of the manifest.
+      InputError: no such name, or the file cannot be had or is not the one of the manifest.
     """
     known = entry(name)
     if "file" not in known:
         raise InputError(f"{name} is made of {' and '.join(known['parts'])}, and has no weights")
     path = FOLDER / known["file"]
+    if not os.path.lexists(path):
+        path = download.path_of(known["file"], known["sha256"], known["bytes"])
     try:
         content = path.read_bytes()
     except OSError as e:

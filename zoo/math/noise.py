@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
 import numpy as np
 import tensorflow as tf
 

@@ -1,6 +1,5 @@
 """The scales of pixels: levels 0..255, [0, 1] of every public method, [-1, 1] of networks."""
 
-from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports TensorFlow)
 import tensorflow as tf
 
 
