@@ -16,7 +16,7 @@ from zoo.errors import InputError
 from zoo.registry import list_models, tell_keras
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "create", "list_models", "load"]
+__all__ = ["InputError", "create", "list_models", "load", "register", "train"]
 
 # before anything imports Keras; the other settings of Keras: zoo/core/backend.py
 if (_backend := os.environ.get("KERAS_BACKEND", "tensorflow")) not in ("", "tensorflow"):
@@ -60,6 +60,55 @@ def create(
         return setup.create(name, image_shape, num_classes, config, seed=seed)
     finally:
         random.setstate(before)
+
+
+def train(model: str, data=None, workdir: str = "", *, callbacks=(), **settings):
+    """Trains a model as the command does: it resumes, watches, decays step sizes and exports.
+
+    >>> result = zoo.train("vae", (images, labels), workdir="runs/mine", epochs=20)
+    >>> result.status, result.history[-1]["val_loss"]
+    >>> result.load().sample(16)
+
+    The same call again goes on where the run was stopped. Its settings are then those of before.
+
+    Args:
+      model: one of `list_models()` that is trained.
+      data: a name of a data set, as `--dataset`; or images, a pair (images, labels), a finite
+        `tf.data.Dataset` of either, or a `zoo.data.Dataset`. Images are uint8, or float in [0, 1],
+        [N, H, W, C]. Fashion-MNIST when left out.
+      workdir: where everything is written; runs/MODEL-DATA when left out.
+      callbacks: of Keras. They see an epoch's logs when its checkpoint is written, and may stop
+        the training. Nothing of them is saved for a run that goes on.
+      **settings: of the model, its recipe and the run, named as the flags of the command are.
+
+    Returns:
+      A result with `workdir`, `status`, `history` and `load()`; see `zoo/training/api.py`.
+
+    Raises:
+      InputError: a setting or the data are wrong. What was there stays as it was.
+    """
+    from zoo.training import api
+
+    return api.train(model, data, workdir, tuple(callbacks), **settings)
+
+
+def register(name: str, cls: type, recipe=None) -> None:
+    """Makes a model of another package one of the zoo's, for `create`, `train` and the rest.
+
+    Args:
+      name: what it is asked for by.
+      cls: a subclass of one of `zoo.families`, with a `Config` made of `zoo.core.config.field`.
+      recipe: how it is trained (`zoo/training/recipes.py`); when left out its family's.
+
+    Raises:
+      InputError: the name is taken, or something is missing or wrong in the class.
+    """
+    from zoo import registry
+    from zoo.training import recipes
+
+    recipes.check_is_model(name, cls)
+    registry.register(name, cls, recipes.taken(recipe))
+    recipes.RECIPES[name] = recipe or recipes.usual(cls)
 
 
 def load(workdir):

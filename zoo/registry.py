@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -61,6 +62,42 @@ class Composed:
     config: dict[str, Any]
 
 
+_CLASSES: dict[str, type] = {}  # that other packages have registered
+
+
+def register(name: str, cls: type, taken: set[str]) -> None:
+    """Adds a model of another package; see `zoo.register`.
+
+    Args:
+      name: what it is asked for by.
+      cls: its class.
+      taken: names that its settings may not have, because every run has such a setting.
+
+    Raises:
+      InputError: something is wrong with the name, the class or its configuration.
+    """
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise InputError(f"{name!r}: small letters, digits and _ make the name of a model")
+    if name in MODELS and _CLASSES.get(name) is not cls:
+        raise InputError(f"there is a model named {name} already")
+    about = getattr(cls, "Config", None)
+    if not (dataclasses.is_dataclass(about) and about.__dataclass_params__.frozen):
+        raise InputError(f"{cls.__name__}.Config must be a dataclass with frozen=True")
+    for f in dataclasses.fields(about):
+        if "help" not in f.metadata:
+            raise InputError(
+                f"{cls.__name__}.Config.{f.name} has no help text: write "
+                f"{f.name} = zoo.core.config.field(DEFAULT, HELP)"
+            )
+        if f.name in taken:
+            raise InputError(
+                f"{cls.__name__}.Config.{f.name}: every run has a setting of that name; choose "
+                "another"
+            )
+    MODELS[name] = f"{cls.__module__}:{cls.__qualname__}"
+    _CLASSES[name] = cls
+
+
 def list_models() -> list[str]:
     """Names of all registered models."""
     return list(MODELS)
@@ -84,7 +121,7 @@ def model_class(name: str) -> type:
       InputError: no model has this name.
     """
     module, cls = _location(name)
-    return getattr(importlib.import_module(module), cls)
+    return _CLASSES.get(name) or getattr(importlib.import_module(module), cls)
 
 
 class _Class:
@@ -138,7 +175,7 @@ def config_class(name: str) -> type:
       InputError: no model has this name.
     """
     module, _ = _location(name)
-    return _read_config(module)
+    return _CLASSES[name].Config if name in _CLASSES else _read_config(module)
 
 
 def _read_config(module: str) -> type:

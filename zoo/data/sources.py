@@ -12,6 +12,7 @@ from zoo.core import files
 from zoo.data import folder, idx, toy
 from zoo.errors import InputError, one_line
 
+ARRAYS = "arrays"  # what a data set from Python is called
 EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
 NUM_VALIDATION = 5000
 DIGITS = tuple("0123456789")
@@ -137,6 +138,8 @@ def load(
     """
     if data_dir and name in NOT_READ:
         raise InputError(f"{name} is {NOT_READ[name]}, not read: leave --data_dir out")
+    if name == ARRAYS and not data_dir:
+        raise InputError("the images of this run came from Python: give them to zoo.train as data")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
     for setting, given in (("image_size", image_size is not None), ("skip_broken", skip_broken)):
@@ -169,6 +172,57 @@ def load(
             f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
         )
     return _split(name, arrays, class_names, how)
+
+
+def of_arrays(data) -> Dataset:
+    """A data set of images that a program has.
+
+    A tenth of them, chosen once for all at random, is the test split, and a tenth of the rest the
+    validation split.
+
+    Args:
+      data: images, or a pair of images and labels; or a `tf.data.Dataset` of either, in batches or
+        one by one. Images are uint8, or float in [0, 1], [N, H, W, C]; labels integers, [N].
+
+    Raises:
+      InputError: they are not that.
+    """
+    if hasattr(data, "as_numpy_iterator"):
+        data = _gathered(data)
+    images, labels = data if isinstance(data, tuple | list) else (data, None)
+    images = np.asarray(images)
+    if images.ndim != 4 or 0 in images.shape or images.dtype.kind not in "uf":
+        raise InputError(f"images are {images.dtype} {images.shape}: they must be [N, H, W, C]")
+    if images.dtype != np.uint8:
+        if images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all():
+            raise InputError("images must be uint8, or floating point numbers in [0, 1]")
+        images = np.round(images * 255).astype(np.uint8)
+    labels = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels)
+    if labels.dtype.kind not in "ui" or labels.shape not in ((len(images),), (len(images), 1)):
+        raise InputError(f"labels are {labels.dtype} {labels.shape}: an integer for each image")
+    labels = labels.reshape(-1)
+    if labels.min() < 0:
+        raise InputError(f"labels must be 0, 1, ..., and one is {labels.min()}")
+    known = isinstance(data, tuple | list)
+    class_names = tuple(map(str, range(int(labels.max()) + 1))) if known else ()
+    order = np.random.default_rng(0).permutation(len(images))
+    test, train = np.split(order, [max(1, len(images) // 10)])
+    labels = labels.astype(np.int32)
+    arrays = (images[train], labels[train], images[test], labels[test])
+    return _split(ARRAYS, arrays, class_names, "")
+
+
+def _gathered(dataset):
+    """The images, or images and labels, of all elements of a finite `tf.data.Dataset`."""
+    if dataset.cardinality() < 0 and dataset.cardinality() != -2:
+        raise InputError("the dataset never ends: take(N) images of it")
+    elements = list(dataset.as_numpy_iterator())
+    if not elements:
+        raise InputError("there are no images in the dataset")
+    pairs = isinstance(elements[0], tuple)
+    batched = (elements[0][0] if pairs else elements[0]).ndim == 4
+    join = np.concatenate if batched else np.stack
+    return tuple(map(join, zip(*elements, strict=True))) if pairs else join(elements)
 
 
 def _read_folder(

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from zoo.core.checks import provided
+from zoo.errors import InputError
 from zoo.families import averaging
 from zoo.families.base import ImageModel
 from zoo.math.pixels import in_unit_range
@@ -65,6 +66,10 @@ class LikelihoodModel(ImageModel):
             self.optimizer,
             self.trainable_variables,
         )
+        if missing := [name for name in self.tracked if name not in values]:
+            raise InputError(
+                f"{self.name}.tracked has {missing[0]!r}, and losses() gives {', '.join(values)}"
+            )
         if self.weight_average is not None:
             self.weight_average.follow(self.optimizer.iterations)
         return self._track(values)

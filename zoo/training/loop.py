@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
@@ -71,7 +71,20 @@ _DIGESTS = {  # what is compared by its SHA-256
 }
 
 
-def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Run) -> int:
+def workdir_of(model_name: str, run: Run) -> pathlib.Path:
+    """Where a run writes: as it was told, or by the names of the model and the data."""
+    name = _short(data.name_of(run.dataset, run.data_dir))
+    return pathlib.Path(run.workdir or f"runs/{model_name}-{name}")
+
+
+def train(
+    model_name: str,
+    model_config: dict[str, Any],
+    recipe: Recipe,
+    run: Run,
+    dataset: data.Dataset | None = None,
+    more: Sequence[keras.callbacks.Callback] = (),
+) -> int:
     """Trains, continues or finishes a run.
 
     Args:
@@ -79,6 +92,8 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
       model_config: the fields of its configuration.
       recipe: epochs, batch size, step sizes.
       run: everything else.
+      dataset: the images, where they come from Python and `run.dataset` does not name them.
+      more: Keras callbacks, which see an epoch's logs when all else is done.
 
     Returns:
       The exit code: 0 done, 1 when the disk is full, 3 diverged or collapsed, 128 + n when signal
@@ -92,20 +107,19 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
     strategy, devices = strategies.make(run.strategy)
     workers = strategies.Workers(strategy)
     _check(recipe, run, strategy.num_replicas_in_sync)
-    workdir = pathlib.Path(
-        run.workdir or f"runs/{model_name}-{_short(data.name_of(run.dataset, run.data_dir))}"
-    )
+    workdir = workdir_of(model_name, run)
     files.check_utf8(workdir)  # before work is lost that cannot be exported
     before = None  # the settings of the run that goes on
     if not run.overwrite and os.path.lexists(workdir / setup.CONFIG_FILE):
         before = setup.read_config(workdir)
-    dataset = data.load(
-        run.dataset or None,
-        run.data_dir or None,
-        run.image_size or None,
-        run.skip_broken,
-        before and before["dataset_digest"],
-    )
+    if dataset is None:
+        dataset = data.load(
+            run.dataset or None,
+            run.data_dir or None,
+            run.image_size or None,
+            run.skip_broken,
+            before and before["dataset_digest"],
+        )
     options = config.make(registry.config_class(model_name), model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
@@ -191,10 +205,11 @@ def train(model_name: str, model_config: dict[str, Any], recipe: Recipe, run: Ru
                 log.write()
             if missing := _missing(log.records, min(done, total) // steps_per_epoch):
                 files.warn(f"{log.path} has nothing of {missing}, whose figures are lost")
-            _fit(model, dataset, recipe, run, written, log, batch, settings, done, net, workers)
+            about = (log, batch, settings, done, net, workers, more)
+            ended = _fit(model, dataset, recipe, run, written, *about)
             if chief and not (done >= total and _is_finished(workdir, done)):
                 test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
-                steps = max(done, total)
+                steps = max(done, ended)
                 epochs = steps // steps_per_epoch
                 finish(workdir, test, toy.MIXTURES.get(run.dataset), steps, epochs)
         except checkpoints.Diverged as e:
@@ -361,7 +376,10 @@ def _kept(manager: checkpoints.Manager) -> str:
     return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
 
 
-def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, workers) -> None:
+def _fit(
+    model, dataset, recipe, run, workdir, log, batch, settings, done, net, workers, more
+) -> int:
+    """Trains; the number of steps that are done then."""
     steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
     validation = pipeline.as_seen(dataset.validation, "validation", run.binarization, run.seed)
@@ -386,7 +404,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
                 callback.set_model(model)
                 callback.on_train_begin()
             board.on_train_end()
-        return
+        return done
     if done:
         print(f"continuing after step {done} of {total}", flush=True)
     # each replica's mean weighs the same, so that they see as many images
@@ -428,6 +446,7 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
         *averages,
         checkpoint,
         drawn,
+        *more,
     ]
     handlers = {}
     if threading.current_thread() is threading.main_thread():  # another may have none
@@ -460,7 +479,10 @@ def _fit(model, dataset, recipe, run, workdir, log, batch, settings, done, net, 
                 verbose=1 if sys.stdout.isatty() else 2,
             )
             epoch = last
+            if model.stop_training:  # one of `more` has asked for it
+                break
         checkpoint.leave_if_asked()
+        return checkpoint.step
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from zoo.core.config import field
 from zoo.data import toy
+from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +194,28 @@ class Run:
         "watched).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
+
+
+def usual(cls: type) -> Recipe:
+    """The recipe of a model that has none of its own, by what it can do."""
+    if "discriminate" in cls.can:
+        return AdversarialRecipe()
+    return LikelihoodRecipe(monitor="val_loss")
+
+
+def check_is_model(name: str, cls: type) -> None:
+    """Raises InputError where a class is of no family."""
+    from zoo.families.base import ImageModel
+
+    if not (isinstance(cls, type) and issubclass(cls, ImageModel)):
+        raise InputError(f"{name}: {cls!r} is no subclass of a family, such as LikelihoodModel")
+
+
+def taken(recipe: Recipe | None) -> set[str]:
+    """Names of settings of every run, and of a recipe."""
+    return {
+        f.name for part in (recipe or AdversarialRecipe(), Run()) for f in dataclasses.fields(part)
+    }
 
 
 def defaults(model: str, dataset: str, config_class: type) -> tuple[Any, Recipe, Run]:
