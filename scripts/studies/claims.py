@@ -162,9 +162,9 @@ def composed(images) -> dict:
     for p_x, method in COMPOSED:
         model = zoo.create("bayes_conditional", p_y_given_x=WEIGHER, p_x=p_x, method=method)
         labels = metrics.labels_in_turn(model, COMPOSED_IMAGES)
-        made = model.sample(len(labels), labels, seed=_SEED.value)
-        fidelity = metrics.class_fidelity(net.see([features.in_bytes(made)])[1], labels)
-        told = {key: values.tolist() for key, values in model.report.items()}
+        drawn = model.draw(len(labels), labels, seed=_SEED.value)
+        fidelity = metrics.class_fidelity(net.see([features.in_bytes(drawn.images)])[1], labels)
+        told = {key: values.tolist() for key, values in drawn.report.items()}
         rows.append(
             {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
         )

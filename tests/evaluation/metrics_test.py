@@ -298,3 +298,13 @@ def test_accuracy_is_the_share_of_hits(classifier, fashion_mnist, split):
     p = classifier.classify(fashion_mnist.test.images[:600]).numpy()
     hits = p.argmax(1) == fashion_mnist.test.labels[:600]
     assert figures["accuracy"]["mean"] == pytest.approx(hits.mean())
+
+
+def test_evaluation_leaves_the_random_state_as_it_was(fashion_mnist, net):
+    model = zoo.create("vae", network="mlp", hidden=(4,), latent_dim=2, seed=3)
+    model.next_seed()
+    before = [v.numpy() for v in model.variables]
+    metrics.evaluate(model, lambda _: fashion_mnist.test.first(20), net=net, seed=7)
+    for old, new in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(old, new, err_msg=new.path)
+    assert model.seed == 3

@@ -118,6 +118,7 @@ def main(argv: list[str]) -> None:
     def real(count: int):
         return _split("test").first(count)
 
+    told = []
     images, columns = views.draw(
         model,
         _WHAT.value,
@@ -132,6 +133,7 @@ def main(argv: list[str]) -> None:
         rows=_ROWS.value,
         progress=sys.stderr.isatty(),
         real=real,
+        told=told.append,
         train_images=lambda: _split("train").images,
     )
     arrays = views.arrays(_WHAT.value, images)
@@ -141,12 +143,13 @@ def main(argv: list[str]) -> None:
         pictures.save_png(out, views.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
-        _write_course(_LOGDIR.value, model.course)
-    for name, value in getattr(model, "report", {}).items():
-        said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value, labels)
-        print(f"{name}: {said}")
-    for doubt in getattr(model, "doubts", []):
-        print(f"warning: {doubt}.", file=sys.stderr)
+        _write_course(_LOGDIR.value, told[0].course)
+    for drawn in told:
+        for name, value in drawn.report.items():
+            said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value, labels)
+            print(f"{name}: {said}")
+        for doubt in drawn.doubts:
+            print(f"warning: {doubt}.", file=sys.stderr)
 
 
 def _labels(model, asked: list[str]) -> list[int]:

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,6 +35,7 @@ def draw(
     progress: bool = False,
     real: Callable[[int], Split] | None = None,
     train_images: Callable[[], np.ndarray] | None = None,
+    told: Callable[[Any], None] = lambda drawn: None,
 ) -> tuple[np.ndarray, int | None]:
     """Draws one kind of picture.
 
@@ -55,6 +57,7 @@ def draw(
       rows: of an image that `complete` is given; half of them when left out.
       progress: whether models that draw pixel by pixel count the rows on stderr.
       real: gives n images with their labels, uint8; needed where there is an encoder.
+      told: is given what a model says of how well it has drawn, if it says so.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
 
     Returns:
@@ -102,7 +105,12 @@ def draw(
             extra["truncation"] = truncation
         if "progress" in options:
             extra["progress"] = progress
-        made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
+        if "draw" in model.can:
+            drawn = model.draw(num, labels_for(num), seed=seed, **extra)
+            told(drawn)
+            made = np.asarray(drawn.images)
+        else:
+            made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
             several = labels is not None and 1 < len(labels) <= num
             return made, _columns(num, len(labels)) if several else None

@@ -90,8 +90,8 @@ def likelihood(
         "levels": 2 if model.binary else getattr(config, "levels", 256),
         "given": "labels" if model.conditional else None,
     }
-    if hasattr(model, "normalizer_error"):
-        result["p_y_error_nats_per_class"] = [float(e) for e in model.normalizer_error]
+    if (error := getattr(model, "normalizer_error", None)) is not None:
+        result["p_y_error_nats_per_class"] = [float(e) for e in error()]
     bits = model.bits_per_dim
     if model.exact:
         values = {"log_prob_nats": log_p, "bits_per_dim": bits(log_p)}
@@ -510,6 +510,27 @@ def mode_coverage(
     }
 
 
+def _keeping_randomness(measure: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a function of a model leave its random seeds as they were, whatever it draws."""
+
+    @functools.wraps(measure)
+    def kept(model, *args, **kwargs):
+        states = [
+            v for v in getattr(model, "variables", ()) if v.path.endswith("seed_generator_state")
+        ]
+        before, seed = [v.numpy() for v in states], getattr(model, "seed", None)
+        try:
+            return measure(model, *args, **kwargs)
+        finally:
+            for state, value in zip(states, before, strict=True):
+                state.assign(value)
+            if seed is not None:
+                model.seed = seed
+
+    return kept
+
+
+@_keeping_randomness
 def evaluate(
     model,
     split: Callable[[str], Split],

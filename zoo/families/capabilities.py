@@ -2,6 +2,7 @@
 
 METHODS = {
     "sample": ("sample",),  # images, from noise
+    "draw": ("draw",),  # images, and how well it went to draw them
     "classify": ("classify", "logits"),  # p(y|x)
     "features": ("features",),  # of images, in which samples are measured
     "log_prob": ("log_prob", "bits_per_dim"),  # log p(x), or a bound on it: see `exact`

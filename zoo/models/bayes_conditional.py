@@ -24,7 +24,7 @@ then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import numpy as np
@@ -74,11 +74,29 @@ class Config:
     num_leapfrog: int = field(5, "Leapfrog steps of one step (mcmc).", lower=1)
 
 
+class Drawn(NamedTuple):
+    """Images of p(x|y), and how well it went to draw them.
+
+    Attributes:
+      images: float32 [N, H, W, C] in [0, 1].
+      report: for `sir` the `effective_sample_size` of each class, [K]; for `mcmc` the `acceptance`,
+        the share of accepted steps, and the `r_hat` of each class, [K].
+      course: of chains the accepted share, the step size and log (p(y|x)^s p(z)) step by step,
+        [num_burnin + num_steps].
+      doubts: in plain words, which classes do not look well drawn.
+    """
+
+    images: tf.Tensor
+    report: dict[str, np.ndarray]
+    course: dict[str, np.ndarray]
+    doubts: list[str]
+
+
 class BayesConditional(ImageModel):
     """p(x|y) of images [N, H, W, C] and labels [N], made of p(y|x), p(x) and p(y)."""
 
     Config = Config
-    can = frozenset({"sample", "log_prob"})
+    can = frozenset({"sample", "draw", "log_prob"})
     parts = ("p_y_given_x", "p_x")
     conditional = True
 
@@ -121,12 +139,7 @@ class BayesConditional(ImageModel):
         if p_y is not None and self.config.guidance != 1:
             raise InputError("p(y) is what guidance makes of it: leave p_y or the guidance out")
         self._log_normalizer = None if p_y is None else np.log(np.float32(p_y / np.sum(p_y)))
-        self.normalizer_error = np.zeros(self.num_classes, np.float32)  # until it is estimated
-        # of the last `sample` outside of a graph: how well it went, step by step (mcmc), and what
-        # is to be said of it
-        self.report: dict[str, np.ndarray] = {}
-        self.course: dict[str, np.ndarray] = {}
-        self.doubts: list[str] = []
+        self._normalizer_error = np.zeros(self.num_classes, np.float32)  # of one that is given
         self.build()
 
     @property
@@ -153,7 +166,7 @@ class BayesConditional(ImageModel):
     def log_normalizer(self) -> tf.Tensor:
         """Log E_{x ~ p(x)}[p(y|x)^s], [K], by `num_candidates` draws; log p(y) where s = 1.
 
-        The draws are the same ones each time. `normalizer_error`, [K], is the standard error.
+        The draws are the same ones each time, so that it is estimated once.
         """
         if self._log_normalizer is None:
             with tf.init_scope():  # a constant, whatever graph asks first
@@ -162,8 +175,13 @@ class BayesConditional(ImageModel):
                 self._log_normalizer = (tf.reduce_logsumexp(log_w, 0) - tf.math.log(count)).numpy()
                 # the weights' deviation over their mean and the root of their number
                 square = 1 / effective_sample_size(log_w) - 1 / count
-                self.normalizer_error = np.sqrt(np.maximum(square, 0))  # rounding, of equal ones
+                self._normalizer_error = np.sqrt(np.maximum(square, 0))  # rounding, of equal ones
         return tf.constant(self._log_normalizer)
+
+    def normalizer_error(self) -> np.ndarray:
+        """The standard error of `log_normalizer`, nats [K]; 0 where p(y) was given."""
+        self.log_normalizer()
+        return self._normalizer_error
 
     def p_y(self) -> tfd.Distribution:
         """p(y), by default E_{x ~ p(x)}[p(y|x)^s] over its sum, estimated by `log_normalizer`."""
@@ -219,12 +237,29 @@ class BayesConditional(ImageModel):
         progress: bool = False,
         observation: str = "mean",
     ) -> tf.Tensor:
-        """Images [num_samples, H, W, C] in [0, 1] of p(x|y); `report` then says how well it went.
+        """Images [num_samples, H, W, C] in [0, 1] of p(x|y): those of `draw`, which says more.
 
-        That is, for `sir` the effective sample size of each class, [K]; for `mcmc` the share of
-        accepted steps and the R-hat of each class, [K]. `course` has the chains' accepted share,
-        step size and log (p(y|x)^s p(z)) step by step, [num_burnin + num_steps]. `doubts` says in
-        plain words which classes do not look well drawn.
+        Args:
+          num_samples: how many.
+          labels: as for `draw`, and so are the others.
+          seed: an integer; the same one gives the same images.
+          progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
+          observation: `mean` or `sample`.
+
+        Raises:
+          InputError: draws of p(x|z) are asked of `mcmc`, or there are not as many labels.
+        """
+        return self._sampled(num_samples, labels, seed, progress, observation)[0]
+
+    def draw(
+        self,
+        num_samples,
+        labels=None,
+        seed=None,
+        progress: bool = False,
+        observation: str = "mean",
+    ) -> Drawn:
+        """Images of p(x|y), and how well it went to draw them.
 
         Args:
           num_samples: how many.
@@ -237,17 +272,21 @@ class BayesConditional(ImageModel):
         Raises:
           InputError: draws of p(x|z) are asked of `mcmc`, or there are not as many labels.
         """
+        images, labels, report, course = self._sampled(
+            num_samples, labels, seed, progress, observation
+        )
+        report, course = ({k: np.asarray(v) for k, v in d.items()} for d in (report, course))
+        return Drawn(images, report, course, self._doubts(report, np.asarray(labels)))
+
+    def _sampled(self, num_samples, labels, seed, progress, observation):
+        """Images, their labels, how it went, and step by step."""
         if observation == "sample" and self.config.method == "mcmc":
             raise InputError("chains weigh means of p(x|z): draws of it go with --method=sir")
         num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self._known(self.labels_for(num_samples, labels, seed))
         images, report, course = self._draw(labels, seed, progress, observation)
-        if tf.executing_eagerly():
-            self.report = {k: np.asarray(v) for k, v in report.items()}
-            self.course = {k: np.asarray(v) for k, v in course.items()}
-            self.doubts = self._doubts(np.asarray(labels))
-        return images
+        return images, labels, report, course
 
     def _known(self, labels) -> tf.Tensor:
         """Labels int32 [N], checked."""
@@ -259,10 +298,10 @@ class BayesConditional(ImageModel):
             return self._walk(labels, seed)
         return *self._resample(labels, seed, progress, observation), {}
 
-    def _doubts(self, labels: np.ndarray) -> list[str]:
-        """What `report` has against images of these labels, [N]."""
+    def _doubts(self, report: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
+        """What a report has against images of these labels, [N]."""
         asked_for = np.bincount(labels, minlength=self.num_classes)
-        if (r_hat := self.report.get("r_hat")) is not None:
+        if (r_hat := report.get("r_hat")) is not None:
             apart = [str(k) for k in np.flatnonzero((asked_for > 0) & ~(r_hat <= MIXED))]
             if not apart:
                 return []
@@ -270,7 +309,7 @@ class BayesConditional(ImageModel):
                 f"chains of class {', '.join(apart)} have not mixed (R-hat not below {MIXED}): "
                 "take more --num_burnin and --num_steps, or --method=sir"
             ]
-        size = self.report["effective_sample_size"]
+        size = report["effective_sample_size"]
         few = [f"{k} ({size[k]:.0f})" for k in np.flatnonzero(size < asked_for)]
         if not few:
             return []
@@ -354,7 +393,7 @@ class BayesConditional(ImageModel):
         return tf.cond(tf.shape(chains)[1] > 0, of_chains, lambda: nan)
 
     def endpoints(self) -> dict[str, Any]:
-        """`sample`, which gives `report` too, and `log_prob`, whose labels come last."""
+        """`sample`, which says how well it went too, and `log_prob`, whose labels come last."""
         self.p_y()
 
         def sample(labels, seed):
