@@ -9,6 +9,7 @@ from forked import ROOT, Forked
 
 from zoo.core import memory
 from zoo.data import idx, sources
+from zoo.hub import export
 
 memory.keep()  # as every script does
 
@@ -41,6 +42,12 @@ def data_dir(tmp_path_factory, fashion_mnist):
     for name, array in zip(sources.FILES, arrays, strict=True):
         idx.write(folder / f"{name}.gz", array)
     return folder
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Runs in this process end without a SavedModel, which takes longer than a small run."""
+    monkeypatch.setattr(export, "saved_model", lambda model, path, replace=True: None)
 
 
 @pytest.fixture(scope="session")

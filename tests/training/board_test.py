@@ -15,7 +15,7 @@ VQVAE = {"codebook_size": 8, "code_dim": 3, "width": 4, "num_blocks": 1, "prior_
 
 
 @pytest.fixture
-def train(data_dir, tmp_path):
+def train(data_dir, tmp_path, no_export):
     """Trains a little: the scalars of each run of TensorBoard by tag and epoch, and the model."""
 
     def train(name, config):

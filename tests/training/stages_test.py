@@ -36,7 +36,9 @@ def arrays(workdir, step):
 
 
 @pytest.mark.slow
-def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(data_dir, tmp_path):
+def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(
+    data_dir, tmp_path, no_export
+):
     workdir = tmp_path / "run"
     assert train(data_dir, workdir) == 0
     one, two, three = (arrays(workdir, STEPS * epoch) for epoch in (1, 2, 3))
