@@ -11,9 +11,15 @@ imported.
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError
 from zoo.registry import list_models, tell_keras
+
+if TYPE_CHECKING:
+    from zoo.training.api import Result
+    from zoo.training.recipes import Recipe
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "create", "list_models", "load", "register", "train"]
@@ -27,8 +33,12 @@ tell_keras()
 
 
 def create(
-    name: str, image_shape=(28, 28, 1), num_classes: int = 10, seed: int | None = None, **config
-):
+    name: str,
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+    seed: int | None = None,
+    **config: Any,
+) -> Any:
     """A new model, compiled with the optimizers of its recipe.
 
     Their step sizes stay as they are, since a decay would have to know the run's length. A batch of
@@ -62,7 +72,14 @@ def create(
         random.setstate(before)
 
 
-def train(model: str, data=None, workdir: str = "", *, callbacks=(), **settings):
+def train(
+    model: str,
+    data: Any = None,
+    workdir: str | os.PathLike[str] = "",
+    *,
+    callbacks: Sequence[Any] = (),
+    **settings: Any,
+) -> "Result":
     """Trains a model as the command does: it resumes, watches, decays step sizes and exports.
 
     >>> result = zoo.train("vae", (images, labels), workdir="runs/mine", epochs=20)
@@ -92,7 +109,7 @@ def train(model: str, data=None, workdir: str = "", *, callbacks=(), **settings)
     return api.train(model, data, workdir, tuple(callbacks), **settings)
 
 
-def register(name: str, cls: type, recipe=None) -> None:
+def register(name: str, cls: type, recipe: "Recipe | None" = None) -> None:
     """Makes a model of another package one of the zoo's, for `create`, `train` and the rest.
 
     Args:
@@ -111,7 +128,7 @@ def register(name: str, cls: type, recipe=None) -> None:
     recipes.RECIPES[name] = recipe or recipes.usual(cls)
 
 
-def load(workdir):
+def load(workdir: Any) -> Any:
     """The model that `scripts/train.py` trained in a folder, or one that comes with the package.
 
     It computes in float32. The weights of a run are those of the best checkpoint by the recipe's

@@ -35,7 +35,7 @@ class Result:
 
 
 def train(
-    model: str, data: Any = None, workdir: str = "", more: Sequence[Any] = (), **settings: Any
+    model: str, data: Any = None, workdir: Any = "", more: Sequence[Any] = (), **settings: Any
 ) -> Result:
     """See `zoo.train`."""
     dataset = None
