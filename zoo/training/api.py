@@ -29,7 +29,7 @@ class Result:
     status: str
     history: list[dict[str, Any]]
 
-    def load(self):
+    def load(self) -> Any:
         """The trained model; see `zoo.load`."""
         return setup.load(self.workdir)
 
