@@ -13,7 +13,7 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PARTS = ("zoo", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
-MOST = 65_000_000  # bytes; PyPI takes 100 MB, and colour pictures are to come
+MOST = 65_000_000  # bytes; PyPI takes 100 MB, and color pictures are to come
 BUILD = """
 import os, sys
 from setuptools import build_meta

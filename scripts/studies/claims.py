@@ -247,19 +247,19 @@ def plot_gradients(found: dict, path: pathlib.Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
-    colours = {"saturating": "C3", "non_saturating": "C0"}
+    colors = {"saturating": "C3", "non_saturating": "C0"}
 
     def draw(panel, values, *style, **more):
         panel.plot(range(1, len(values) + 1), values, *style, **more)
 
     for name in ("saturating", "non_saturating"):
         for run in found["waiting"]:
-            draw(axes[0], run[name], color=colours[name], alpha=0.5, linewidth=1)
+            draw(axes[0], run[name], color=colors[name], alpha=0.5, linewidth=1)
         for run in found[name]:
-            draw(axes[1], run["g_grad_norm"], color=colours[name], alpha=0.5, linewidth=1)
-            draw(axes[2], run["d_fake"], color=colours[name], alpha=0.5, linewidth=1)
+            draw(axes[1], run["g_grad_norm"], color=colors[name], alpha=0.5, linewidth=1)
+            draw(axes[2], run["d_fake"], color=colors[name], alpha=0.5, linewidth=1)
         for a in axes:
-            a.plot([], color=colours[name], label=name.replace("_", "-"))
+            a.plot([], color=colors[name], label=name.replace("_", "-"))
     median = np.median([run["d_fake"] for run in found["waiting"]], axis=0)
     draw(axes[0], median, "--", color="black", linewidth=1, label="D(G(z)), median")
     norm = "norm of G's gradient"

@@ -76,7 +76,7 @@ def trained(workdir: pathlib.Path) -> str:
             )
         run["classifier"] = name
     if run["dataset"] in toy.MIXTURES:
-        raise InputError(f"{workdir} is of points of the plane, and RESULTS.md is of images")
+        raise InputError(f"{workdir} is of 2-D toy data, and RESULTS.md is of images")
     run["dataset"] = data.name_of(run["dataset"], run["data_dir"])
     if run["dataset"] == data.name_of("", ""):
         run["dataset"] = ""  # the default

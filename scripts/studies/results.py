@@ -179,8 +179,8 @@ def _samples(title, manifest, records) -> list[str]:
         rows = [["floor", "", "", *tables.cells(found[fullest]["floor"], shown)]]
         rows += [[*_run(n, manifest[n]), *tables.cells(found[n]["model"], shown)] for n in group]
         heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown)]
-        colours = records[fullest]["binarization"]
-        heading = f"{title}: samples" if colours == "none" else f"{title}, black and white: samples"
+        colors = records[fullest]["binarization"]
+        heading = f"{title}: samples" if colors == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
         said, judge = [], records[fullest]["sample_metrics"]["sha256"]
         parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}

@@ -45,7 +45,7 @@ IMAGES = {
     "a single one": (GOOD[0], r"not \[4, 3, 1\]; a single image needs an axis"),
     "no channels": (GOOD[..., 0], r"of shape \[N, 4, 3, 1\], not \[2, 4, 3\]"),
     "channels first": (GOOD.transpose(0, 3, 1, 2), r"not \[2, 1, 4, 3\]"),
-    "colour": (np.repeat(GOOD, 3, -1), r"not \[2, 4, 3, 3\]"),
+    "color": (np.repeat(GOOD, 3, -1), r"not \[2, 4, 3, 3\]"),
 }
 
 

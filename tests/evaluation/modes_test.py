@@ -137,13 +137,13 @@ def test_a_scatter_plot_shows_each_point_where_it_is():
         canvas = pictures.scatter(points, real)
         assert canvas.shape == (256, 256, 3)
         expected = np.full((256, 256, 3), pictures.PAPER)
-        for (x, y), colour in (
+        for (x, y), color in (
             ((10, 20), pictures.MADE),
             ((0, 0), pictures.MADE),
             ((77, 5), pictures.MADE),  # on top of the real one
             ((200, 255), pictures.REAL),
         ):
-            expected[255 - y, x] = colour  # y grows upwards
+            expected[255 - y, x] = color  # y grows upwards
         np.testing.assert_array_equal(canvas, expected)
 
 

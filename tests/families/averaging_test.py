@@ -99,6 +99,15 @@ def test_a_run_measures_and_loads_its_average_and_goes_on_to_the_same_bits(train
     assert found["loss"] == pytest.approx(best["score"], rel=0.01)
 
 
+def test_an_average_begins_with_the_weights_of_another_run(train, tmp_path):
+    train(tmp_path / "one", 1, average_decay=0.0)
+    model = zoo.create("vae", **SMALL)
+    model.average_weights(0.5)
+    setup.start_from(str(tmp_path / "one"), model)
+    for a, w in model.weight_average.pairs:
+        np.testing.assert_array_equal(a, w)
+
+
 def test_without_an_average_nothing_is_kept(train, tmp_path):
     train(tmp_path, 1, average_decay=0.0)
     _, arrays = checkpoints.read(checkpoints.Manager(tmp_path / "checkpoints").path(4))

@@ -20,7 +20,7 @@ def model():
 
 
 def mark(model, number):
-    """Makes this state of the model recognisable."""
+    """Makes this state of the model recognizable."""
     model.trainable_variables[0].assign(np.full(model.trainable_variables[0].shape, number))
 
 

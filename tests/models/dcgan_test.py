@@ -32,7 +32,7 @@ def test_networks_follow_the_rules_of_the_paper():
     assert np.abs(images - 0.5).max() < 0.2  # weights so small make grey images at first
 
 
-def test_a_penalised_d_sees_each_image_alone():
+def test_a_penalized_d_sees_each_image_alone():
     # the slope of D at an image must not depend on the others
     model = zoo.create("dcgan", width=4, latent_dim=3, penalty="r1")
     assert layers.BatchNormalization not in kinds(model.discriminator)

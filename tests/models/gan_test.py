@@ -280,8 +280,8 @@ def test_a_penalty_is_where_d_plays(data):
     # of images as D sees them, augmented ones where they are augmented
     model = zoo.create("gan", penalty="r1", augment="diffaugment", **SMALL)
     seen = []
-    original = model.penalised
-    model.penalised = lambda v, x, *rest: seen.append(x.numpy()) or original(v, x, *rest)
+    original = model.penalized
+    model.penalized = lambda v, x, *rest: seen.append(x.numpy()) or original(v, x, *rest)
     x = tf.constant(data[0] / np.float32(255))
     model.d_losses(x, None, model.draw_prior(24, seed=0), training=True)
     assert (np.abs(seen[0] - x.numpy()).max((1, 2, 3)) > 0).all()

@@ -53,13 +53,13 @@ def test_moves_are_of_an_eighth_of_a_side_and_cuts_of_half_of_it():
 
 
 def test_saturation_leaves_grey_images_and_the_mean_of_channels():
-    colour = np.random.default_rng(1).random((200, 8, 8, 3)).astype(np.float32)
-    seen = augmentation.diff_augment(tf.constant(colour), tf.constant([0, 1])).numpy()
-    grey = np.repeat(colour.mean(3, keepdims=True), 3, 3)
+    color = np.random.default_rng(1).random((200, 8, 8, 3)).astype(np.float32)
+    seen = augmentation.diff_augment(tf.constant(color), tf.constant([0, 1])).numpy()
+    grey = np.repeat(color.mean(3, keepdims=True), 3, 3)
     seen_grey = augmentation.diff_augment(tf.constant(grey), tf.constant([0, 1])).numpy()
     np.testing.assert_allclose(seen.mean(3), seen_grey.mean(3), atol=1e-5)
     np.testing.assert_allclose(seen_grey, seen_grey[..., :1].repeat(3, 3), atol=1e-5)
-    spread = seen.std(3).mean((1, 2)) / colour.std(3).mean()
+    spread = seen.std(3).mean((1, 2)) / color.std(3).mean()
     assert spread.min() < 0.1 and spread.max() > 1.5
 
 
@@ -70,7 +70,7 @@ def test_the_gradient_goes_back_to_the_pixels_that_are_seen():
         seen = augmentation.diff_augment(images, tf.constant([3, 4]))
         total = tf.reduce_sum(seen)
     gradient = tape.gradient(total, images).numpy()
-    # light and colour go through linear maps: with the same draws on ones and zeros the sum agrees
+    # light and color go through linear maps: with the same draws on ones and zeros the sum agrees
     zero = augmentation.diff_augment(tf.zeros_like(images), tf.constant([3, 4]))
     np.testing.assert_allclose(
         (gradient * IMAGES).sum((1, 2, 3)),

@@ -1,4 +1,4 @@
-"""Layers of GANs against NumPy: singular values, per-class normalisation, attention."""
+"""Layers of GANs against NumPy: singular values, per-class normalization, attention."""
 
 import keras
 import numpy as np

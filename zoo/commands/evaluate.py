@@ -40,7 +40,7 @@ _CLASSIFIER = flags.DEFINE_string(
 _PARZEN = flags.DEFINE_bool(
     "parzen", False, "Also the Parzen-window log-likelihood of the first GAN papers."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Random seed.", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string(
     "out", "", "The record; default evaluation.json, in the workdir where there is one."
 )

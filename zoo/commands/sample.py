@@ -1,6 +1,6 @@
 """Draws from a trained model: zoo sample --pretrained=cgan.
 
-What is drawn goes to a PNG grid (of points of the plane, a scatter plot), or as arrays to an .npz
+What is drawn goes to a PNG grid (of 2-D toy data, a scatter plot), or as arrays to an .npz
 file.
 """
 
@@ -41,7 +41,7 @@ _WHAT = flags.DEFINE_enum(
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Images (rows, for interpolate); default 64, or 1,000 points of the plane.",
+    "Images (rows, for interpolate); default 64, or 1,000 points of 2-D toy data.",
     lower_bound=1,
 )
 _LABELS = flags.DEFINE_list(
@@ -49,12 +49,12 @@ _LABELS = flags.DEFINE_list(
     None,
     "Classes of a conditional model by name or number, as Sneaker,7; repeated to --num.",
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, upper_bound=2**31 - 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Random seed.", lower_bound=0, upper_bound=2**31 - 1)
 _OBSERVATION = flags.DEFINE_enum(
     "observation",
     None,
     ["mean", "sample"],
-    "Show p(x|z)'s mean or draw from it (VAEs); default the mean, for points of the plane a draw.",
+    "Show p(x|z)'s mean or draw from it (VAEs); default the mean, for 2-D toy data a draw.",
 )
 _TRUNCATION = flags.DEFINE_float(
     "truncation", None, "A GAN's latents are at most so far from 0: more typical, less varied."

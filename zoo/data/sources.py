@@ -125,7 +125,7 @@ def load(
 
     Args:
       name: `fashion_mnist` (embedded, the default), `mnist`, `cifar10` (by keras.datasets),
-        `ring`, `grid` (points of the plane, `zoo/data/toy.py`), or `folder:PATH`.
+        `ring`, `grid` (2-D toy data, `zoo/data/toy.py`), or `folder:PATH`.
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
       image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).

@@ -8,7 +8,7 @@ from PIL import Image
 
 from zoo.core import files
 
-PAPER, REAL, MADE = (250, 250, 250), (170, 170, 170), (214, 39, 40)  # colours of a scatter plot
+PAPER, REAL, MADE = (250, 250, 250), (170, 170, 170), (214, 39, 40)  # colors of a scatter plot
 
 
 def grid(images, columns: int | None = None) -> np.ndarray:
@@ -46,9 +46,9 @@ def scatter(made: np.ndarray, real: np.ndarray) -> np.ndarray:
       uint8 [256, 256, 3]; x grows to the right, and y upwards.
     """
     canvas = np.full((256, 256, 3), PAPER, np.uint8)
-    for points, colour in ((real, REAL), (made, MADE)):
+    for points, color in ((real, REAL), (made, MADE)):
         x, y = _levels(points).reshape(-1, 2).T.astype(int)
-        canvas[255 - y, x] = colour
+        canvas[255 - y, x] = color
     return canvas
 
 

@@ -14,7 +14,7 @@ from zoo.errors import InputError
 from zoo.evaluation import distances
 from zoo.math import latents
 
-NUM, NUM_POINTS = 64, 1000  # images, or points of the plane, where it is not said
+NUM, NUM_POINTS = 64, 1000  # images, or 2-D toy data, where it is not said
 STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
 
@@ -46,9 +46,9 @@ def draw(
       num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each, or
         several where they are few.
-      seed: of all noise.
+      seed: random seed.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder); when left out the
-        mean, but for new points of the plane a draw.
+        mean, but for new points of 2-D toy data a draw.
       truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbours`.
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse`, which are the categories where latents have some, and of
@@ -234,7 +234,7 @@ def _refuse_settings_of_others(what: str, changes, rows, spherical: bool, steps)
 def picture(
     what: str, images: np.ndarray, columns: int | None, real: Callable[[int], Split]
 ) -> np.ndarray:
-    """What `draw` drew as one picture: a grid, or, of points of the plane, a scatter plot.
+    """What `draw` drew as one picture: a grid, or, of 2-D toy data, a scatter plot.
 
     Args:
       what: as `draw` was asked.

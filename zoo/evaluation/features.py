@@ -145,7 +145,7 @@ def observation(model) -> str | None:
     The decoder is the model's own, or that of the p(x) which a model is made of.
 
     Its mean, but a draw where pixels are black or white, because means would be grey, and where
-    images are points of the plane, because how far they scatter is what is looked at.
+    images are 2-D toy data, because how far they scatter is what is looked at.
     """
     if "decode" not in getattr(model, "unconditional", model).can:
         return None

@@ -559,7 +559,7 @@ def evaluate(
         without a net.
       new_classifier: gives an untrained classifier, for the classification accuracy score.
       with_parzen: whether the Parzen-window log-likelihood is wanted.
-      seed: of all noise.
+      seed: random seed.
 
     Returns:
       The parts of the figures by name; and, where a figure or a part that applies could not be
@@ -623,7 +623,7 @@ def protocol(seed: int, held_out: str, found: dict[str, Any]) -> dict[str, Any]:
     """What figures depend on beside features and numbers of images, for the record.
 
     Args:
-      seed: of all noise.
+      seed: random seed.
       held_out: the split of the real images.
       found: what `samples` returned.
     """

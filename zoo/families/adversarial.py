@@ -152,11 +152,11 @@ class AdversarialModel(ImageModel):
         return logits(images, labels) if training else self.in_batches(logits, images, labels)
 
     def d_losses(self, images, labels, latents, training: bool) -> dict[str, tf.Tensor]:
-        """Per-example quantities; `d_loss` is what the discriminator minimises."""
+        """Per-example quantities; `d_loss` is what the discriminator minimizes."""
         raise NotImplementedError
 
     def g_losses(self, images, labels, latents, training: bool) -> dict[str, tf.Tensor]:
-        """Per-example quantities; `g_loss` is what the generator minimises."""
+        """Per-example quantities; `g_loss` is what the generator minimizes."""
         raise NotImplementedError
 
     def call(self, latents, training=False) -> tf.Tensor:

@@ -58,6 +58,11 @@ class WeightAverage:
         """Comes after each of the optimizer's steps; `step` counts them."""
         follow(self.pairs, decay_at(step, self.decay))
 
+    def restart(self) -> None:
+        """Makes the averages what the weights are now, as when these come from another run."""
+        for a, w in self.pairs:
+            a.assign(w.value)
+
     @contextlib.contextmanager
     def in_place(self):
         """The averages in place of the weights, for the length of the block."""

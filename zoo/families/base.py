@@ -147,7 +147,7 @@ class ImageModel(keras.Model):
                 state.assign(store[f"seed_{i}"])
 
     def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
-        """Keras' `compile`; what is minimised and logged is the model's own.
+        """Keras' `compile`; what is minimized and logged is the model's own.
 
         Raises:
           InputError: a loss or metrics are given.

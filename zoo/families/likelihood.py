@@ -46,7 +46,7 @@ class LikelihoodModel(ImageModel):
         return provided(known, "pixels must be 0 or 1, black or white: binarize them first", images)
 
     def losses(self, images, labels, training: bool) -> dict[str, tf.Tensor]:
-        """Per-example quantities [B]; `loss` is minimised, those in `tracked` are logged.
+        """Per-example quantities [B]; `loss` is minimized, those in `tracked` are logged.
 
         A quantity whose `metric_of` is no mean may have another shape.
 

@@ -45,7 +45,7 @@ def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def saturating(fake_logits: tf.Tensor) -> tf.Tensor:
-    """Log(1 - D(G(z))), minimised by G: G's own half of V, [B].
+    """Log(1 - D(G(z))), minimized by G: G's own half of V, [B].
 
     Its slope in the logit is -D(G(z)), which vanishes when D is sure: G starves.
     """
@@ -53,7 +53,7 @@ def saturating(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-log D(G(z)), minimised by G, [B].
+    """-log D(G(z)), minimized by G, [B].
 
     The same fixed point as `saturating`, with the slope -(1 - D(G(z))), strong when D is sure.
     """
@@ -69,7 +69,7 @@ def wasserstein_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 
 
 def wasserstein(fake: tf.Tensor) -> tf.Tensor:
-    """-D(G(z)), minimised by G, [B]; the same for the hinge game."""
+    """-D(G(z)), minimized by G, [B]; the same for the hinge game."""
     return -fake
 
 
@@ -84,7 +84,7 @@ def least_squares_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 
 
 def least_squares(fake: tf.Tensor) -> tf.Tensor:
-    """1/2 (D(G(z)) - 1)^2, minimised by G, [B]."""
+    """1/2 (D(G(z)) - 1)^2, minimized by G, [B]."""
     return tf.square(fake - 1) / 2
 
 

@@ -51,7 +51,7 @@ class ACGAN(cgan.CGAN):
         return self.judge(images, labels, training)[0]
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -(L_S + w L_C)."""
+        """D minimizes -(L_S + w L_C)."""
         fake = self.seen(self.play(latents, labels, training), training)
         real = self.seen(images, training)
         real_logits, log_p_y_real = self.judge(real, labels, training)
@@ -59,10 +59,10 @@ class ACGAN(cgan.CGAN):
         values = self.d_values(real_logits, fake_logits)
         values["d_loss"] -= self.config.class_weight * (log_p_y_real + log_p_y_fake)
         values |= {"log_p_y_real": log_p_y_real, "log_p_y_fake": log_p_y_fake}
-        return self.penalised(values, real, fake, labels) if training else values
+        return self.penalized(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
-        """G minimises its part of the game, and -w log p(y|G(z, y))."""
+        """G minimizes its part of the game, and -w log p(y|G(z, y))."""
         fake = self.seen(self.play(latents, labels, training), training)
         fake_logits, log_p_y = self.judge(fake, labels, training)
         loss = self.game.generator_loss(fake_logits)

@@ -4,7 +4,7 @@
 
 D sees pairs of an image and a code, and tells images with their codes from codes with their images.
 Where it no longer can, E inverts G (theorem 2), so that a GAN's latents too can be had of an image,
-moved along and edited. G and E descend together, each by its half: G minimises -log D(G(z), z), and
+moved along and edited. G and E descend together, each by its half: G minimizes -log D(G(z), z), and
 E, without saturating either, -log(1 - D(x, E(x))). In another game E's loss is G's with real and
 made exchanged, and a penalty is on D's slope by image and code together. Deviations: networks of
 the zoo's GANs, and a moving average of G draws. Reconstructions keep what D looks at, and not each
@@ -106,13 +106,13 @@ class BiGAN(gan.GAN):
         return self.judge(images, self.codes(images, training), training)
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -V, and its penalty."""
+        """D minimizes -V, and its penalty."""
         real, fake = self.pairs(images, latents, training)
         values = self.d_values(self.judge(*real, training), self.judge(*fake, training))
-        return self.penalised(values, real, fake, labels) if training else values
+        return self.penalized(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
-        """G minimises -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss of D's opposite."""
+        """G minimizes -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss of D's opposite."""
         real, fake = (self.judge(*p, training) for p in self.pairs(images, latents, training))
         loss = self.game.generator_loss
         return {"g_loss": loss(fake) + loss(2 * self.game.undecided - real)}
@@ -123,7 +123,7 @@ class BiGAN(gan.GAN):
         codes = self.codes(images, training, by=self.encoder)
         return (self.seen(images, training), codes), (self.seen(fake, training), latents)
 
-    def penalised(self, values, real, fake, labels):
+    def penalized(self, values, real, fake, labels):
         """D's `values` with the penalty on its slope in pairs, by pixels and codes together."""
         pixels = math.prod(self.image_shape)
 

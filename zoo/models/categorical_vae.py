@@ -13,7 +13,7 @@ which has no gradient; training decodes instead, with the same g,
 
 or, `straight_through`, z itself with the gradient of y. In step t the temperature is
 max(min_temperature, temperature exp(-anneal_rate t)) (section 4.2). Only the `loss` of training is
-relaxed: the KL, what is logged and what validation minimises are of the discrete model, at z.
+relaxed: the KL, what is logged and what validation minimizes are of the discrete model, at z.
 Jang et al. 2017, arXiv:1611.01144; the same idea: Maddison et al. 2017, arXiv:1611.00712.
 """
 

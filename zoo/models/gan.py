@@ -3,12 +3,12 @@
     min_G max_D V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))],   z ~ N(0, I)            (eq. 1)
 
 D ascends V, then G descends, in turn, each with its own step size (algorithm 1). The second half
-of V saturates when D is sure of itself; the non-saturating generator minimises -log D(G(z))
+of V saturates when D is sure of itself; the non-saturating generator minimizes -log D(G(z))
 instead, which has the same fixed point and strong gradients early on (section 3). At the
 equilibrium D = 1/2 and V = -log 4.
 
 Deviations: Adam, with the step sizes and the first moment of Radford et al. 2016, for SGD with
-momentum; G minimises the non-saturating loss by default; Gaussian latents; in G ReLU and a tanh at
+momentum; G minimizes the non-saturating loss by default; Gaussian latents; in G ReLU and a tanh at
 the end for rectifiers and sigmoids; in D leaky ReLU for maxout and, between dense layers, no
 dropout; and the weights are those of the epoch of the least FID, by validation images.
 
@@ -44,7 +44,7 @@ class Config:
     dropout: float = field(0.3, "Share of D's activations dropped (conv).", lower=0.0, upper=0.95)
     loss: Literal["non_saturating", "saturating", "wasserstein", "hinge", "least_squares"] = field(
         "non_saturating",
-        "The game: minimax, in which G minimises -log D(G(z)), or (saturating) log(1 - D(G(z))); "
+        "The game: minimax, in which G minimizes -log D(G(z)), or (saturating) log(1 - D(G(z))); "
         "that of the Wasserstein distance; of hinges; of least squares.",
     )
     label_smoothing: float = field(
@@ -155,17 +155,17 @@ class GAN(AdversarialModel):
         return self.discriminator(signed(images), training=training)[:, 0]
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -V(D, G), and its penalty."""
+        """D minimizes -V(D, G), and its penalty."""
         # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
         fake = self.seen(self.play(latents, labels, training), training)
         real = self.seen(images, training)
         real_logits = self.run_discriminator(real, labels, training)
         fake_logits = self.run_discriminator(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
-        return self.penalised(values, real, fake, labels) if training else values
+        return self.penalized(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
-        """G minimises -log D(G(z)), or its part of another game."""
+        """G minimizes -log D(G(z)), or its part of another game."""
         fake = self.seen(self.play(latents, labels, training), training)
         return {"g_loss": self.game.generator_loss(self.run_discriminator(fake, labels, training))}
 
@@ -189,7 +189,7 @@ class GAN(AdversarialModel):
             "d_fake": shown(fake_logits),  # D(G(z))
         }
 
-    def penalised(self, values, real, fake, labels) -> dict[str, tf.Tensor]:
+    def penalized(self, values, real, fake, labels) -> dict[str, tf.Tensor]:
         """D's `values` with the penalty on its slope, in images scaled as its network sees them.
 
         Where images are augmented, it is the slope in the augmented ones.

@@ -113,7 +113,7 @@ class InfoGAN(dcgan.DCGAN):
         return self.config.info_weight * category + self.config.continuous_weight * continuous
 
     def d_losses(self, images, labels, latents, training):
-        """D minimises -V(D, G), and Q -w L_I."""
+        """D minimizes -V(D, G), and Q -w L_I."""
         fake = self.seen(self.play(latents, labels, training), training)
         real = self.seen(images, training)
         real_logits, _ = self.judge(real, training)
@@ -124,10 +124,10 @@ class InfoGAN(dcgan.DCGAN):
             "mi_nats": sum(parts),
             "mi_category_nats": parts[0],  # log K at most
         }
-        return self.penalised(values, real, fake, labels) if training else values
+        return self.penalized(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
-        """G minimises its part of the game, and -w L_I."""
+        """G minimizes its part of the game, and -w L_I."""
         fake = self.seen(self.play(latents, labels, training), training)
         fake_logits, q = self.judge(fake, training)
         loss = self.game.generator_loss(fake_logits)

@@ -3,7 +3,7 @@
     p(x) = prod_i p(x_i | x_1, ..., x_{i-1})                                               (eq. 1)
 
 Pixels come row by row, the channels of one in turn. A stack of causal convolutions computes all the
-conditionals of an image at once, so the likelihood is exact and is what is maximised. Each
+conditionals of an image at once, so the likelihood is exact and is what is maximized. Each
 conditional is a softmax over the grey levels, a mixture of logistics' mass on them (Salimans et al.
 2017, arXiv:1701.05517, section 2.1), or Bernoulli. Given a label, its embedding is added inside
 every gate (eq. 4). Deviations: residual connections in both stacks; a channel sees the earlier ones

@@ -2,7 +2,7 @@
 
     V_D = E_x[min(0, D(x) - 1)] + E_z[min(0, -D(G(z)) - 1)],    V_G = -E_z[D(G(z))]  (eq. 16, 17)
 
-D maximises V_D and G minimises V_G. Each layer of D is divided by its spectral norm, W / sigma(W)
+D maximizes V_D and G minimizes V_G. Each layer of D is divided by its spectral norm, W / sigma(W)
 (eq. 8), so that D's slope is bounded: by 1, but for the factor by which a convolution can exceed
 its kernel's norm, and for dropout and attention. No penalty has to be paid for it, and D needs no
 batch norm. D's convolutions alternate as in the paper's table 3, 3x3 at full size and 4x4 by

@@ -211,7 +211,7 @@ class ConditionalBatchNormalization(layers.Layer):
         self.beta = self.add_weight(size, "zeros", name="beta")
 
     def call(self, x, y, training=False):
-        """Normalised [B, H, W, C] (or [B, C]) of one-hot labels y [B, K]."""
+        """Normalized [B, H, W, C] (or [B, C]) of one-hot labels y [B, K]."""
         x = self.norm(x, training=training)
         shape = [-1, *[1] * (len(x.shape) - 2), x.shape[-1]]
         y = tf.cast(y, x.dtype)

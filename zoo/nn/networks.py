@@ -80,7 +80,7 @@ def conv_down(
         leaky ReLU, in the policy's precision.
       hidden: units of dense layers after the convolutions.
       dropout: share of the activations dropped after each convolution.
-      batch_norm: whether the second convolution is normalised by the batch's statistics.
+      batch_norm: whether the second convolution is normalized by the batch's statistics.
       spectral: whether each layer is spectrally normalized.
       attention: whether places look at one another after the first strided convolution.
       unstrided: whether a 3x3 convolution comes before each strided one and after the last.
@@ -150,7 +150,7 @@ def conv_up(
 ) -> keras.Sequential:
     """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].
 
-    Linear at the end. With `batch_norm` each hidden layer is normalised by the statistics of the
+    Linear at the end. With `batch_norm` each hidden layer is normalized by the statistics of the
     batch (of the global batch, when several devices share it); with `attention` places look at one
     another before the last convolution.
     """

@@ -584,7 +584,7 @@ def finish(
 
 
 def _show(summary: dict[str, Any], mixture: toy.Mixture | None) -> None:
-    """Prints the last epoch's figures, and those of the test images or of points of the plane."""
+    """Prints the last epoch's figures, and those of the test images or of 2-D toy data."""
     last, figures = summary["last_epoch"], summary["test"]
     floor = {k.removeprefix("floor_"): v for k, v in last.items() if k.startswith("floor_")}
     if last or figures:

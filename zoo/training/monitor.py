@@ -235,12 +235,12 @@ class Alarms(keras.callbacks.Callback):
 
     - The generator has collapsed: no more than 2% of its samples are distinct (or it knows a single
       image or, of a conditional model, no more than two a class), and half as many as of real
-      images; or of points of the plane a tenth or more are good, and all of these lie in one mode.
+      images; or of 2-D toy data a tenth or more are good, and all of these lie in one mode.
     - D has won: D(x) > 0.99 (of its target) and D(G(z)) < 0.01 on average over an epoch, where they
       are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
       hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
     - A class is (nearly) absent from the samples of an unconditional model, or never seen where a
-      conditional one is asked for it; or a mode of points of the plane is not covered.
+      conditional one is asked for it; or a mode of 2-D toy data is not covered.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """

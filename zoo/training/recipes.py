@@ -97,7 +97,7 @@ RECIPES = {
 }
 
 
-# of points of the plane: perceptrons, and many small steps in less than a minute
+# of 2-D toy data: perceptrons, and many small steps in less than a minute
 _POINTS = {
     "network": "mlp",
     "hidden": (128, 128, 128),
@@ -190,7 +190,7 @@ class Run:
     stop_on_collapse: bool = field(
         False,
         "Stop, with exit code 3, when nearly all samples are alike in three looks in a row, or all "
-        "good points of the plane lie in one mode, after 500 steps (models whose samples are "
+        "good samples of 2-D toy data lie in one mode, after 500 steps (models whose samples are "
         "watched).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
@@ -223,7 +223,7 @@ def defaults(model: str, dataset: str, config_class: type) -> tuple[Any, Recipe,
 
     Args:
       model: a name of `RECIPES`.
-      dataset: its name; points of the plane have settings of their own.
+      dataset: its name; 2-D toy data have settings of their own.
       config_class: the model's.
     """
     found = (config_class(), RECIPES[model], Run())

@@ -138,7 +138,7 @@ def read_config(source) -> dict[str, Any]:
     """The settings of a workdir or of a pretrained model.
 
     A run of before there was a setting has the default of its class, which must be what held until
-    then; those of a recipe or of points of the plane need not be.
+    then; those of a recipe or of 2-D toy data need not be.
 
     Raises:
       InputError: the folder or its `config.json` is missing, not readable or not what this version
@@ -258,6 +258,8 @@ def start_from(source: str, model) -> str:
     except checkpoints.Damaged as e:
         raise InputError(f"--init_from: {e}; give this model the settings of that one") from None
     model.restart_schedules()
+    if (average := getattr(model, "weight_average", None)) is not None:
+        average.restart()
     return weights_sha256(source, trained)
 
 
