@@ -29,7 +29,7 @@ _TRAINING = flags.DEFINE_bool(
     "training", True, "Also run the default cgan and classifier to the end (about 15 minutes)."
 )
 
-SCRIPTS = pathlib.Path(__file__).resolve().parent
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TRAIN = str(SCRIPTS / "train.py")
 
 

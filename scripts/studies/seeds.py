@@ -22,7 +22,7 @@ from zoo.data import toy
 from zoo.errors import InputError
 from zoo.training.recipes import RECIPES, AdversarialRecipe
 
-TRAIN = pathlib.Path(__file__).resolve().with_name("train.py")
+TRAIN = pathlib.Path(__file__).resolve().parents[1] / "train.py"
 KEPT = (
     "val_fid",
     "val_distinct",

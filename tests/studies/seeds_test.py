@@ -1,8 +1,10 @@
 """GANs trained with several seeds."""
 
 import json
+import pathlib
 
 import pytest
+from forked import ROOT
 from written import epochs
 
 
@@ -23,3 +25,13 @@ def test_a_record_of_two_seeds(run, tmp_path):
     assert one["floor_fid"] == two["floor_fid"] < min(one["val_fid"], two["val_fid"])
     (epoch,) = epochs(tmp_path / "runs" / "gan-1")
     assert epoch["val_fid"] == two["val_fid"]
+
+
+@pytest.mark.parametrize("study", ["seeds", "benchmark"])
+def test_a_study_finds_the_script_that_trains(study):
+    source = (ROOT / "scripts" / "studies" / f"{study}.py").read_text(encoding="utf-8")
+    names = {"__file__": str(ROOT / "scripts" / "studies" / f"{study}.py"), "pathlib": pathlib}
+    for line in source.splitlines():
+        if line.startswith(("SCRIPTS =", "TRAIN =")):
+            exec(line, names)
+    assert pathlib.Path(names["TRAIN"]).is_file()
