@@ -34,8 +34,12 @@ def open_no_folder(path, *rest, **more):
 
 os.open = open_no_folder
 import zoo
+from absl import flags
+before = set(flags.FLAGS)
 for found in pkgutil.walk_packages(zoo.__path__, "zoo."):
     importlib.import_module(found.name)
+    for name in set(flags.FLAGS) - before:  # several commands have a flag of one name
+        delattr(flags.FLAGS, name)
 from zoo.core import files
 from zoo.training import provenance
 assert provenance.machine()["cores"] and provenance.machine()["memory_gb"] is None

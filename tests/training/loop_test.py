@@ -257,8 +257,8 @@ def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
     for name, weight in start.items():
         np.testing.assert_allclose(still[name], weight, atol=1e-7)
     settings = files.read_json(tmp_path / "still" / "config.json")
-    source = setup.load(tmp_path / "vae")
-    assert settings["initial_weights_sha256"] == checkpoints.weights_digest(source)
+    trained = setup.load(tmp_path / "vae")
+    assert settings["initial_weights_sha256"] == checkpoints.weights_digest(trained)
 
     # a run that goes on has weights of its own, and needs no others
     at_once = weights(tmp_path / "at_once", "iwae", epochs=2, **source)

@@ -89,7 +89,9 @@ def weights(name: str) -> dict[str, np.ndarray]:
         raise InputError(f"{name} is made of {' and '.join(known['parts'])}, and has no weights")
     path = FOLDER / known["file"]
     if not os.path.lexists(path):
-        path = download.path_of(known["file"], known["sha256"], known["bytes"])
+        if type(size := known.get("bytes")) is not int or size < 1:
+            raise InputError(f"the manifest has no size of {known['file']}: install zoo anew")
+        path = download.path_of(known["file"], known["sha256"], size)
     try:
         content = path.read_bytes()
     except OSError as e:
