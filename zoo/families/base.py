@@ -19,7 +19,7 @@ import tensorflow as tf
 from zoo.core import batches, checks, config
 from zoo.core.backend import precision
 from zoo.errors import InputError
-from zoo.families import capabilities
+from zoo.families import averaging, capabilities
 from zoo.math.pixels import in_unit_range
 
 Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
@@ -53,6 +53,7 @@ class ImageModel(keras.Model):
 
     Config: type
     can: frozenset[str] = frozenset()  # see `zoo/families/capabilities.py`
+    weight_average: averaging.WeightAverage | None = None  # of a model that keeps one
     watched = False  # whether its samples are looked at while it trains, if nothing else is asked
     conditional = False  # whether `sample` and `log_prob` take labels
     supervised = False  # whether it learns from labels without being given them

@@ -14,7 +14,6 @@ class LikelihoodModel(ImageModel):
     """A model trained by one objective, a per-example `loss` (a bound, a likelihood)."""
 
     tracked = ("loss",)
-    weight_average: averaging.WeightAverage | None = None
 
     def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
         """Keras' `compile`, with the optimizer's state built at once."""

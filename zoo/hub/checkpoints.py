@@ -55,7 +55,7 @@ def state(model) -> dict[str, Any]:
         "seeds": names.of_seeds(model),
         "metrics": names.of_metrics(model),
     }
-    if (average := getattr(model, "weight_average", None)) is not None:
+    if (average := model.weight_average) is not None:
         name_of = {id(v): name for name, v in weights.items()}
         groups["average"] = {name_of[id(w)]: a for a, w in average.pairs}
     for attribute in _OPTIMIZERS:

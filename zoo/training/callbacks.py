@@ -257,7 +257,7 @@ class Pictures(keras.callbacks.Callback):
         """Draws and writes all pictures of an epoch, and what the projector shows."""
         board, model = self.board, self.model
         zoom = 2 if model.image_shape == toy.IMAGE_SHAPE else 1
-        average = getattr(model, "weight_average", None)
+        average = model.weight_average
         with contextlib.nullcontext() if average is None else average.in_place():
             for name, draw in self.kinds().items():
                 with _or_warning(f"no picture of {name} at epoch {epoch}"):

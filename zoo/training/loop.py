@@ -434,7 +434,7 @@ def _fit(
         measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
     if "kl_per_dim" in model.can:
         measured.append(callbacks.KLPerDimension(validation))
-    if getattr(model, "weight_average", None) is not None:
+    if model.weight_average is not None:
         averages.append(callbacks.Averages())
     watchers = [
         callbacks.StopWhenDiverged(done),

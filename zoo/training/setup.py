@@ -258,8 +258,8 @@ def start_from(source: str, model) -> str:
     except checkpoints.Damaged as e:
         raise InputError(f"--init_from: {e}; give this model the settings of that one") from None
     model.restart_schedules()
-    if (average := getattr(model, "weight_average", None)) is not None:
-        average.restart()
+    if model.weight_average is not None:
+        model.weight_average.restart()
     return weights_sha256(source, trained)
 
 
