@@ -47,6 +47,7 @@ LAYERS = (
     "zoo.nn.layers:GatedCausalBlock",
     "zoo.nn.layers:SpectralNormalization",
     "zoo.nn.layers:ConditionalBatchNormalization",
+    "zoo.nn.layers:ResidualBlock",
     "zoo.nn.layers:SelfAttention",
     "zoo.nn.layers:VectorQuantizer",
     "zoo.models.pixelrnn:RowLSTM",
@@ -166,10 +167,10 @@ def tell_keras() -> None:
 def config_class(name: str) -> type:
     """The model's configuration dataclass, read from its file without importing TensorFlow.
 
-    Only the imports of `dataclasses`, `typing`, `zoo.core.config` and `zoo.errors` and the class
-    `Config` itself are run, so that `--help` answers at once. A model that builds on a sibling's
-    configuration (`class Config(vae.Config)` after `from zoo.models import vae`) is followed into
-    that file.
+    Only the imports of `dataclasses`, `typing`, `zoo.core.config`, `zoo.core.stages` and
+    `zoo.errors` and the class `Config` itself are run, so that `--help` answers at once. A model
+    that builds on a sibling's configuration (`class Config(vae.Config)` after `from zoo.models
+    import vae`) is followed into that file.
 
     Raises:
       InputError: no model has this name.
@@ -193,6 +194,7 @@ def _read_config(module: str) -> type:
         elif isinstance(node, ast.ImportFrom) and node.module in (
             "typing",
             "zoo.core.config",
+            "zoo.core.stages",
             "zoo.errors",
         ):
             wanted.append(node)

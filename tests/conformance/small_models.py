@@ -68,6 +68,7 @@ VARIANTS = {
     "bigan of convolutions": ("bigan", {"network": "conv", "width": 4}),
     "bigan punished": ("bigan", {"loss": "wasserstein", "penalty": "gradient"}),
     "sngan with attention": ("sngan", {"attention": True}),
+    "projection_cgan of residual blocks": ("projection_cgan", {"residual": True}),
     "infogan of convolutions": ("infogan", {"network": "conv", "width": 4}),
 }
 # of these the difference is in a loss or a gradient: what they export is their base model's graph

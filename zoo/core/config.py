@@ -6,6 +6,7 @@ This file needs no TensorFlow, so that command-line flags can be made of it (`zo
 import dataclasses
 import math
 import typing
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zoo.core import files
@@ -19,6 +20,8 @@ def field(
     lower: float | None = None,
     upper: float | None = None,
     path: bool = False,
+    by_shape: Callable[[Sequence[int]], Any] | None = None,
+    formerly: Any = None,
 ):
     """A configuration field.
 
@@ -28,10 +31,48 @@ def field(
       lower: least value allowed (every element's, for a tuple).
       upper: greatest value allowed.
       path: whether it is, or may be, a path (see `files.expanded`).
+      by_shape: gives the value in place of the default, by the shape (H, W, C) of the images.
+      formerly: what held before there was this field, if it is not the default.
     """
-    return dataclasses.field(
-        default=default, metadata={"help": help, "lower": lower, "upper": upper, "path": path}
-    )
+    metadata = {"help": help, "lower": lower, "upper": upper, "path": path}
+    metadata |= {"by_shape": by_shape, "formerly": formerly}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def resolved(options: Any, image_shape: Sequence[int]) -> Any:
+    """A configuration whose fields with `by_shape` have the value of images of this shape."""
+    chosen = {
+        f.name: f.metadata["by_shape"](image_shape)
+        for f in _left_to_the_images(type(options))
+        if getattr(options, f.name) == f.default
+    }
+    return dataclasses.replace(options, **chosen)
+
+
+def kept(config_class: type, values: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Values of a run that goes on: what the images chose at its start, in `before`, stays."""
+    chosen = {
+        f.name: before[f.name]
+        for f in _left_to_the_images(config_class)
+        if f.name in before and values.get(f.name, f.default) == f.default
+    }
+    return {**values, **chosen}
+
+
+def formerly(usual: Any) -> dict[str, Any]:
+    """The value of each field in a configuration that was written without it.
+
+    Args:
+      usual: the default configuration, whose values those of most fields are.
+    """
+    return {
+        f.name: getattr(usual, f.name) if (then := f.metadata.get("formerly")) is None else then
+        for f in dataclasses.fields(usual)
+    }
+
+
+def _left_to_the_images(config_class: type) -> list[dataclasses.Field]:
+    return [f for f in dataclasses.fields(config_class) if f.metadata.get("by_shape")]
 
 
 def defaults(**values: Any):

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from zoo.core import batches, checks, config
 from zoo.core.backend import precision
+from zoo.core.config import resolved
 from zoo.errors import InputError
 from zoo.families import averaging, capabilities
 from zoo.math.pixels import in_unit_range
@@ -66,8 +67,8 @@ class ImageModel(keras.Model):
 
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
         super().__init__(**kwargs)
-        self.config = config or self.Config()
         self.image_shape = checks.image_shape(image_shape)
+        self.config = resolved(config or self.Config(), self.image_shape)
         self.num_classes = checks.whole("num_classes", num_classes)
         if self.learns_labels and not self.num_classes:
             raise InputError(
@@ -108,6 +109,7 @@ class ImageModel(keras.Model):
             raise InputError(f"{cls.__name__} is made of other models: see `zoo.create`")
         names = {f.name for f in dataclasses.fields(cls.Config)}
         own = {k: v for k, v in values.items() if k in names}
+        own = config.formerly(cls.Config()) | own
         rest = {k: v for k, v in values.items() if k not in names}
         policy = keras.dtype_policies.get(rest.get("dtype"))
         with precision(policy):  # of the networks inside, too

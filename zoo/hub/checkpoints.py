@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from zoo import registry
-from zoo.core import files, schemas
+from zoo.core import config, files, schemas
 from zoo.core.arrays import digest
 from zoo.errors import InputError, brief
 from zoo.hub import names
@@ -305,7 +305,7 @@ def settings_of(model) -> dict[str, Any] | None:
 def check_settings(path, meta: dict[str, Any], settings: dict[str, Any] | None) -> None:
     """Raises OtherSettings where a checkpoint says that its weights belong to other settings.
 
-    One of before there was a setting has its default, and one of before they were written has any.
+    A setting that it does not know has what held then; one without settings has any.
 
     Args:
       path: of the checkpoint.
@@ -317,8 +317,7 @@ def check_settings(path, meta: dict[str, Any], settings: dict[str, Any] | None) 
         return
     pairs = {k: (then[k], settings[k]) for k in ("model", "image_shape", "num_classes")}
     if then["model"] == settings["model"]:
-        usual = dataclasses.asdict(registry.config_class(then["model"])())
-        usual = json.loads(json.dumps(usual))
+        usual = json.loads(json.dumps(config.formerly(registry.config_class(then["model"])())))
         a, b = ({**usual, **s["config"]} for s in (then, settings))
         pairs |= {k: (a.get(k), b.get(k)) for k in {**a, **b}}
     for name, (old, new) in pairs.items():

@@ -59,7 +59,7 @@ class BiGAN(gan.GAN):
         if c.network == "mlp":
             return networks.mlp(self.image_shape, c.hidden[::-1], (c.latent_dim,), name=name)
         return networks.conv_down(
-            self.image_shape, c.width, c.latent_dim, batch_norm=True, name=name
+            self.image_shape, self.generator_stages(), c.latent_dim, name=name
         )
 
     @property

@@ -3,8 +3,8 @@
     p(y|x) = Categorical(softmax(f(x)))        loss(x, y) = -log p(y|x)
 
 The zoo uses it to see whether a conditional model makes the class it was asked for, and to build
-conditional models by Bayes' rule. Two convolutional stages and a hidden layer, in the manner of
-LeNet (LeCun et al. 1998), with the rectifiers, pooling and dropout of today.
+conditional models by Bayes' rule. Convolutional stages, two for 28 pixels, and a hidden layer, in
+the manner of LeNet (LeCun et al. 1998), with the rectifiers, pooling and dropout of today.
 """
 
 import dataclasses
@@ -13,7 +13,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from zoo.core import stages
 from zoo.core.config import field
+from zoo.core.stages import num_stages
 from zoo.errors import InputError
 from zoo.families.likelihood import LikelihoodModel
 from zoo.math.pixels import in_unit_range
@@ -24,7 +26,12 @@ from zoo.nn.layers import Dropout
 class Config:
     """Architecture of the classifier."""
 
-    width: int = field(32, "Channels of the first stage; the second has twice.", lower=1)
+    width: int = field(
+        32, "Channels of the first stage; deeper ones have up to 8 times as many.", lower=1
+    )
+    num_stages: int = num_stages(
+        "Times that the sides are halved. 0: until they are 4 to 7 pixels."
+    )
     dropout: float = field(0.3, "Share of activations dropped.", lower=0.0, upper=0.95)
 
 
@@ -38,16 +45,23 @@ class Classifier(LikelihoodModel):
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
-        if min(self.image_shape[:2]) < 4:
-            raise InputError("the classifier halves its images twice: they need sides of 4 pixels")
-        width, dropout = self.config.width, self.config.dropout
+        width, dropout, number = self.config.width, self.config.dropout, self.config.num_stages
+        if min(self.image_shape[:2]) < 2**number:
+            raise InputError(
+                f"num_stages={number}: the classifier halves its images so often, which then need "
+                f"sides of {2**number} pixels"
+            )
         self.features_network = keras.Sequential(
             [
                 keras.Input(self.image_shape),
-                layers.Conv2D(width, 3, padding="same", activation="relu"),
-                layers.MaxPooling2D(),
-                layers.Conv2D(2 * width, 3, padding="same", activation="relu"),
-                layers.MaxPooling2D(),
+                *[
+                    layer
+                    for filters in stages.widths(width, number)
+                    for layer in (
+                        layers.Conv2D(filters, 3, padding="same", activation="relu"),
+                        layers.MaxPooling2D(),
+                    )
+                ],
                 Dropout(dropout),
                 layers.Flatten(),
                 layers.Dense(8 * width, activation="relu"),

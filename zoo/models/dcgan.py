@@ -14,7 +14,6 @@ import dataclasses
 
 from zoo.core.config import defaults
 from zoo.models import gan
-from zoo.nn import networks
 
 # the description of an initializer: an instance would draw the same numbers for each layer
 _INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
@@ -27,7 +26,7 @@ class Config(gan.Config):
 
 
 class DCGAN(gan.GAN):
-    """A GAN of images [N, H, W, C] whose sides are multiples of 4.
+    """A GAN of images [N, H, W, C] whose sides can be halved at least twice.
 
     With a penalty D has no batch norm, since slopes are of one image each.
     """
@@ -35,32 +34,14 @@ class DCGAN(gan.GAN):
     Config = Config
     dense = ()
 
-    def make_generator(self, input_size, name="generator"):
-        """A network from [B, input_size] to the images' inverse tanh."""
-        c = self.config
-        if c.network == "mlp":
-            return super().make_generator(input_size, name)
-        return networks.conv_up(
-            input_size,
-            c.width,
-            self.image_shape,
-            batch_norm=True,
-            initializer=_INITIALIZER,
-            name=name,
-        )
+    def generator_stages(self):
+        """How G is made, if it is convolutional."""
+        return dataclasses.replace(super().generator_stages(), initializer=_INITIALIZER)
 
-    def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
-        """A network from [B, *input_shape] to [B, output_size]."""
-        c = self.config
-        if c.network == "mlp":
-            return super().image_network(input_shape, output_size, name, hidden)
-        return networks.conv_down(
-            input_shape,
-            c.width,
-            output_size,
-            hidden=hidden,
-            dropout=c.dropout,
-            batch_norm=c.penalty == "none",  # slopes must be of one image each
+    def discriminator_stages(self):
+        """How D is made, if it is convolutional."""
+        return dataclasses.replace(
+            super().discriminator_stages(),
+            batch_norm=self.config.penalty == "none",  # slopes must be of one image each
             initializer=_INITIALIZER,
-            name=name,
         )

@@ -23,6 +23,7 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core.config import field
+from zoo.core.stages import num_stages
 from zoo.errors import InputError
 from zoo.families.adversarial import AdversarialModel
 from zoo.math import gan_losses
@@ -37,7 +38,13 @@ class Config:
 
     latent_dim: int = field(64, "Number of latent dimensions.", lower=1)
     network: Literal["mlp", "conv"] = field("mlp", "Kind of generator and discriminator.")
-    width: int = field(32, "Channels of the convolutions (conv).", lower=1)
+    width: int = field(
+        32, "Channels of the first convolution; deeper ones have up to 8 times as many.", lower=1
+    )
+    num_stages: int = num_stages(
+        "Times that D halves the sides and G doubles them (conv). 0: from or to 4 to 7 pixels."
+    )
+    residual: bool = field(False, "Residual blocks in place of plain convolutions (conv).")
     hidden: tuple[int, ...] = field(
         (256, 512), "Units of G's hidden layers; D's reversed (mlp).", lower=1
     )
@@ -120,12 +127,16 @@ class GAN(AdversarialModel):
 
     def make_generator(self, input_size: int, name: str = "generator"):
         """A network from [B, input_size] to the images' inverse tanh."""
-        c = self.config
-        if c.network == "conv":
+        return self.latent_network(input_size, name)
+
+    def latent_network(self, input_size: int, name: str, num_classes: int = 0):
+        """A network from [B, input_size] (and labels, where it has classes) to [B, H, W, C]."""
+        options = {"num_classes": num_classes, "name": name}
+        if self.config.network == "conv":
             return networks.conv_up(
-                input_size, c.width, self.image_shape, batch_norm=True, name=name
+                input_size, self.generator_stages(), self.image_shape, **options
             )
-        return networks.mlp((input_size,), c.hidden, self.image_shape, name=name)
+        return networks.mlp((input_size,), self.config.hidden, self.image_shape, **options)
 
     def make_discriminator(self, input_shape: tuple[int, int, int]):
         """A network from [B, *input_shape] to logits [B, 1]."""
@@ -134,16 +145,35 @@ class GAN(AdversarialModel):
     def image_network(self, input_shape, output_size: int, name: str = "discriminator", hidden=()):
         """A network from [B, *input_shape] to [B, output_size]: D, or its features of images.
 
-        `hidden` are dense layers after convolutions.
+        `hidden` are dense layers after convolutions. With `output_size` None the convolutions end
+        it: [B, h, w, F].
         """
-        c = self.config
-        if c.network == "conv":
+        if self.config.network == "conv":
             return networks.conv_down(
-                input_shape, c.width, output_size, hidden=hidden, dropout=c.dropout, name=name
+                input_shape, self.discriminator_stages(), output_size, hidden=hidden, name=name
             )
+        return self.perceptron(input_shape, self.config.hidden[::-1], output_size, name)
+
+    def perceptron(self, input_shape, hidden, output_size: int, name: str = "perceptron"):
+        """Dense layers from [B, *input_shape] to [B, output_size]."""
         return networks.mlp(
-            input_shape, c.hidden[::-1], (output_size,), activation="leaky_relu", name=name
+            input_shape,
+            hidden,
+            (output_size,),
+            activation="leaky_relu",
+            spectral=self.discriminator_stages().spectral,
+            name=name,
         )
+
+    def generator_stages(self) -> networks.Stages:
+        """How G is made, if it is convolutional."""
+        c = self.config
+        return networks.Stages(c.width, c.num_stages, c.residual, batch_norm=True)
+
+    def discriminator_stages(self) -> networks.Stages:
+        """How D is made, if it is convolutional."""
+        c = self.config
+        return networks.Stages(c.width, c.num_stages, c.residual, dropout=c.dropout)
 
     def run_generator(self, latents, labels, training, by=None):
         """G(z): images [N, H, W, C] in [0, 1] of latents [N, latent_dim], by G's average."""

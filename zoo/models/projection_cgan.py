@@ -20,7 +20,7 @@ from keras import layers
 from zoo.errors import InputError
 from zoo.math.pixels import signed
 from zoo.models import sngan
-from zoo.nn import networks
+from zoo.nn.layers import linear_layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,26 +46,14 @@ class ProjectionCGAN(sngan.SNGAN):
 
     def make_generator(self, input_size, name="generator"):
         """A network of [z, onehot(y)], the label in each of its batch norms."""
-        c = self.config
-        if c.network == "mlp":
-            return networks.conditional_mlp(
-                input_size, self.num_classes, c.hidden, self.image_shape, name=name
-            )
-        return networks.conditional_conv_up(
-            input_size,
-            self.num_classes,
-            c.width,
-            self.image_shape,
-            attention=c.attention,
-            name=name,
-        )
+        return self.latent_network(input_size, name, self.num_classes)
 
     def make_discriminator(self, input_shape):
         """A network of [x, onehot(y)] to scores [B, 1]."""
         x, y = keras.Input(input_shape), keras.Input((self.num_classes,))
         phi = self.features(input_shape)(x)
-        psi = networks.linear_layer(layers.Dense, 1, dtype="float32", spectral=True)
-        v = networks.linear_layer(
+        psi = linear_layer(layers.Dense, 1, dtype="float32", spectral=True)
+        v = linear_layer(
             layers.Dense, phi.shape[-1], use_bias=False, dtype="float32", spectral=True
         )
         product = layers.Dot(1, dtype="float32")([v(y), phi])

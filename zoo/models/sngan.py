@@ -7,8 +7,8 @@ D maximizes V_D and G minimizes V_G. Each layer of D is divided by its spectral 
 its kernel's norm, and for dropout and attention. No penalty has to be paid for it, and D needs no
 batch norm. D's convolutions alternate as in the paper's table 3, 3x3 at full size and 4x4 by
 strides of 2, the 3x3 ones with half of its channels. `attention` adds a self-attention layer to
-both players (Zhang et al. 2019, arXiv:1805.08318). Deviations: two such stages, as images of 28
-pixels allow, a step of D for each of G, greater step sizes that fall to 0, a slope of 0.2 in leaky
+both players (Zhang et al. 2019, arXiv:1805.08318). Deviations: two such stages for images of 28
+pixels, a step of D for each of G, greater step sizes that fall to 0, a slope of 0.2 in leaky
 ReLUs (there 0.1), no normalization of G's attention, and a moving average of G that draws.
 """
 
@@ -17,7 +17,6 @@ import dataclasses
 from zoo.core.config import defaults, field
 from zoo.errors import InputError
 from zoo.models import gan
-from zoo.nn import networks
 
 
 @defaults(network="conv", width=64, dropout=0.0, loss="hinge", ema_decay=0.999)
@@ -45,41 +44,15 @@ class SNGAN(gan.GAN):
             raise InputError("attention is between places of an image: it needs --network=conv")
         super().__init__(config, **kwargs)
 
-    def make_generator(self, input_size, name="generator"):
-        """A network from [B, input_size] to the images' inverse tanh."""
-        c = self.config
-        if c.network == "mlp":
-            return super().make_generator(input_size, name)
-        options = {"batch_norm": True, "attention": c.attention}
-        return networks.conv_up(input_size, c.width, self.image_shape, **options, name=name)
+    def generator_stages(self):
+        """How G is made, if it is convolutional."""
+        return dataclasses.replace(super().generator_stages(), attention=self.config.attention)
 
-    def image_network(self, input_shape, output_size, name="discriminator", hidden=()):
-        """A network from [B, *input_shape] to [B, output_size].
-
-        With `output_size` None its convolutions end it: [B, H/4, W/4, 2 width].
-        """
-        c = self.config
-        if c.network == "mlp":
-            return self.perceptron(input_shape, c.hidden[::-1], output_size, name)
-        return networks.conv_down(
-            input_shape,
-            c.width,
-            output_size,
-            hidden=hidden,
-            dropout=c.dropout,
+    def discriminator_stages(self):
+        """How D is made, if it is convolutional."""
+        return dataclasses.replace(
+            super().discriminator_stages(),
             spectral=True,
-            attention=c.attention,
+            attention=self.config.attention,
             unstrided=True,
-            name=name,
-        )
-
-    def perceptron(self, input_shape, hidden, output_size, name="perceptron"):
-        """Dense layers from [B, *input_shape] to [B, output_size]."""
-        return networks.mlp(
-            input_shape,
-            hidden,
-            (output_size,),
-            activation="leaky_relu",
-            spectral=True,
-            name=name,
         )

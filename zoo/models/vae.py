@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from zoo.core.config import field
+from zoo.core.stages import num_stages
 from zoo.families.latent_variable import LatentVariableModel
 from zoo.math import bounds, distributions
 from zoo.nn import networks
@@ -31,7 +32,13 @@ class Config:
 
     latent_dim: int = field(20, "Number of latent dimensions.", lower=1)
     network: Literal["conv", "mlp"] = field("conv", "Kind of encoder and decoder.")
-    width: int = field(32, "Channels of the convolutions (conv).", lower=1)
+    width: int = field(
+        32, "Channels of the first convolution; deeper ones have up to 8 times as many.", lower=1
+    )
+    num_stages: int = num_stages(
+        "Times that the encoder halves the sides (conv). 0: until they are 4 to 7 pixels."
+    )
+    residual: bool = field(False, "Residual blocks in place of plain convolutions (conv).")
     hidden: tuple[int, ...] = field(
         (512, 256), "Units of the encoder's hidden layers; the decoder's reversed (mlp).", lower=1
     )
@@ -69,15 +76,20 @@ class VAE(LatentVariableModel):
         """A network from [B, *input_shape] to [B, output_size]."""
         c = self.config
         if c.network == "conv":
-            return networks.conv_down(input_shape, c.width, output_size, name="encoder")
+            return networks.conv_down(input_shape, self.stages(), output_size, name="encoder")
         return networks.mlp(input_shape, c.hidden, (output_size,), name="encoder")
 
     def make_decoder(self, input_size: int, output_shape: tuple[int, int, int]):
         """A network from [B, input_size] to [B, *output_shape]."""
         c = self.config
         if c.network == "conv":
-            return networks.conv_up(input_size, c.width, output_shape, name="decoder")
+            return networks.conv_up(input_size, self.stages(), output_shape, name="decoder")
         return networks.mlp((input_size,), c.hidden[::-1], output_shape, name="decoder")
+
+    def stages(self) -> networks.Stages:
+        """How both networks are made, if they are convolutional."""
+        c = self.config
+        return networks.Stages(c.width, c.num_stages, c.residual)
 
     @property
     def binary(self) -> bool:

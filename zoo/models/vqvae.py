@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from zoo.core import checks
 from zoo.core.config import field
+from zoo.core.stages import num_stages
 from zoo.families.latent_variable import LatentVariableModel
 from zoo.families.metrics import Perplexity
 from zoo.math import bounds, distributions
@@ -45,7 +46,14 @@ class Config:
 
     codebook_size: int = field(128, "K, the codes.", lower=2)
     code_dim: int = field(16, "D, the size of a code's vector.", lower=1)
-    width: int = field(32, "Channels of the first convolution; the second has twice.", lower=1)
+    width: int = field(
+        32, "Channels of the first convolution; deeper ones have up to 8 times as many.", lower=1
+    )
+    num_stages: int = num_stages(
+        "Times that the encoder halves the sides. 0: 2, and more while the grid of codes has sides "
+        "of 16 or more.",
+        smallest=16,
+    )
     num_blocks: int = field(2, "Residual blocks of encoder and decoder.", lower=0)
     likelihood: Literal["quantized_gaussian", "gaussian", "bernoulli"] = field(
         "quantized_gaussian",
@@ -58,7 +66,7 @@ class Config:
 
 
 class VQVAE(LatentVariableModel):
-    """A VQ-VAE of images [N, H, W, C]; latents [N, H/4 * W/4 * D] are its codes' vectors."""
+    """A VQ-VAE of images [N, H, W, C]; latents [N, h * w * D] are its codes' vectors."""
 
     Config = Config
     axes = False
@@ -74,15 +82,16 @@ class VQVAE(LatentVariableModel):
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
-        c, (height, width, channels) = self.config, self.image_shape
-        self.grid = (height // 4, width // 4)
+        c = self.config
+        stages = networks.Stages(c.width, c.num_stages)
+        self.grid = stages.grid(self.image_shape)
         self.latent_dim = self.grid[0] * self.grid[1] * c.code_dim
         self.encoder = networks.grid_down(
-            self.image_shape, c.width, c.code_dim, c.num_blocks, name="encoder"
+            self.image_shape, stages, c.code_dim, c.num_blocks, name="encoder"
         )
-        depth = channels * (1 if self.binary else 2)
+        depth = self.image_shape[-1] * (1 if self.binary else 2)
         self.decoder = networks.grid_up(
-            (*self.grid, c.code_dim), c.width, depth, c.num_blocks, name="decoder"
+            (*self.grid, c.code_dim), stages, depth, c.num_blocks, name="decoder"
         )
         self.quantizer = VectorQuantizer(c.codebook_size, c.code_dim, c.ema_decay, name="quantizer")
         self.prior = pixelcnn.PixelCNN(
@@ -128,7 +137,7 @@ class VQVAE(LatentVariableModel):
             self.rest()
 
     def codes(self, images) -> tf.Tensor:
-        """The codes of images [N, H, W, C], int32 [N, H/4, W/4]."""
+        """The codes of images [N, H, W, C], int32 [N, h, w]."""
         return self._codes(self.asked(images)[0])
 
     def _codes(self, images, training=False):

@@ -15,6 +15,15 @@ def gate(raw: tf.Tensor) -> tf.Tensor:
     return tf.tanh(a) * tf.sigmoid(b)
 
 
+def linear_layer(
+    kind: type, *args, use_bias: bool = True, spectral: bool = False, **kwargs
+) -> layers.Layer:
+    """A layer of that kind, its weights spectrally normalized if so asked."""
+    if spectral:
+        return SpectralNormalization(kind(*args, use_bias=False, **kwargs), use_bias)
+    return kind(*args, use_bias=use_bias, **kwargs)
+
+
 @registered
 class Dropout(layers.Dropout):
     """Keras' dropout, but several devices see the masks that a single one would have drawn.
@@ -217,6 +226,98 @@ class ConditionalBatchNormalization(layers.Layer):
         y = tf.cast(y, x.dtype)
         gamma, beta = (tf.matmul(y, tf.cast(w, x.dtype)) for w in (self.gamma, self.beta))
         return x * tf.reshape(gamma, shape) + tf.reshape(beta, shape)
+
+
+@registered
+class ResidualBlock(layers.Layer):
+    """A residual block that halves or doubles the sides (Miyato et al. 2018, table 4, figure 8).
+
+        y = shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
+
+    Doubling is by nearest neighbors, ahead of the first convolution; halving by means of 2x2 places
+    after the last. The shortcut is a 1x1 convolution, resized in the same way.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        direction: str,
+        norm: str = "none",
+        spectral: bool = False,
+        initializer: str | dict = "glorot_uniform",
+        first: bool = False,
+        **kwargs,
+    ):
+        """A block.
+
+        Args:
+          filters: F, channels of the result.
+          direction: "up" doubles the sides, "down" halves them.
+          norm: "none", "batch", or "conditional": a batch norm that is told the label.
+          spectral: whether the convolutions are spectrally normalized.
+          initializer: of the kernels, by its name or Keras' description.
+          first: whether the inputs are an image, which is not rectified nor normalized.
+          **kwargs: Keras' own.
+        """
+        super().__init__(**kwargs)
+        self.settings = {
+            "filters": filters,
+            "direction": direction,
+            "norm": norm,
+            "spectral": spectral,
+            "initializer": initializer,
+            "first": first,
+        }
+        self.first = first
+
+        def conv(size, name, use_bias=True):
+            options = {"padding": "same", "kernel_initializer": initializer, "name": name}
+            return linear_layer(
+                layers.Conv2D, filters, size, use_bias=use_bias, spectral=spectral, **options
+            )
+
+        def of_kind(norm):
+            if norm == "conditional":
+                return ConditionalBatchNormalization()
+            return layers.BatchNormalization(synchronized=True) if norm == "batch" else None
+
+        self.norm_1, self.norm_2 = of_kind("none" if first else norm), of_kind(norm)
+        self.conv_1 = conv(3, "conv_1", norm == "none")  # batch norm has a bias of its own
+        self.conv_2, self.shortcut = conv(3, "conv_2"), conv(1, "shortcut")
+        self.double = layers.UpSampling2D(2) if direction == "up" else layers.Identity()
+        self.halve = layers.AveragePooling2D(2) if direction == "down" else layers.Identity()
+
+    def get_config(self):
+        """What the constructor was given."""
+        return {**super().get_config(), **self.settings}
+
+    def build(self, x_shape, y_shape=None):
+        """Builds the convolutions and norms."""
+        inside = (*x_shape[:-1], self.settings["filters"])
+        for norm, shape in ((self.norm_1, x_shape), (self.norm_2, inside)):
+            if norm is not None:
+                norm.build(*self._told(norm, shape, y_shape))
+        for conv, shape in (
+            (self.conv_1, x_shape),
+            (self.conv_2, inside),
+            (self.shortcut, x_shape),
+        ):
+            conv.build(shape)
+
+    def call(self, x, y=None):
+        """[B, H, W, C] -> [B, 2 H, 2 W, F] or [B, H/2, W/2, F]; one-hot labels y [B, K]."""
+
+        def active(norm, x):
+            return tf.nn.relu(x if norm is None else norm(*self._told(norm, x, y)))
+
+        inner = self.conv_1(self.double(x if self.first else active(self.norm_1, x)))
+        inner = self.conv_2(active(self.norm_2, inner))
+        short = self.double(self.shortcut(x))  # 1x1: the same, at a quarter of the cost
+        return self.halve(short + inner)
+
+    @staticmethod
+    def _told(norm, x, y):
+        return (x, y) if isinstance(norm, ConditionalBatchNormalization) else (x,)
 
 
 @registered

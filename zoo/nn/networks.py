@@ -1,28 +1,85 @@
-"""Stacks of layers. Output layers compute in float32 whatever the precision policy."""
+"""Stacks of layers. Output layers compute in float32 whatever the precision policy.
 
+Convolutional networks have stages: each halves the sides of an image, or doubles them, and has
+twice the channels of the one before, up to a bound (`zoo/core/stages.py`).
+"""
+
+import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 from keras import layers
 
+from zoo.core import stages as numbers
 from zoo.errors import InputError
 from zoo.nn.layers import (
     ConditionalBatchNormalization,
     Dropout,
+    ResidualBlock,
     SelfAttention,
-    SpectralNormalization,
+    linear_layer,
 )
 
+_ATTENTION_SIDE = 32  # the longest side of an image with attention between all of its places
 
-def linear_layer(
-    kind: type, *args, use_bias: bool = True, spectral: bool = False, **kwargs
-) -> layers.Layer:
-    """A layer of that kind, its weights spectrally normalized if so asked."""
-    if spectral:
-        return SpectralNormalization(kind(*args, use_bias=False, **kwargs), use_bias)
-    return kind(*args, use_bias=use_bias, **kwargs)
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """How a convolutional network is made.
+
+    Attributes:
+      width: channels of the stage next to the image; further ones have up to 8 times as many.
+      number: of stages, each of which halves or doubles the sides.
+      residual: whether a stage is a residual block, and not one strided convolution.
+      batch_norm: whether hidden layers are normalized by the statistics of the batch (of the global
+        batch, when several devices share it); on the way down not the first.
+      dropout: share of the activations dropped after each stage on the way down.
+      spectral: whether each layer is spectrally normalized, on the way down.
+      attention: whether places attend to one another, where sides are first at most 32.
+      unstrided: whether a 3x3 convolution comes before each strided one, and after the last.
+      initializer: of all kernels, by its name or Keras' description; no instance, which would draw
+        the same numbers for each layer.
+    """
+
+    width: int
+    number: int = 2
+    residual: bool = False
+    batch_norm: bool = False
+    dropout: float = 0.0
+    spectral: bool = False
+    attention: bool = False
+    unstrided: bool = False
+    initializer: str | dict = "glorot_uniform"
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each stage, from the image inwards."""
+        return numbers.widths(self.width, self.number)
+
+    def grid(self, image_shape: Sequence[int]) -> tuple[int, int]:
+        """Sides (h, w) of what is left after all stages of images (H, W, C).
+
+        Raises:
+          InputError: the sides cannot be halved so often.
+        """
+        height, width = image_shape[:2]
+        times = 2**self.number
+        if height % times or width % times:
+            raise InputError(
+                f"a convolutional network of {self.number} stages needs images whose sides are "
+                f"multiples of {times}, not {height}x{width}; resize them, or take a model with "
+                "--network=mlp"
+            )
+        return height // times, width // times
+
+    def attends(self, image_shape: Sequence[int]) -> int:
+        """The stage, from the image inwards, with attention between its places; -1: none."""
+        if not self.attention:
+            return -1
+        sides = [max(image_shape[:2]) // 2 ** (i + 1) for i in range(self.number)]
+        return next((i for i, side in enumerate(sides) if side <= _ATTENTION_SIDE), -1)
 
 
 def mlp(
@@ -33,91 +90,151 @@ def mlp(
     activation: str = "relu",
     last: str = "glorot_uniform",
     spectral: bool = False,
+    num_classes: int = 0,
     name: str,
-) -> keras.Sequential:
+) -> keras.Model:
     """Dense layers from [B, *input_shape] to [B, *output_shape], linear at the end.
 
-    `last` initializes the last layer's weights; `spectral` normalizes each layer.
+    Args:
+      input_shape: without the batch.
+      hidden: units of the hidden layers.
+      output_shape: without the batch.
+      activation: of the hidden layers.
+      last: initializes the last layer's weights.
+      spectral: whether each layer is spectrally normalized.
+      num_classes: K; a network of [x, y], one-hot labels [B, K], with a batch norm in each hidden
+        layer that is told the label. 0: a network of x.
+      name: of the network.
     """
-    size = math.prod(output_shape)
-    linear = functools.partial(linear_layer, spectral=spectral)
-    return keras.Sequential(
-        [
-            keras.Input(input_shape),
-            layers.Flatten(),
-            *[
-                layer
-                for units in hidden
-                for layer in (linear(layers.Dense, units), layers.Activation(activation))
-            ],
-            linear(layers.Dense, size, kernel_initializer=last, dtype="float32"),
-            layers.Reshape(output_shape, dtype="float32"),
-        ],
-        name=name,
-    )
+    dense = functools.partial(linear_layer, layers.Dense, spectral=spectral)
+
+    def stack() -> Iterator[layers.Layer]:
+        yield layers.Flatten()
+        for units in hidden:
+            yield dense(units, use_bias=not num_classes)  # batch norm has a bias of its own
+            yield from _norm(False, num_classes)
+            yield layers.Activation(activation)
+        yield dense(math.prod(output_shape), kernel_initializer=last, dtype="float32")
+        yield layers.Reshape(output_shape, dtype="float32")
+
+    return _network(input_shape, stack(), num_classes, name)
 
 
 def conv_down(
     image_shape: Sequence[int],
-    width: int,
+    stages: Stages,
     output_size: int | None,
     *,
     hidden: Sequence[int] = (),
-    dropout: float = 0.0,
-    batch_norm: bool = False,
-    spectral: bool = False,
-    attention: bool = False,
-    unstrided: bool = False,
-    initializer: str | dict = "glorot_uniform",
     name: str,
-) -> keras.Sequential:
-    """Two strided convolutions from [B, H, W, C] to [B, output_size], linear at the end.
+) -> keras.Model:
+    """Stages that halve an image, from [B, H, W, C] to [B, output_size], linear at the end.
 
     Args:
-      image_shape: (H, W, C), sides that are multiples of 4.
-      width: channels of the first strided convolution; the second has twice as many.
-      output_size: of the result; None: no dense layers, the result is [B, H/4, W/4, 2 width], of a
-        leaky ReLU, in the policy's precision.
-      hidden: units of dense layers after the convolutions.
-      dropout: share of the activations dropped after each convolution.
-      batch_norm: whether the second convolution is normalized by the batch's statistics.
-      spectral: whether each layer is spectrally normalized.
-      attention: whether places look at one another after the first strided convolution.
-      unstrided: whether a 3x3 convolution comes before each strided one and after the last.
-      initializer: of all kernels, by its name or Keras' description; no instance, which would draw
-        the same numbers for each layer.
+      image_shape: (H, W, C).
+      stages: how they are made.
+      output_size: of the result; None: no dense layers, the result is [B, h, w, F] after all
+        stages, of a leaky ReLU, in the policy's precision.
+      hidden: units of dense layers after the stages.
       name: of the network.
+
+    Raises:
+      InputError: the sides cannot be halved so often.
     """
-    _check_size(image_shape)
-    linear = functools.partial(linear_layer, spectral=spectral, kernel_initializer=initializer)
-    stages = []
+    stages.grid(image_shape)  # which checks the sides
+    linear = functools.partial(
+        linear_layer, spectral=stages.spectral, kernel_initializer=stages.initializer
+    )
+    stack = []
 
     def same_size(filters: int) -> list[layers.Layer]:
-        if not unstrided:
+        if not stages.unstrided or stages.residual:
             return []
         return [linear(layers.Conv2D, filters, 3, padding="same"), layers.LeakyReLU(0.2)]
 
-    for i, filters in enumerate((width, 2 * width)):
-        norm = i > 0 and batch_norm
-        # batch norm has a bias of its own
-        conv = {"strides": 2, "padding": "same", "use_bias": not norm}
-        stages += [*same_size(max(filters // 2, 1)), linear(layers.Conv2D, filters, 4, **conv)]
-        if norm:
-            stages.append(layers.BatchNormalization(synchronized=True))
-        stages.append(layers.LeakyReLU(0.2))
-        if dropout:
-            stages.append(Dropout(dropout))
-        if attention and i == 0:
-            stages.append(SelfAttention(spectral))
+    for i, filters in enumerate(stages.widths):
+        norm = i > 0 and stages.batch_norm
+        if stages.residual:
+            stack.append(_residual(filters, "down", stages, norm, first=i == 0))
+            if i == stages.number - 1:
+                stack.append(layers.LeakyReLU(0.2))
+        else:
+            # batch norm has a bias of its own
+            conv = {"strides": 2, "padding": "same", "use_bias": not norm}
+            stack += [*same_size(max(filters // 2, 1)), linear(layers.Conv2D, filters, 4, **conv)]
+            if norm:
+                stack.append(layers.BatchNormalization(synchronized=True))
+            stack.append(layers.LeakyReLU(0.2))
+        if stages.dropout:
+            stack.append(Dropout(stages.dropout))
+        if i == stages.attends(image_shape):
+            stack.append(SelfAttention(stages.spectral))
     dense = []
     if output_size is not None:
         dense.append(layers.Flatten())
         for units in hidden:
             dense += [linear(layers.Dense, units), layers.LeakyReLU(0.2)]
         dense.append(linear(layers.Dense, output_size, dtype="float32"))
-    return keras.Sequential(
-        [keras.Input(image_shape), *stages, *same_size(2 * width), *dense], name=name
-    )
+    return _network(image_shape, [*stack, *same_size(stages.widths[-1]), *dense], 0, name)
+
+
+def conv_up(
+    input_size: int,
+    stages: Stages,
+    output_shape: Sequence[int],
+    *,
+    num_classes: int = 0,
+    name: str,
+) -> keras.Model:
+    """A dense layer and stages that double its grid, [B, input_size] -> [B, H, W, C].
+
+    Linear at the end.
+
+    Args:
+      input_size: of the latents.
+      stages: how they are made.
+      output_shape: (H, W, C).
+      num_classes: K; a network of [z, y], one-hot labels [B, K], whose batch norms are told the
+        label. 0: a network of z.
+      name: of the network.
+
+    Raises:
+      InputError: the sides cannot be halved so often.
+    """
+    grid, widths = stages.grid(output_shape), stages.widths
+    of = {"kernel_initializer": stages.initializer}
+    # batch norm has a bias of its own
+    hidden = {**of, "use_bias": not (stages.batch_norm or num_classes)}
+    last = {**of, "dtype": "float32"}
+    reshape = layers.Reshape((*grid, widths[-1]))
+
+    def active() -> Iterator[layers.Layer]:
+        yield from _norm(stages.batch_norm, num_classes)
+        yield layers.ReLU()
+
+    def stack() -> Iterator[layers.Layer]:
+        yield layers.Dense(math.prod(grid) * widths[-1], **hidden)
+        if stages.residual:
+            yield reshape
+        elif num_classes:  # a label's scale is that of a channel, and the same at all places
+            yield from (reshape, *active())
+        else:
+            yield from (*active(), reshape)
+        for i in range(stages.number - 1, -1, -1):
+            if stages.residual:
+                yield _residual(widths[i], "up", stages, stages.batch_norm, num_classes)
+            elif i:
+                yield layers.Conv2DTranspose(widths[i - 1], 4, 2, "same", **hidden)
+                yield from active()
+            if i - 1 == stages.attends(output_shape) >= 0:
+                yield SelfAttention()
+        if stages.residual:
+            yield from active()
+            yield layers.Conv2D(output_shape[-1], 3, padding="same", **last)
+        else:
+            yield layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", **last)
+
+    return _network((input_size,), stack(), num_classes, name)
 
 
 def joined_with_vector(
@@ -132,118 +249,78 @@ def joined_with_vector(
       name: of the network.
     """
     x, y = keras.Input(features.input_shape[1:]), keras.Input((size,))
-    seen = layers.LeakyReLU(0.2)(features(x))
-    joint = layers.Dense(256)(layers.Concatenate()([seen, y]))
+    of_x = layers.LeakyReLU(0.2)(features(x))
+    joint = layers.Dense(256)(layers.Concatenate()([of_x, y]))
     output = layers.Dense(output_size, dtype="float32")(layers.LeakyReLU(0.2)(joint))
     return keras.Model([x, y], output, name=name)
 
 
-def conv_up(
-    input_size: int,
-    width: int,
-    output_shape: Sequence[int],
-    *,
-    batch_norm: bool = False,
-    attention: bool = False,
-    initializer: str | dict = "glorot_uniform",
-    name: str,
-) -> keras.Sequential:
-    """A dense layer and two strided transposed convolutions, [B, input_size] -> [B, H, W, C].
-
-    Linear at the end. With `batch_norm` each hidden layer is normalized by the statistics of the
-    batch (of the global batch, when several devices share it); with `attention` places look at one
-    another before the last convolution.
-    """
-    _check_size(output_shape)
-    height, depth = output_shape[0] // 4, output_shape[1] // 4
-
-    def hidden(layer: layers.Layer) -> list[layers.Layer]:
-        norm = [layers.BatchNormalization(synchronized=True)] if batch_norm else []
-        return [layer, *norm, layers.ReLU()]
-
-    # batch norm has a bias of its own
-    of = {"use_bias": not batch_norm, "kernel_initializer": initializer}
-    last = {"dtype": "float32", "kernel_initializer": initializer}
-    return keras.Sequential(
-        [
-            keras.Input((input_size,)),
-            *hidden(layers.Dense(height * depth * 2 * width, **of)),
-            layers.Reshape((height, depth, 2 * width)),
-            *hidden(layers.Conv2DTranspose(width, 4, 2, "same", **of)),
-            *([SelfAttention()] if attention else []),
-            layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", **last),
-        ],
-        name=name,
-    )
-
-
-def conditional_mlp(
-    input_size: int,
-    num_classes: int,
-    hidden: Sequence[int],
-    output_shape: Sequence[int],
-    *,
-    name: str,
-) -> keras.Model:
-    """As `mlp`, with batch norms that are told the label: [B, input_size], [B, K] -> output."""
-    z, y = keras.Input((input_size,)), keras.Input((num_classes,))
-    x = z
-    for units in hidden:
-        x = ConditionalBatchNormalization()(layers.Dense(units, use_bias=False)(x), y)
-        x = layers.ReLU()(x)
-    x = layers.Dense(math.prod(output_shape), dtype="float32")(x)
-    return keras.Model([z, y], layers.Reshape(output_shape, dtype="float32")(x), name=name)
-
-
-def conditional_conv_up(
-    input_size: int,
-    num_classes: int,
-    width: int,
-    output_shape: Sequence[int],
-    *,
-    attention: bool = False,
-    name: str,
-) -> keras.Model:
-    """As `conv_up`, told the label in each batch norm: [B, input_size], [B, K] -> [B, H, W, C].
-
-    `attention` is that of `conv_up`.
-    """
-    _check_size(output_shape)
-    height, depth = output_shape[0] // 4, output_shape[1] // 4
-    z, y = keras.Input((input_size,)), keras.Input((num_classes,))
-
-    def hidden(x):
-        return layers.ReLU()(ConditionalBatchNormalization()(x, y))
-
-    x = layers.Dense(height * depth * 2 * width, use_bias=False)(z)
-    x = hidden(layers.Reshape((height, depth, 2 * width))(x))
-    x = hidden(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=False)(x))
-    x = SelfAttention()(x) if attention else x
-    output = layers.Conv2DTranspose(output_shape[-1], 4, 2, "same", dtype="float32")(x)
-    return keras.Model([z, y], output, name=name)
-
-
 def grid_down(
-    image_shape: Sequence[int], width: int, depth: int, num_blocks: int, *, name: str
+    image_shape: Sequence[int], stages: Stages, depth: int, num_blocks: int, *, name: str
 ) -> keras.Model:
-    """Two strided convolutions and residual blocks, [B, H, W, C] -> [B, H/4, W/4, depth]."""
-    _check_size(image_shape)
+    """Strided convolutions and residual blocks, [B, H, W, C] -> [B, h, w, depth].
+
+    Args:
+      image_shape: (H, W, C).
+      stages: how many there are, and their widths.
+      depth: channels of the result.
+      num_blocks: residual blocks after the convolutions.
+      name: of the network.
+
+    Raises:
+      InputError: the sides cannot be halved so often.
+    """
+    stages.grid(image_shape)
     x = image = keras.Input(image_shape)
-    for filters in (width, 2 * width):
+    for filters in stages.widths:
         x = layers.ReLU()(layers.Conv2D(filters, 4, strides=2, padding="same")(x))
     x = _residual_blocks(x, num_blocks)
     return keras.Model(image, layers.Conv2D(depth, 1, dtype="float32")(x), name=name)
 
 
 def grid_up(
-    grid_shape: Sequence[int], width: int, output_depth: int, num_blocks: int, *, name: str
+    grid_shape: Sequence[int], stages: Stages, output_depth: int, num_blocks: int, *, name: str
 ) -> keras.Model:
-    """Residual blocks and two strided transposed convolutions, [B, h, w, D] -> [B, 4h, 4w, C]."""
-    grid = keras.Input(grid_shape)
-    x = _residual_blocks(layers.Conv2D(2 * width, 3, padding="same")(grid), num_blocks)
-    x = layers.ReLU()(layers.Conv2DTranspose(width, 4, 2, "same")(x))
+    """The mirror image of `grid_down`: [B, h, w, depth] -> [B, H, W, output_depth]."""
+    grid, (*widths, deepest) = keras.Input(grid_shape), stages.widths
+    x = _residual_blocks(layers.Conv2D(deepest, 3, padding="same")(grid), num_blocks)
+    for filters in reversed(widths):
+        x = layers.ReLU()(layers.Conv2DTranspose(filters, 4, 2, "same")(x))
     output = layers.Conv2DTranspose(output_depth, 4, 2, "same", dtype="float32")(x)
     return keras.Model(grid, output, name=name)
+
+
+def _network(
+    input_shape: Sequence[int], stack: Iterable[layers.Layer], num_classes: int, name: str
+) -> keras.Model:
+    """Layers one after the other; with classes a network of [x, y], some layers being told y."""
+    if not num_classes:
+        return keras.Sequential([keras.Input(input_shape), *stack], name=name)
+    first, label = keras.Input(input_shape), keras.Input((num_classes,))
+    x = first
+    for layer in stack:
+        told = isinstance(layer, ConditionalBatchNormalization | ResidualBlock)
+        x = layer(x, label) if told else layer(x)
+    return keras.Model([first, label], x, name=name)
+
+
+def _norm(batch_norm: bool, num_classes: int) -> list[layers.Layer]:
+    if num_classes:
+        return [ConditionalBatchNormalization()]
+    return [layers.BatchNormalization(synchronized=True)] if batch_norm else []
+
+
+def _residual(
+    filters: int,
+    direction: str,
+    stages: Stages,
+    norm: bool,
+    num_classes: int = 0,
+    first: bool = False,
+) -> ResidualBlock:
+    kind = "conditional" if num_classes else "batch" if norm else "none"
+    spectral = stages.spectral and direction == "down"
+    return ResidualBlock(filters, direction, kind, spectral, stages.initializer, first)
 
 
 def _residual_blocks(x, num_blocks: int):
@@ -252,11 +329,3 @@ def _residual_blocks(x, num_blocks: int):
         inner = layers.Conv2D(filters // 2, 3, padding="same")(layers.ReLU()(x))
         x = layers.Add()([x, layers.Conv2D(filters, 1)(layers.ReLU()(inner))])
     return layers.ReLU()(x)
-
-
-def _check_size(image_shape: Sequence[int]) -> None:
-    if image_shape[0] % 4 or image_shape[1] % 4:
-        raise InputError(
-            f"a convolutional network needs images whose sides are multiples of 4, not "
-            f"{image_shape[0]}x{image_shape[1]}; resize them, or take a model with --network=mlp"
-        )

@@ -120,7 +120,10 @@ def train(
             run.skip_broken,
             before and before["dataset_digest"],
         )
-    options = config.make(registry.config_class(model_name), model_config)
+    config_class = registry.config_class(model_name)
+    if before:
+        model_config = config.kept(config_class, model_config, before["config"])
+    options = config.make(config_class, model_config)
     batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
     steps_per_epoch = run.steps_per_epoch or steps

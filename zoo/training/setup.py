@@ -137,8 +137,8 @@ def is_pretrained(source) -> bool:
 def read_config(source) -> dict[str, Any]:
     """The settings of a workdir or of a pretrained model.
 
-    A run of before there was a setting has the default of its class, which must be what held until
-    then; those of a recipe or of 2-D toy data need not be.
+    A run of before there was a setting has what held until then: `formerly` of the field, or the
+    default of its class; those of a recipe or of 2-D toy data need not be.
 
     Raises:
       InputError: the folder or its `config.json` is missing, not readable or not what this version
@@ -148,8 +148,8 @@ def read_config(source) -> dict[str, Any]:
         return _settings_of(source)
     if is_pretrained(source):
         settings = pretrained.entry(source)["settings"]
-        _checked(settings, f"{source} in the manifest of pretrained models")
-        return settings
+        usual, *_ = _checked(settings, f"{source} in the manifest of pretrained models")
+        return {**settings, "config": {**usual, **settings["config"]}}
     path = files.local_path(source) / CONFIG_FILE
     if not os.path.exists(path):
         also = ""
@@ -168,7 +168,7 @@ def read_config(source) -> dict[str, Any]:
 
 
 def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
-    """The defaults of the parts of settings, once these are known to be right.
+    """What parts of settings were before they were written, once these are known to be right.
 
     Raises:
       InputError: a setting is unknown, or not what it must be.
@@ -190,7 +190,7 @@ def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
         raise InputError(f"{where}: class_names are {len(names)}, and num_classes is {number}")
     if any(name.encode(errors="replace").decode() != name for name in names or ()):
         raise InputError(f"{where}: class_names must be UTF-8")
-    return json.loads(json.dumps([dataclasses.asdict(cls()) for cls in classes]))
+    return json.loads(json.dumps([config.formerly(cls()) for cls in classes]))
 
 
 def check_is_of_run(path: pathlib.Path) -> None:
@@ -366,12 +366,15 @@ def command(settings: dict[str, Any]) -> str:
         script, parts = "evaluate.py", [(config_class(), settings["config"])]
     else:
         script, given = "train.py", [settings[part] for part in _PARTS]
-        parts = zip(defaults(name, settings["run"]["dataset"], config_class), given, strict=True)
+        options, *others = defaults(name, settings["run"]["dataset"], config_class)
+        options = config.resolved(options, settings["image_shape"])
+        parts = zip((options, *others), given, strict=True)
     words = []
     for default, values in parts:
+        then = config.formerly(default)
         for f in dataclasses.fields(default):
             usual = getattr(default, f.name)
-            value = values.get(f.name, usual)  # a run of before there was such a setting
+            value = values.get(f.name, then[f.name])  # of before there was such a setting
             value = tuple(value) if isinstance(value, list) else value
             if f.name == "monitor" and usual == "val_fid" and not value:  # as 0.1 was told
                 words.append("--eval_every=0")

@@ -1,0 +1,46 @@
+"""How often a convolutional network halves or doubles the sides of its images, and how wide it is.
+
+This file needs no TensorFlow, so that configurations can use it (`zoo/registry.py`).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from zoo.core import config
+
+_MAX_WIDENING = 8  # as in the DCGAN (arXiv:1511.06434), from 128 to 1,024 channels
+
+
+def number(image_shape: Sequence[int], smallest: int = 4) -> int:
+    """The stages for images of this shape: as many as leave sides of at least `smallest`.
+
+    Two for 28 pixels (7, 14, 28); three to six for 32, 64, 128 and 256 pixels (4, 8, 16, ...). Two
+    are the least, also where sides do not divide by 4.
+    """
+    stages = 2
+    while all(
+        side % 2 ** (stages + 1) == 0 and side >= smallest * 2 ** (stages + 1)
+        for side in image_shape[:2]
+    ):
+        stages += 1
+    return stages
+
+
+def widths(width: int, num_stages: int) -> list[int]:
+    """Channels of each stage, from the images inwards: they double, up to 8 times `width`."""
+    return [width * min(2**i, _MAX_WIDENING) for i in range(num_stages)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Number:
+    """`number` with that least side; two of them are equal, as two functions would not be."""
+
+    smallest: int
+
+    def __call__(self, image_shape: Sequence[int]) -> int:
+        return number(image_shape, self.smallest)
+
+
+def num_stages(help: str, smallest: int = 4):
+    """The field `num_stages` of a configuration: 0, the default, is `number` of the images."""
+    return config.field(0, help, lower=0, upper=10, by_shape=_Number(smallest), formerly=2)
