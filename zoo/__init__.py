@@ -18,8 +18,8 @@ from zoo.errors import InputError
 from zoo.registry import list_models, tell_keras
 
 if TYPE_CHECKING:
+    from zoo.recipes import Recipe
     from zoo.training.api import Result
-    from zoo.training.recipes import Recipe
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "create", "list_models", "load", "register", "train"]
@@ -115,17 +115,14 @@ def register(name: str, cls: type, recipe: "Recipe | None" = None) -> None:
     Args:
       name: what it is asked for by.
       cls: a subclass of one of `zoo.families`, with a `Config` made of `zoo.core.config.field`.
-      recipe: how it is trained (`zoo/training/recipes.py`); when left out its family's.
+      recipe: how it is trained (`zoo/recipes.py`); when left out its family's.
 
     Raises:
       InputError: the name is taken, or something is missing or wrong in the class.
     """
     from zoo import registry
-    from zoo.training import recipes
 
-    recipes.check_is_model(name, cls)
-    registry.register(name, cls, recipes.taken(recipe))
-    recipes.RECIPES[name] = recipe or recipes.usual(cls)
+    registry.register(name, cls, recipe)
 
 
 def load(workdir: Any) -> Any:

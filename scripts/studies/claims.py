@@ -44,11 +44,11 @@ TRAVERSED = 10  # latent dimensions that are shown
 
 def beta_sweep(dataset) -> dict:
     """Both ELBO terms, on test images, of a VAE of dense layers for each beta."""
+    from zoo import registry
     from zoo.data import pipeline
     from zoo.evaluation import metrics
-    from zoo.training.recipes import RECIPES
 
-    recipe, seed = RECIPES["vae"], _SEED.value
+    recipe, seed = registry.recipe("vae"), _SEED.value
     steps = pipeline.steps_per_epoch(dataset.train, recipe.batch_size)
     rows = []
     for beta in BETAS:
@@ -67,9 +67,9 @@ def gradients(dataset) -> dict:
     """Gradients of both generator losses, with G waiting and in training, of several seeds."""
     import gradients
 
-    from zoo.training.recipes import RECIPES
+    from zoo import registry
 
-    size = RECIPES["gan"].batch_size
+    size = registry.recipe("gan").batch_size
     images = dataset.train.images[: GRADIENT_STEPS * size]
     found = {"batch_size": size, "waiting": [], **{name: [] for name in gradients.GENERATOR_LOSSES}}
     for seed in range(_SEED.value, _SEED.value + GRADIENT_RUNS):

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from zoo import registry
 from zoo.commands import cli
 from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.training.recipes import RECIPES, AdversarialRecipe
+from zoo.recipes import AdversarialRecipe
 
 TRAIN = pathlib.Path(__file__).resolve().parents[1] / "train.py"
 KEPT = (
@@ -114,7 +115,7 @@ def main(argv: list[str]) -> None:
 
     names = _MODELS.value or (POINTS if _DATASET.value else IMAGES)
     for name in names:
-        if not isinstance(RECIPES.get(name), AdversarialRecipe):
+        if not isinstance(registry.recipe(name), AdversarialRecipe):
             raise InputError(f"--models names {name}, which is no GAN of the zoo")
     out = cli.output_file(_OUT.value or f"docs/claims/{_DATASET.value or 'seeds'}.json")
     epochs = _EPOCHS.value or (None if _DATASET.value else 2)

@@ -160,7 +160,7 @@ for strategy, epochs in (("none", (2,)), ("mirrored", (1, 2))):  # the second on
         settings = recipes.Run(
             strategy=strategy, data_dir=data_dir, steps_per_epoch=5, workdir=workdir
         )
-        recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=n, batch_size=32)
+        recipe = dataclasses.replace(registry.recipe("gan"), epochs=n, batch_size=32)
         assert loop.train("gan", {"hidden": (16,), "latent_dim": 4}, recipe, settings) == 0
     logs.append([json.loads(line) for line in open(f"{workdir}/metrics.jsonl")])
     assert pathlib.Path(workdir, "saved_model", "saved_model.pb").exists()

@@ -8,7 +8,7 @@ import pytest
 from zoo import registry
 from zoo.core import config
 from zoo.errors import InputError
-from zoo.training.recipes import RECIPES, Run
+from zoo.recipes import Run
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_no_setting_of_a_model_is_called_as_one_of_its_training(name):
     # each is a flag of train.py
     model, recipe, run = (
         {f.name for f in dataclasses.fields(c)}
-        for c in (registry.config_class(name), RECIPES[name], Run)
+        for c in (registry.config_class(name), registry.recipe(name), Run)
     )
     assert not model & recipe and not model & run and not recipe & run

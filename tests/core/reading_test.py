@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zoo.core import config, files, schemas
 from zoo.errors import InputError, brief
-from zoo.training.recipes import Run
+from zoo.recipes import Run
 
 SCHEMA = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
 

@@ -7,8 +7,9 @@ import pytest
 from written import epochs
 
 import zoo
+from zoo import recipes, registry
 from zoo.hub import checkpoints
-from zoo.training import loop, recipes, setup
+from zoo.training import loop, setup
 
 SMALL = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 
@@ -60,7 +61,7 @@ def train(data_dir, monkeypatch):
 
     def train(workdir, epochs, average_decay=0.9):
         recipe = dataclasses.replace(
-            recipes.RECIPES["vae"], epochs=epochs, batch_size=32, average_decay=average_decay
+            registry.recipe("vae"), epochs=epochs, batch_size=32, average_decay=average_decay
         )
         settings = recipes.Run(steps_per_epoch=4, data_dir=str(data_dir), workdir=str(workdir))
         assert loop.train("vae", SMALL, recipe, settings) == 0

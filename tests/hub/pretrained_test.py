@@ -13,8 +13,8 @@ from zoo import InputError, registry
 from zoo.core import files
 from zoo.evaluation import records
 from zoo.hub import checkpoints, pretrained
+from zoo.recipes import Run
 from zoo.training import setup
-from zoo.training.recipes import RECIPES, Run
 
 CONFIG = {"hidden": (16,), "latent_dim": 3}
 SHARED = {"image_shape": [28, 28, 1], "num_classes": 10, "dataset_digest": "of both"}
@@ -83,8 +83,10 @@ def test_a_run_in_a_folder_goes_before_a_name(model, tmp_path, monkeypatch):
 def test_the_command_names_what_differs_from_the_recipe():
     settings = {
         "model": "gan",
-        "config": dataclasses.asdict(registry.config_class("gan")()) | {"hidden": [16, 8]},
-        "recipe": dataclasses.asdict(RECIPES["gan"]) | {"epochs": 3},
+        "image_shape": [28, 28, 1],
+        "config": dataclasses.asdict(registry.config_class("gan")())
+        | {"hidden": [16, 8], "num_stages": 2},
+        "recipe": dataclasses.asdict(registry.recipe("gan")) | {"epochs": 3},
         "run": dataclasses.asdict(Run()),
     }
     expected = "python scripts/train.py --model=gan --hidden=16,8 --epochs=3"

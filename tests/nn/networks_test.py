@@ -51,7 +51,11 @@ def test_every_stage_halves_or_doubles_the_sides(number, residual):
     assert sorted(set(narrower)) == [3 * 2**i for i in range(number + 1)]
     grid = networks.grid_down(shape, made, 7, 1, name="grid")
     assert grid.output_shape == (None, 3, 2, 7)
-    assert networks.grid_up((3, 2, 7), made, 6, 1, name="back").output_shape == (None, *shape[:2], 6)
+    assert networks.grid_up((3, 2, 7), made, 6, 1, name="back").output_shape == (
+        None,
+        *shape[:2],
+        6,
+    )
 
 
 def test_sides_that_cannot_be_halved_are_one_clear_line():
@@ -134,7 +138,9 @@ def test_batch_norms_in_a_residual_block_follow_training():
     x = (3 + 2 * RNG.normal(size=(64, 4, 4, 3))).astype(np.float32)
     block = ResidualBlock(5, "up", "batch")
     block(x, training=True)
-    assert block.norm_1.moving_mean.numpy() == pytest.approx(0.01 * x.mean(axis=(0, 1, 2)), rel=1e-3)
+    assert block.norm_1.moving_mean.numpy() == pytest.approx(
+        0.01 * x.mean(axis=(0, 1, 2)), rel=1e-3
+    )
     before = block.norm_1.moving_mean.numpy()
     block(x, training=False)
     np.testing.assert_array_equal(block.norm_1.moving_mean.numpy(), before)

@@ -7,7 +7,8 @@ import pytest
 from written import events, scalars
 
 import zoo
-from zoo.training import loop, recipes
+from zoo import recipes, registry
+from zoo.training import loop
 
 STEPS, EPOCHS = 3, 2
 MLP = {"network": "mlp", "hidden": (8,)}
@@ -19,7 +20,7 @@ def train(data_dir, tmp_path, no_export):
     """Trains a little: the scalars of each run of TensorBoard by tag and epoch, and the model."""
 
     def train(name, config):
-        recipe = dataclasses.replace(recipes.RECIPES[name], epochs=EPOCHS, batch_size=32)
+        recipe = dataclasses.replace(registry.recipe(name), epochs=EPOCHS, batch_size=32)
         if hasattr(recipe, "prior_epochs"):
             recipe = dataclasses.replace(recipe, prior_epochs=1)
         settings = recipes.Run(data_dir=str(data_dir), steps_per_epoch=STEPS, workdir=str(tmp_path))

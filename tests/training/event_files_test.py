@@ -11,9 +11,9 @@ import tensorflow as tf
 from PIL import Image
 from written import counts, events, scalars
 
-from zoo import data
+from zoo import data, recipes, registry
 from zoo.errors import InputError
-from zoo.training import callbacks, event_files, loop, recipes
+from zoo.training import callbacks, event_files, loop
 
 
 def write(folder, steps, graph=False):
@@ -76,7 +76,7 @@ def train(data_dir, tmp_path):
     """Trains a GAN in `tmp_path` for that many epochs of two steps; the event files by folder."""
 
     def train(count):
-        recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
+        recipe = dataclasses.replace(registry.recipe("gan"), epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(steps_per_epoch=2, **settings)
         assert loop.train("gan", {"hidden": (8,), "latent_dim": 2}, recipe, settings) == 0

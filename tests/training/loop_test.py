@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from written import epochs
 
-from zoo import InputError
+from zoo import InputError, recipes, registry
 from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.hub import checkpoints
 from zoo.models import gan
-from zoo.training import callbacks, loop, recipes, setup
+from zoo.training import callbacks, loop, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 
@@ -24,7 +24,7 @@ def train(data_dir, tmp_path):
     """Trains in `tmp_path` for that many epochs of two steps."""
 
     def train(count, config=CONFIG, code=0, **more):
-        recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=count, batch_size=32)
+        recipe = dataclasses.replace(registry.recipe("gan"), epochs=count, batch_size=32)
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(**{**settings, "steps_per_epoch": 2, **more})
         assert loop.train("gan", config, recipe, settings) == code
@@ -238,7 +238,7 @@ def weights(data_dir, monkeypatch):
 
     def weights(workdir, name, epochs=1, learning_rate=1e-3, config=VAE, **more):
         recipe = dataclasses.replace(
-            recipes.RECIPES["vae"], epochs=epochs, batch_size=32, learning_rate=learning_rate
+            registry.recipe("vae"), epochs=epochs, batch_size=32, learning_rate=learning_rate
         )
         where = {"data_dir": str(data_dir), "workdir": str(workdir)}
         settings = recipes.Run(steps_per_epoch=2, **where, **more)

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo import recipes
 from zoo.evaluation import distances, features, metrics
 from zoo.hub import checkpoints
-from zoo.training import callbacks, loop, monitor, recipes
+from zoo.training import callbacks, loop, monitor
 
 NAMES = tuple("abcdefghij")
 NUM = 300

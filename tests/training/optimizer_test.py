@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.training import recipes, setup
+from zoo import registry
+from zoo.training import setup
 
-RECIPE = dataclasses.replace(recipes.RECIPES["vae"], learning_rate=0.1)
+RECIPE = dataclasses.replace(registry.recipe("vae"), learning_rate=0.1)
 
 
 def new(updates=1, num_steps=100, replicas=1, **changes):

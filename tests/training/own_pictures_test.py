@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo import InputError, data
+from zoo import InputError, data, recipes, registry
 from zoo.core import files
 from zoo.data import folder
 from zoo.drawing import views
 from zoo.evaluation import metrics
-from zoo.training import loop, recipes, setup
+from zoo.training import loop, setup
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -51,7 +51,7 @@ def fill(root, names, count=20):
 
 
 def train(model, config, source, workdir, epochs=1, **more):
-    recipe = dataclasses.replace(recipes.RECIPES[model], epochs=epochs, batch_size=8)
+    recipe = dataclasses.replace(registry.recipe(model), epochs=epochs, batch_size=8)
     if hasattr(recipe, "prior_epochs"):
         recipe = dataclasses.replace(recipe, prior_epochs=0)
     settings = {"dataset": f"folder:{source}", "workdir": str(workdir), "steps_per_epoch": 2}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from written import epochs
 
-from zoo import InputError
+from zoo import InputError, recipes, registry
 from zoo.drawing import views
 from zoo.hub import checkpoints
-from zoo.training import callbacks, loop, recipes
+from zoo.training import callbacks, loop
 
 SMALL = {"vae": {"network": "mlp", "hidden": (8,), "latent_dim": 2}, "gan": {"hidden": (8,)}}
 
@@ -21,7 +21,7 @@ def train(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "finish", lambda *_: None)
 
     def train(name, count, monitor=None, **more):
-        usual = recipes.RECIPES[name]
+        usual = registry.recipe(name)
         recipe = dataclasses.replace(
             usual,
             epochs=count,

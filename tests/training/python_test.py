@@ -14,7 +14,7 @@ from zoo.core.config import field
 from zoo.data import sources
 from zoo.families.likelihood import LikelihoodModel
 from zoo.hub import checkpoints
-from zoo.training import api, recipes
+from zoo.training import api
 
 SMALL = {"network": "mlp", "hidden": (8,), "latent_dim": 2, "batch_size": 16, "steps_per_epoch": 2}
 
@@ -126,7 +126,7 @@ class Means(LikelihoodModel):
 @pytest.fixture
 def registered():
     """What a test registers is gone after it."""
-    places = (registry.MODELS, registry._CLASSES, recipes.RECIPES)
+    places = (registry.MODELS, registry._CLASSES)
     before = [dict(place) for place in places]
     yield
     for place, old in zip(places, before, strict=True):

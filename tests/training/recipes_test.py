@@ -3,22 +3,26 @@
 import dataclasses
 
 from zoo import registry
-from zoo.training import setup
-from zoo.training.recipes import RECIPES, Run, defaults
+from zoo.core import config
+from zoo.recipes import Run
+from zoo.training import defaults, setup
+
+SHAPE = [28, 28, 1]
 
 
 def settings(model, dataset):
     """As `config.json` has them where nothing was asked for."""
-    parts = map(dataclasses.asdict, defaults(model, dataset, registry.config_class(model)))
+    options, *others = defaults.settings(model, dataset)
+    parts = map(dataclasses.asdict, (config.resolved(options, SHAPE), *others))
     found = dict(zip(("config", "recipe", "run"), parts, strict=True))
     found["run"]["dataset"] = dataset
-    return {"model": model, **found}
+    return {"model": model, "image_shape": SHAPE, **found}
 
 
 def test_on_images_they_are_those_of_the_classes_and_the_recipe():
-    for model, recipe in RECIPES.items():
+    for model in registry.trainable():
         config_class = registry.config_class(model)
-        assert defaults(model, "mnist", config_class) == (config_class(), recipe, Run())
+        assert defaults.settings(model, "mnist") == (config_class(), registry.recipe(model), Run())
 
 
 def test_what_is_usual_for_the_data_is_not_in_the_command():

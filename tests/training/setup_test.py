@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from zoo import registry
 from zoo.training import loop, setup
-from zoo.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
 def test_cosine_decay_ends_at_zero_for_both_players(discriminator_steps):
-    recipe = dataclasses.replace(RECIPES["gan"], decay="cosine")
+    recipe = dataclasses.replace(registry.recipe("gan"), decay="cosine")
     config = {"hidden": (8,), "discriminator_steps": discriminator_steps}
     model = setup.create("gan", (8, 8, 1), 10, config, recipe=recipe, num_steps=4)
     pair = (model.optimizer, model.discriminator_optimizer)

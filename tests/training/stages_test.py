@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 import zoo
-from zoo import InputError
+from zoo import InputError, recipes, registry
 from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.hub import checkpoints
-from zoo.training import loop, recipes
+from zoo.training import loop
 
 CONFIG = {
     "codebook_size": 8,
@@ -21,7 +21,7 @@ CONFIG = {
 }
 # of the commitment no epoch in which the prior learns alone is better than the one before
 RECIPE = dataclasses.replace(
-    recipes.RECIPES["vqvae"], epochs=3, batch_size=32, prior_epochs=1, monitor="val_commitment"
+    registry.recipe("vqvae"), epochs=3, batch_size=32, prior_epochs=1, monitor="val_commitment"
 )
 STEPS = 3
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from written import epochs
 
 import zoo
-from zoo import InputError
+from zoo import InputError, recipes, registry
 from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
 from zoo.hub import checkpoints, export, pretrained
-from zoo.training import callbacks, loop, recipes, setup
+from zoo.training import callbacks, loop, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
@@ -54,7 +54,7 @@ def again(images, monkeypatch):
     monkeypatch.setattr(export, "saved_model", small_export)
 
     def again(workdir, epochs=2, config=CONFIG, **more):
-        recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=epochs, batch_size=16)
+        recipe = dataclasses.replace(registry.recipe("gan"), epochs=epochs, batch_size=16)
         given = {"data_dir": str(images), "workdir": str(workdir), "eval_every": 0}
         given |= {"steps_per_epoch": STEPS, **more}
         return loop.train("gan", config, recipe, recipes.Run(**given))
@@ -66,7 +66,7 @@ def again(images, monkeypatch):
 def trained(images, tmp_path_factory):
     """A run of two epochs of two steps."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
-    recipe = dataclasses.replace(recipes.RECIPES["gan"], epochs=2, batch_size=16)
+    recipe = dataclasses.replace(registry.recipe("gan"), epochs=2, batch_size=16)
     given = {"data_dir": str(images), "workdir": str(workdir), "eval_every": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "saved_model", small_export)

@@ -11,18 +11,19 @@ from absl import flags
 from zoo import registry
 from zoo.commands import cli
 from zoo.core import config
-from zoo.training.recipes import RECIPES, Recipe, Run, defaults
+from zoo.recipes import Recipe, Run
+from zoo.training import defaults
 
 _MODEL = flags.DEFINE_enum("model", None, registry.trainable(), "Which model.", required=True)
 
 
 def define_flags(model: str | None, dataset: str) -> None:
     """The flags, of which many or their defaults depend on the model and the data."""
-    if model not in RECIPES:
+    if model not in registry.trainable():
         cli.define(Run)
         cli.define(Recipe)
         return
-    options, recipe, run = defaults(model, dataset, registry.config_class(model))
+    options, recipe, run = defaults.settings(model, dataset)
     cli.define(Run, run)
     cli.define(type(recipe), recipe)
     cli.define(type(options), options)
@@ -30,7 +31,7 @@ def define_flags(model: str | None, dataset: str) -> None:
 
 def main(argv: list[str]) -> int:
     """Reads the flags and trains."""
-    usual = RECIPES[_MODEL.value]
+    usual = registry.recipe(_MODEL.value)
     recipe = config.make(type(usual), {**dataclasses.asdict(usual), **cli.values(type(usual))})
     settings = config.make(Run, cli.values(Run))
     model_config = cli.values(registry.config_class(_MODEL.value))

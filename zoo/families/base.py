@@ -166,7 +166,7 @@ class ImageModel(keras.Model):
         """What `compile` is given: optimizers with the step sizes of a recipe.
 
         Args:
-          recipe: of the model; see `zoo/training/recipes.py`.
+          recipe: of the model; see `zoo/recipes.py`.
           new: `new(learning_rate, updates)` makes an optimizer of so many updates in a train step.
         """
         return {"optimizer": new(recipe.learning_rate)}

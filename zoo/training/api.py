@@ -6,12 +6,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from zoo import registry
 from zoo.core import config
 from zoo.data import sources
 from zoo.errors import InputError
-from zoo.training import callbacks, loop, setup
-from zoo.training.recipes import defaults
+from zoo.training import callbacks, defaults, loop, setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,7 @@ def train(
     if data is not None and not isinstance(data, str):
         dataset = data if isinstance(data, sources.Dataset) else sources.of_arrays(data)
         data = sources.ARRAYS
-    parts = defaults(model, data or "", registry.config_class(model))
+    parts = defaults.settings(model, data or "")
     given = {"dataset": data or "", "workdir": str(workdir), **settings}
     known = [{f.name for f in dataclasses.fields(part)} for part in parts]
     for name in given:

@@ -25,8 +25,8 @@ from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.hub import checkpoints, pretrained
+from zoo.recipes import Recipe, Run
 from zoo.training import callbacks, monitor, provenance, setup, strategies
-from zoo.training.recipes import RECIPES, Recipe, Run
 
 DIVERGED = 3
 # in this order --overwrite deletes: a folder with its settings can be overwritten again
@@ -148,7 +148,7 @@ def train(
             steps_per_execution=run.steps_per_execution,
         )
     _check_model(model, run)
-    monitor.check_scalar(recipe.monitor, RECIPES[model_name].monitor, model, run)
+    monitor.check_scalar(recipe.monitor, registry.recipe(model_name).monitor, model, run)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
     # (the gradient of MaxPooling, in TensorFlow 2.21). On CPUs it ends in the same bits.
     tf.config.experimental.enable_op_determinism()

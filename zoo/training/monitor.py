@@ -18,7 +18,7 @@ from zoo.data import Split, toy
 from zoo.errors import InputError
 from zoo.evaluation import distances, features, metrics, modes
 from zoo.hub import checkpoints
-from zoo.training.recipes import Run
+from zoo.recipes import Run
 
 NUM_SAMPLES = 1000
 PATIENCE = 3  # looks: a GAN's first ones are often of few images and few classes, and pass

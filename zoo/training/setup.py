@@ -22,7 +22,8 @@ from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
 from zoo.hub import checkpoints, pretrained
-from zoo.training.recipes import RECIPES, Recipe, Run, defaults
+from zoo.recipes import Recipe, Run
+from zoo.training import defaults
 
 CONFIG_FILE = "config.json"
 _PARTS = ("config", "recipe", "run")
@@ -63,7 +64,7 @@ def create(
             raise InputError(f"{' and '.join(map(str, sources))} learnt from different images")
         parts = dict(zip(cls.parts, map(load, sources), strict=True))
         return cls(settings, seed=seed, name=name, **parts)
-    recipe = recipe or RECIPES[name]
+    recipe = recipe or registry.recipe(name)
     model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
 
     replicas = model.distribute_strategy.num_replicas_in_sync
@@ -175,7 +176,8 @@ def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
     """
     name = settings["model"]
     try:
-        classes = [registry.config_class(name), type(RECIPES.get(name, Recipe())), Run]
+        recipe = Recipe() if name in registry.COMPOSED else registry.recipe(name)
+        classes = [registry.config_class(name), type(recipe), Run]
     except InputError as e:
         raise InputError(f"{where}: {e}") from None
     for part, cls in zip(_PARTS, classes, strict=True):
@@ -366,7 +368,7 @@ def command(settings: dict[str, Any]) -> str:
         script, parts = "evaluate.py", [(config_class(), settings["config"])]
     else:
         script, given = "train.py", [settings[part] for part in _PARTS]
-        options, *others = defaults(name, settings["run"]["dataset"], config_class)
+        options, *others = defaults.settings(name, settings["run"]["dataset"])
         options = config.resolved(options, settings["image_shape"])
         parts = zip((options, *others), given, strict=True)
     words = []

@@ -1,11 +1,12 @@
-"""How each model is trained by default. Measured on Fashion-MNIST, two CPU cores."""
+"""The settings of a training run, as dataclasses: its recipe, and what belongs to no model.
+
+This file needs no TensorFlow, so that command-line flags can be made of it (`zoo/commands/cli.py`).
+"""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 from zoo.core.config import field
-from zoo.data import toy
-from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,46 +71,6 @@ class TwoStageRecipe(Recipe):
     """The same for a model whose prior learns on alone when the rest is done."""
 
     prior_epochs: int = field(5, "The last epochs, in which only the prior learns.", lower=0)
-
-
-# where D's slope is bounded, great steps do no harm
-_BOUNDED = AdversarialRecipe(learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine")
-RECIPES = {
-    "classifier": LikelihoodRecipe(epochs=12, monitor="val_loss"),
-    "vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
-    "iwae": LikelihoodRecipe(epochs=12, monitor="val_loss"),
-    "cvae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
-    "gmm_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
-    "flow_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
-    "categorical_vae": LikelihoodRecipe(epochs=15, monitor="val_loss"),
-    "pixelcnn": LikelihoodRecipe(epochs=7, batch_size=32, decay="cosine", monitor="val_loss"),
-    "pixelrnn": LikelihoodRecipe(epochs=4, batch_size=32, decay="cosine", monitor="val_loss"),
-    "vqvae": TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim"),
-    "gan": AdversarialRecipe(),
-    "dcgan": AdversarialRecipe(),
-    "wgan_gp": dataclasses.replace(_BOUNDED, beta_1=0.0, beta_2=0.9, epochs=28),
-    "sngan": _BOUNDED,
-    "infogan": AdversarialRecipe(),
-    "bigan": AdversarialRecipe(),
-    "acgan": AdversarialRecipe(epochs=20, discriminator_learning_rate=4e-4, decay="cosine"),
-    "projection_cgan": _BOUNDED,
-    "cgan": AdversarialRecipe(discriminator_learning_rate=4e-4),
-}
-
-
-# of 2-D toy data: perceptrons, and many small steps in less than a minute
-_POINTS = {
-    "network": "mlp",
-    "hidden": (128, 128, 128),
-    "batch_size": 128,
-    "epochs": 5,
-    "steps_per_epoch": 700,
-    "steps_per_execution": 50,
-}
-_POINTS_OF = {
-    "wgan_gp": {"penalty_weight": 0.1, "discriminator_steps": 2},
-    "sngan": {"discriminator_steps": 2, "beta_1": 0.0, "beta_2": 0.9},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,45 +155,3 @@ class Run:
         "watched).",
     )
     overwrite: bool = field(False, "Delete what an earlier run left in the workdir.")
-
-
-def usual(cls: type) -> Recipe:
-    """The recipe of a model that has none of its own, by what it can do."""
-    if "discriminate" in cls.can:
-        return AdversarialRecipe()
-    return LikelihoodRecipe(monitor="val_loss")
-
-
-def check_is_model(name: str, cls: type) -> None:
-    """Raises InputError where a class is of no family."""
-    from zoo.families.base import ImageModel
-
-    if not (isinstance(cls, type) and issubclass(cls, ImageModel)):
-        raise InputError(f"{name}: {cls!r} is no subclass of a family, such as LikelihoodModel")
-
-
-def taken(recipe: Recipe | None) -> set[str]:
-    """Names of settings of every run, and of a recipe."""
-    return {
-        f.name for part in (recipe or AdversarialRecipe(), Run()) for f in dataclasses.fields(part)
-    }
-
-
-def defaults(model: str, dataset: str, config_class: type) -> tuple[Any, Recipe, Run]:
-    """What holds where nothing else is asked for: configuration, recipe and run.
-
-    Args:
-      model: a name of `RECIPES`.
-      dataset: its name; 2-D toy data have settings of their own.
-      config_class: the model's.
-    """
-    found = (config_class(), RECIPES[model], Run())
-    if dataset not in toy.MIXTURES:
-        return found
-    points = {**_POINTS, **_POINTS_OF.get(model, {})}
-
-    def of_points(default):
-        names = points.keys() & {f.name for f in dataclasses.fields(default)}
-        return dataclasses.replace(default, **{name: points[name] for name in names})
-
-    return tuple(map(of_points, found))
