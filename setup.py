@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 
+HUB = ["huggingface_hub>=1,<3"]  # zoo.load("hf://..."), zoo.push
 TEST = [
     "hypothesis>=6.155,<7",  # random input
     "pytest>=8,<9.2",  # pytest-xdist 3.8 loses its groups in 9.2
@@ -59,8 +60,9 @@ setup(
     package_data={
         "zoo": [
             "py.typed",
-            *(f"pretrained/*.{kind}" for kind in ("json", "md", "png")),
-            *(f"pretrained/{name}.npz" for name in BUNDLED),
+            "pretrained/notes.json",
+            *(f"pretrained/*/*.{kind}" for kind in ("json", "md", "png")),
+            *(f"pretrained/{name}/model.safetensors" for name in BUNDLED),
         ],
         "zoo.data": ["fashion_mnist/*"],
     },
@@ -71,13 +73,15 @@ setup(
         "keras>=3.15,<3.16",
         "numpy>=2,<3",
         "pillow>=11,<14",
+        "safetensors>=0.5,<1",
         "scikit-learn>=1.6,<2",
         "tensorboard>=2.20,<3",
         "tensorflow>=2.21,<2.22",
         "tensorflow-probability[tf]>=0.25,<0.26",
     ],
     extras_require={
-        "test": TEST,
+        "test": [*HUB, *TEST],
+        "hub": HUB,
         "plots": ["matplotlib>=3.9,<4"],  # scripts/studies/claims.py
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

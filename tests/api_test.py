@@ -18,8 +18,7 @@ from zoo import registry
 from zoo.core import batches
 from zoo.core.arrays import digest
 from zoo.core.backend import precision
-from zoo.hub import checkpoints
-from zoo.training import setup
+from zoo.hub import checkpoints, loading
 
 SHAPE = (4, 4, 1)
 TINY = {
@@ -160,7 +159,7 @@ def test_a_seed_makes_the_weights_and_the_noise_and_leaves_the_callers_alone():
     assert random.random() == expected
     assert state(one) == state(same) != state(other)
     keras.utils.set_random_seed(3)
-    assert state(setup.create("cgan", SHAPE, 3, TINY["cgan"], seed=3)) == state(one)
+    assert state(loading.create("cgan", SHAPE, 3, TINY["cgan"], seed=3)) == state(one)
     for model in (one, same):
         model.fit(X, Y, batch_size=4, shuffle=False, verbose=0)
     assert state(one) == state(same)

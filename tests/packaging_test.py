@@ -44,13 +44,13 @@ def test_both_are_small_enough_and_have_what_is_installed(built):
     wheel, source = built
     assert wheel.stat().st_size < MOST and source.stat().st_size < MOST
     inside = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("cgan.npz", "cgan.json", "sngan.json", "manifest.json"):
+    for name in ("cgan/model.safetensors", "cgan/record.json", "sngan/config.json", "notes.json"):
         assert f"zoo/pretrained/{name}" in inside
     assert {"zoo/py.typed", "zoo/__main__.py"} <= inside
-    assert "zoo/pretrained/sngan.npz" not in inside  # fetched where it is asked for
+    assert "zoo/pretrained/sngan/model.safetensors" not in inside  # fetched where it is asked for
     assert not [n for n in inside if n.startswith(("scripts", "tests", "docs"))]
     with tarfile.open(source) as archive:
-        assert any(n.endswith("zoo/pretrained/cgan.npz") for n in archive.getnames())
+        assert any(n.endswith("zoo/pretrained/cgan/model.safetensors") for n in archive.getnames())
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ imported.
 """
 
 import os
+import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.training.api import Result
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "create", "list_models", "load", "register", "train"]
+__all__ = ["InputError", "create", "list_models", "load", "push", "register", "train"]
 
 # before anything imports Keras; the other settings of Keras: zoo/core/backend.py
 if (_backend := os.environ.get("KERAS_BACKEND", "tensorflow")) not in ("", "tensorflow"):
@@ -59,15 +60,15 @@ def create(
     import random
 
     from zoo.core import checks
-    from zoo.training import setup
+    from zoo.hub import loading
 
     if seed is None:
-        return setup.create(name, image_shape, num_classes, config)
+        return loading.create(name, image_shape, num_classes, config)
     seed = checks.whole("seed", seed, 0, 2**31 - 1)
     before = random.getstate()  # of Python's numbers, of which Keras makes the initializers' seeds
     random.seed(seed)
     try:
-        return setup.create(name, image_shape, num_classes, config, seed=seed)
+        return loading.create(name, image_shape, num_classes, config, seed=seed)
     finally:
         random.setstate(before)
 
@@ -125,20 +126,73 @@ def register(name: str, cls: type, recipe: "Recipe | None" = None) -> None:
     registry.register(name, cls, recipe)
 
 
-def load(workdir: Any) -> Any:
-    """The model that `scripts/train.py` trained in a folder, or one that comes with the package.
+def load(reference: Any) -> Any:
+    """A trained model: a pretrained one, that of a workdir, or one of the Hugging Face Hub.
 
     It computes in float32. The weights of a run are those of the best checkpoint by the recipe's
-    validation scalar, or of the last one where the recipe names none; those of the package are
-    verified by their SHA-256.
+    validation scalar, or of the last one where the recipe names none; others are verified by their
+    SHA-256.
 
     Args:
-      workdir: the folder, or a name of the manifest, `zoo/pretrained/manifest.json`: `"vae"`.
+      reference: one of these:
+        a name of `zoo/pretrained`, such as "vae", whatever folders there are;
+        a folder as a path: a run of `train`, or a model as a hub has it. One that is called as a
+        pretrained model is "./vae", or a `pathlib.Path`;
+        "hf://USER/NAME" or "hf://USER/NAME@REVISION", with the extra `generative-zoo[hub]`.
 
     Raises:
-      InputError: it is neither; the folder holds no whole checkpoint; or the weights' file is
-        missing, or not the one of the manifest.
+      InputError: it is none of these; the folder holds no whole checkpoint; or the weights' file is
+        missing, or another.
     """
-    from zoo.training import setup
+    from zoo.hub import references
 
-    return setup.load(workdir)
+    source = references.parse(reference)  # what is none says so before TensorFlow is imported
+
+    from zoo.hub import loading
+
+    return loading.load(reference if isinstance(source, pathlib.Path) else source)
+
+
+def push(
+    source: Any,
+    repository: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    license: str | None = None,
+) -> str:
+    """Uploads a trained model to the Hugging Face Hub, for `zoo.load("hf://USER/NAME")`.
+
+    >>> zoo.push("runs/mine", "USER/NAME", license="cc-by-4.0")
+
+    The repository holds the weights in float32, all settings, a card, and, where the workdir has
+    them, the evaluation and samples. No path of this machine is in it. It needs the extra
+    `pip install 'generative-zoo[hub]'`.
+
+    Args:
+      source: what `zoo.load` takes; not a model that is made of others.
+      repository: USER/NAME; it is made where it does not exist.
+      private: whether a new repository is seen by you alone.
+      token: for the hub; that of `hf auth login` when left out.
+      license: of the weights, as the hub calls it, such as "mit".
+
+    Returns:
+      The address of the repository.
+
+    Raises:
+      InputError: the source cannot be loaded, or the hub refuses.
+    """
+    import tempfile
+
+    from zoo.hub import huggingface, references
+
+    reference = references.parse(source)
+    huggingface.check_repository(repository)
+
+    from zoo.training import publishing
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = pathlib.Path(place, "model")
+        publishing.write(reference, folder, repository, license)
+        huggingface.upload(folder, repository, private, token)
+    return f"hf://{repository}"

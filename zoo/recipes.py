@@ -105,7 +105,7 @@ class Run:
         "",
         "Start from the weights of this pretrained model or workdir, whose networks are of the "
         "same shapes.",
-        path=True,
+        path="reference",
     )
     steps_per_epoch: int = field(
         0, "Steps an epoch; 0: a pass over the data.", lower=0, upper=2**31 - 1
@@ -146,7 +146,7 @@ class Run:
         "",
         "The classifier whose features these measurements use: a pretrained one or a workdir; "
         "default the pretrained one that was trained on the same images.",
-        path=True,
+        path="reference",
     )
     stop_on_collapse: bool = field(
         False,

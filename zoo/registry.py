@@ -89,14 +89,6 @@ LAYERS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Composed:
-    """A source of such a model, as workdirs and names are of others: what to give `zoo.load`."""
-
-    model: str
-    config: dict[str, Any]
-
-
 _CLASSES: dict[str, type] = {}  # that other packages have registered
 
 

@@ -309,9 +309,10 @@ def whole_runs(folder: pathlib.Path) -> dict:
             "summary": files.read_json(pathlib.Path(folder, f"run_{name}", "summary.json")),
         }
     from zoo.evaluation import features, metrics
+    from zoo.hub import loading
     from zoo.training import setup
 
-    model = setup.load(f"{folder}/run_cgan")
+    model = loading.load(f"{folder}/run_cgan")
     asked_for = metrics.labels_in_turn(model, 10_000)
     made = features.samples(model, 10_000, 0, asked_for)
     p = setup.feature_net(f"{folder}/run_classifier").see(made)[1]

@@ -107,13 +107,13 @@ def bounds(names, images, num_samples: int) -> dict:
 
 def bounds_of_mnist() -> dict:
     """`bounds` of the pretrained VAEs of black and white MNIST."""
-    from zoo.hub import pretrained
+    from zoo.hub import pretrained, references
     from zoo.training import setup
 
     model_of = {n: e["settings"]["model"] for n, e in pretrained.manifest().items()}
     names = [n for n in model_of if n.endswith("_mnist") and model_of[n] in BOUNDS]
     names.sort(key=lambda n: BOUNDS.index(model_of[n]))  # the vae comes first
-    vae = pretrained.Name(names[0])
+    vae = references.Packaged(names[0])
     images = setup.split_of(vae, "test", _MNIST_DIR.value, _SEED.value).first(BOUND_IMAGES)
     found = bounds(names, images, MNIST_SAMPLES)
     return {"weights": {name: pretrained.entry(name)["sha256"] for name in names}, **found}
@@ -204,11 +204,11 @@ def latents(dataset) -> dict:
 def _new(name, dataset, seed=None, **config):
     import keras
 
-    from zoo.training import setup
+    from zoo.hub import loading
 
     seed = _SEED.value if seed is None else seed
     keras.utils.set_random_seed(seed)
-    return setup.create(name, dataset.image_shape, dataset.num_classes, config, seed=seed)
+    return loading.create(name, dataset.image_shape, dataset.num_classes, config, seed=seed)
 
 
 def plot_beta(found: dict, path: pathlib.Path) -> None:

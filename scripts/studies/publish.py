@@ -1,8 +1,8 @@
 """Makes a trained model part of the package: python scripts/studies/publish.py --workdir=DIR.
 
-It writes the weights and their entry in the manifest to `zoo/pretrained/`; evaluate it then with
-`scripts/evaluate.py --pretrained=NAME --out=zoo/pretrained/NAME.json`. A model that is made of
-pretrained parts is published by `--model` and its settings.
+It writes the folder `zoo/pretrained/NAME` with its weights and settings. Evaluate it then with
+`scripts/evaluate.py --pretrained=NAME --out=zoo/pretrained/NAME/record.json`. A model that is made
+of pretrained parts is published by `--model` and its settings.
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
@@ -20,16 +20,15 @@ _NAME = flags.DEFINE_string("name", "", "What it is asked for by; default: the m
 
 def main(argv: list[str]) -> None:
     """Reads the flags and publishes."""
-    from zoo import registry
-    from zoo.hub import pretrained
+    from zoo.hub import pretrained, references
 
     source = cli.source()
-    cli.output_file(pretrained.FOLDER / "manifest.json")
+    cli.output_folder(pretrained.FOLDER)
     if _NAME.value:
         pretrained.check_name(_NAME.value)
-    if isinstance(source, pretrained.Name):
+    if isinstance(source, references.Packaged):
         raise InputError(f"{source} is published already")
-    if isinstance(source, registry.Composed):
+    if isinstance(source, references.Composed):
         name = composed(source)
     else:
         name = trained(source)
@@ -41,10 +40,10 @@ def trained(workdir: pathlib.Path) -> str:
     import zoo
     from zoo import data
     from zoo.data import toy
-    from zoo.hub import checkpoints, pretrained
+    from zoo.hub import checkpoints, loading, pretrained
     from zoo.training import setup
 
-    settings = setup.read_config(workdir)
+    settings = loading.read_config(workdir)
     if not (workdir / "summary.json").exists():
         raise InputError(f"{workdir} has no summary.json: the run has not ended")
     summary = files.read_json(workdir / "summary.json", schemas.SUMMARY)
@@ -91,10 +90,10 @@ def trained(workdir: pathlib.Path) -> str:
 def composed(source) -> str:
     """Publishes a model that is made of pretrained parts; its name."""
     import zoo
-    from zoo.hub import pretrained
+    from zoo.hub import loading, pretrained
     from zoo.training import provenance, setup
 
-    model, settings = zoo.load(source), setup.read_config(source)
+    model, settings = zoo.load(source), loading.read_config(source)
     settings["versions"] = provenance.versions()
     parts = [settings["config"][part] for part in model.parts]
     summary = {"parameters": model.num_parameters(), "training_seconds": 0.0}

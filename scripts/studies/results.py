@@ -1,16 +1,20 @@
-"""RESULTS.md and model cards: text made of the manifest and the records, and of nothing else."""
+"""RESULTS.md and model cards: text made of settings and records, and of nothing else."""
 
+import json
 import pathlib
 from typing import Any
 
 import verdicts
 
-from zoo.core import schemas
+from zoo import registry
+from zoo.core import config, schemas
 from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables
 from zoo.evaluation.records import differences, machine_of, read_record, usual_judge
+from zoo.hub import folders, pretrained
+from zoo.hub.card import front_matter
 
 LIKELIHOODS = (
     ("bits_per_dim", "exact, bits a dimension", 4),
@@ -49,34 +53,38 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         the manifest names.
     """
     folder = pathlib.Path("zoo/pretrained")
-    files = (folder / "manifest.json", folder / "notes.json", "docs/claims/claims.json")
-    kinds = (schemas.MANIFEST, schemas.NOTES, schemas.CLAIMS)
-    manifest, notes, claims = (
-        read_json(root / file, kind) for file, kind in zip(files, kinds, strict=True)
-    )
+    manifest = pretrained.manifest(root / folder)
+    notes = read_json(root / folder / "notes.json", schemas.NOTES)
+    claims = read_json(root / "docs/claims/claims.json", schemas.CLAIMS)
     if "classifier" not in manifest or "weights" not in claims:
-        raise InputError(f"{files[0]} names no classifier, or {files[2]} no weights")
+        raise InputError(f"{folder} has no classifier, or docs/claims/claims.json no weights")
     for name in ("seeds", "benchmark", "mnist", "recipes", "published", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path, schemas.CLAIMS)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
         raise InputError("docs/claims/benchmark.json is of another version: run it again")
-    records = {name: read_record(root / folder / f"{name}.json") for name in manifest}
+    records = {name: read_record(root / folder / name / folders.RECORD) for name in manifest}
     published = {about["sha256"] for about in manifest.values()}
     for name, record in records.items():
         if name not in notes:
             raise InputError(f"{folder}/notes.json says nothing of {name}")
         if record["weights_sha256"] != manifest[name]["sha256"]:
-            raise InputError(f"{folder}/{name}.json is of other weights: evaluate {name} again")
-        config = manifest[name]["settings"]["config"]
-        if other := [key for key, value in record["config"].items() if config.get(key) != value]:
             raise InputError(
-                f"{folder}/{name}.json is of another {other[0]}: evaluate {name} again"
+                f"{folder}/{name}/record.json is of other weights: evaluate {name} again"
+            )
+        settings = manifest[name]["settings"]
+        usual = config.formerly(registry.config_class(settings["model"])())
+        of_weights = {**json.loads(json.dumps(usual)), **settings["config"]}
+        if other := [
+            key for key, value in record["config"].items() if of_weights.get(key) != value
+        ]:
+            raise InputError(
+                f"{folder}/{name}/record.json is of another {other[0]}: evaluate {name} again"
             )
         net = record["sample_metrics"]
         if net and net.get("sha256") not in published:
             raise InputError(
-                f"{folder}/{name}.json is of another classifier: evaluate {name} again"
+                f"{folder}/{name}/record.json is of another classifier: evaluate {name} again"
             )
     judge = manifest["classifier"]["sha256"]
     if "seeds" in claims and claims["seeds"]["classifier"] != judge:
@@ -97,7 +105,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
         for name, about in manifest.items():
             text = card(name, about, records[name], notes[name])
-            found[root / folder / f"{name}.md"] = text
+            found[root / folder / name / folders.CARD] = text
     except KeyError as e:  # a figure that was left out, say
         raise InputError(f"a record or docs/claims lacks {e}, which the pages show") from e
     return found
@@ -122,8 +130,8 @@ def results(
     lines = [
         "# Results",
         "",
-        "Made by `python scripts/studies/report.py` from `zoo/pretrained/manifest.json`, the "
-        "records beside it and those in `docs/claims`; a test fails when this page and they "
+        "Made by `python scripts/studies/report.py` from `zoo/pretrained`, the "
+        "records in it and those in `docs/claims`; a test fails when this page and they "
         "disagree. Numbers of a model are of its weights in the package, as they are loaded; ± is "
         "one standard error, of images and samples and not of trainings; an interval of about 95% "
         "reaches two of them to either side. Each card names the command "
@@ -371,11 +379,11 @@ def _part(title, manifest, records, part, heading, shown, text="", more=None) ->
 
 
 def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[str, str]) -> str:
-    """A model card: `zoo/pretrained/NAME.md`.
+    """A model card: `zoo/pretrained/NAME/README.md`.
 
     Args:
       name: of the pretrained model.
-      about: its entry in the manifest.
+      about: its entry; see `zoo.hub.pretrained`.
       record: its evaluation.
       notes: what only a person can say: `for`, `not_for`, `failures`.
     """
@@ -395,6 +403,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
                 rows.append([KINDS.get(shown, "") + head, own, least])
     lines = [
+        *front_matter(settings, record["dataset"], record, "apache-2.0"),
         f"# {name}",
         "",
         f"*For*: {notes['for']}",
@@ -436,12 +445,12 @@ def _pictures(name: str, found: dict[str, Any]) -> list[str]:
     ]
     a_column = ", a column for each class" if "class_fidelity" in found["model"] else ""
     return [
-        f"![Samples{of}]({name}.png)",
+        f"![Samples{of}]({folders.SAMPLES})",
         "",
         f"*Samples{of}{a_column}. In the picture below, each sample has its nearest training "
         "image on its right.*",
         "",
-        f"![Samples, each with its nearest training image on its right]({name}_neighbours.png)",
+        f"![Samples, each with its nearest training image on its right]({folders.NEIGHBOURS})",
     ]
 
 
@@ -470,14 +479,14 @@ def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
         f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
         f"{versions['python']}.",
         "",
-        f"Weights: `{about['file']}`, {about['bytes']:,} bytes in half precision, SHA-256 "
+        f"Weights: `{folders.WEIGHTS}`, {about['bytes']:,} bytes in half precision, SHA-256 "
         f"`{about['sha256']}`.",
     ]
 
 
 def _composed(about: dict[str, Any]) -> list[str]:
     """What a model is made of."""
-    parts = " and ".join(f"[{part}]({part}.md)" for part in about["parts"])
+    parts = " and ".join(f"[{part}](../{part}/{folders.CARD})" for part in about["parts"])
     return [f"Made of {parts}, and not trained: `{about['command']}`."]
 
 
@@ -590,7 +599,7 @@ def _minutes(summary: dict[str, Any]) -> str:
 def _run(name: str, about: dict[str, Any]) -> list[str]:
     summary = about["summary"]
     return [
-        f"[{name}](zoo/pretrained/{name}.md)",
+        f"[{name}](zoo/pretrained/{name}/{folders.CARD})",
         f"{summary['parameters']:,}",
         _minutes(summary) if summary["training_seconds"] else "",
     ]

@@ -59,7 +59,8 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     Of points the modes covered and the share of good ones, and seconds; of a run that diverges,
     that it does.
     """
-    from zoo.training import provenance, setup
+    from zoo.hub import loading
+    from zoo.training import provenance
     from zoo.training.loop import DIVERGED
 
     workdir = _workdir(name, seed)
@@ -79,7 +80,7 @@ def run(name: str, seed: int, epochs: int | None) -> dict:
     if done.returncode:
         *_, reason = done.stderr.strip().splitlines() or ["?"]
         raise InputError(f"{name} with seed {seed} did not end: {reason}")
-    if setup.read_config(workdir).get("versions") != provenance.versions():
+    if loading.read_config(workdir).get("versions") != provenance.versions():
         raise InputError(f"{workdir} was trained by another version: name another --workdir")
     summary = files.read_json(workdir / "summary.json", schemas.SUMMARY)
     if epochs and summary["epochs"] != epochs:
@@ -127,7 +128,7 @@ def main(argv: list[str]) -> None:
     judge = setup.pretrained_classifier(digest)
     record = {
         "dataset_digest": digest,
-        "classifier": pretrained.entry(judge)["sha256"] if judge else None,
+        "classifier": pretrained.entry(judge.name)["sha256"] if judge else None,
         "command": " ".join(["python scripts/studies/seeds.py", *cli.given("workdir", "out")]),
         "epochs": epochs,
         "versions": provenance.versions(),

@@ -380,9 +380,7 @@ def _check_alike(records: dict[str, Any], names: Iterable[str], part: str) -> No
     first, *others = names
     for name in others:
         if found := differences(records[first], records[name], (part,)):
-            raise InputError(
-                f"{name}.json was not measured as {first}.json ({found}): evaluate {name} again"
-            )
+            raise InputError(f"{name} was not measured as {first} ({found}): evaluate {name} again")
 
 
 def _of_each(runs: list[dict[str, Any]], key: str, digits: int) -> str:

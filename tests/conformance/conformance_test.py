@@ -13,9 +13,9 @@ from small_models import ONLY_IN_TRAINING, SMALL, VARIANTS, small
 import zoo
 from zoo import registry
 from zoo.core.arrays import digest
+from zoo.core.backend import precision
 from zoo.families.adversarial import AdversarialModel
 from zoo.hub import checkpoints, export
-from zoo.training import setup
 
 SHAPE = (12, 12, 1)
 REFUSED = (zoo.InputError, tf.errors.InvalidArgumentError)  # by a call, by an exported graph
@@ -309,7 +309,7 @@ def in_float32(whole):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_its_float32_islands(name, policy, whole, in_float32):
     plain, expected, logged = in_float32(name)
-    with setup.precision(policy):
+    with precision(policy):
         mixed = make(name, shape=(28, 28, 1))
     assert keras.config.dtype_policy().name == "float32"
     for v in mixed.weights:
@@ -369,7 +369,7 @@ def test_sgd_step_is_the_same_under_loss_scaling(name, data):
     # forgetting scale_loss would divide the step by the scale, and nothing else would tell
     steps, norms = [], []
     for policy in ("float32", "mixed_float16"):
-        with setup.precision(policy):
+        with precision(policy):
             model = make(name)
             players = [keras.optimizers.SGD(0.1) for _ in range(2)]
             if policy == "mixed_float16":  # a small scale, so that no first step is skipped

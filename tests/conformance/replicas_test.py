@@ -116,7 +116,7 @@ from zoo.training import setup
 images, labels = np.zeros((8, 12, 12, 1), np.uint8), np.zeros(8, np.int32)
 for which in (None, 0, 1):
     mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with setup.precision("mixed_float16"), mirrored.scope():
+    with precision("mixed_float16"), mirrored.scope():
         model = zoo.create("classifier", (12, 12, 1), width=2)
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), 16.0))
     losses = model.losses

@@ -8,7 +8,7 @@ from written import epochs
 
 import zoo
 from zoo import recipes, registry
-from zoo.hub import checkpoints
+from zoo.hub import checkpoints, loading
 from zoo.training import loop, setup
 
 SMALL = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -86,7 +86,7 @@ def test_a_run_measures_and_loads_its_average_and_goes_on_to_the_same_bits(train
     assert strip[0] == strip[1]
     # what is loaded is the average of the best epoch, whose score is the one that was logged
     best, arrays = checkpoints.read(one / "checkpoints" / "best.npz")
-    loaded = checkpoints.weights_of(setup.load(one))
+    loaded = checkpoints.weights_of(loading.load(one))
     averages = {k: v for k, v in arrays.items() if k.startswith("average/")}
     assert len(averages) == len(loaded)
     for name, a in averages.items():
@@ -94,7 +94,7 @@ def test_a_run_measures_and_loads_its_average_and_goes_on_to_the_same_bits(train
     assert any((a != arrays[k.replace("average/", "weights/")]).any() for k, a in averages.items())
     assert best["score"] == min(r["val_loss"] for r in epochs(one))
     split = setup.split_of(one, "validation")
-    model = setup.load(one)
+    model = loading.load(one)
     found = model.evaluate(split.images, batch_size=32, verbose=0, return_dict=True)
     # another order of noise: as near as its error
     assert found["loss"] == pytest.approx(best["score"], rel=0.01)

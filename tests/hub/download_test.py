@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo import InputError
-from zoo.hub import download, pretrained
+from zoo.hub import download, folders, pretrained
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -129,17 +129,20 @@ def test_nobody_answers(monkeypatch, tmp_path):
 def test_without_an_address_it_is_said_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv(download.CACHE, str(tmp_path / "cache"))
     monkeypatch.delenv(download.URL, raising=False)
-    known = pretrained.entry("sngan")
-    (tmp_path / "manifest.json").write_bytes((pretrained.FOLDER / "manifest.json").read_bytes())
+    known, home = pretrained.entry("sngan"), pretrained.FOLDER / "sngan"
+    (tmp_path / "sngan").mkdir()
+    (tmp_path / "sngan" / folders.CONFIG).write_bytes((home / folders.CONFIG).read_bytes())
     whole = pretrained.weights("sngan")
-    content = (pretrained.FOLDER / known["file"]).read_bytes()
+    content = (home / folders.WEIGHTS).read_bytes()
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
-    with pytest.raises(InputError, match=r"sngan.npz \(2.7 MB\) do not come with .* ZOO_WEIGHTS"):
+    with pytest.raises(
+        InputError, match=r"sngan/model.safetensors \(3.0 MB\) do not come with .* ZOO_WEIGHTS"
+    ):
         pretrained.weights("sngan")
     assert not (tmp_path / "cache").exists()
     # from the cache, where another installation has fetched them
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / f"{known['sha256']}-sngan.npz").write_bytes(content)
+    (tmp_path / "cache" / f"{known['sha256']}-sngan-{folders.WEIGHTS}").write_bytes(content)
     found = pretrained.weights("sngan")
     assert found.keys() == whole.keys()
     for name, array in found.items():

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.core.backend import precision
 from zoo.models import iwae
-from zoo.training import setup
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
@@ -110,7 +110,7 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
 
 
 def test_the_gradient_by_z_of_sharp_pixels_fits_into_float16(images):
-    with setup.precision("mixed_float16"):
+    with precision("mixed_float16"):
         settings = {"num_samples": 3, "gradient": "doubly_reparameterized", "scale": "shared"}
         model = make("iwae", likelihood="gaussian", **settings)
     model.raw_scale.assign(np.log(np.expm1(1e-3)))  # d log p/dx of a pixel is up to 10^6

@@ -21,6 +21,7 @@ from zoo import registry
 from zoo.commands import cli
 from zoo.core import config
 from zoo.errors import InputError
+from zoo.hub import references
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 STUDIES = SCRIPTS / "studies"
@@ -90,7 +91,7 @@ def try_out(script, words):
                 assert main([f"{name}.py"]) == 0
             elif "pretrained" in flags.FLAGS and "--compare" not in " ".join(words):
                 source = cli.source()
-                if isinstance(source, registry.Composed):
+                if isinstance(source, references.Composed):
                     config.make(registry.config_class(source.model), source.config)
         return "taken"
     except InputError as e:

@@ -10,9 +10,10 @@ import results
 import verdicts
 
 from zoo.errors import InputError
+from zoo.hub import pretrained
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RECORD, CLAIMS = "zoo/pretrained/cgan.json", "docs/claims/claims.json"
+RECORD, CLAIMS = "zoo/pretrained/cgan/record.json", "docs/claims/claims.json"
 SEEDS, RECIPES = "docs/claims/seeds.json", "docs/claims/recipes.json"
 
 
@@ -21,9 +22,15 @@ def root(tmp_path):
     """All that the pages are made of, to be changed."""
     for folder in ("zoo/pretrained", "docs/claims"):
         (tmp_path / folder).mkdir(parents=True)
-        for path in (ROOT / folder).glob("*.json"):
-            shutil.copy(path, tmp_path / folder)
+        for path in (ROOT / folder).rglob("*.json"):
+            copy = tmp_path / path.relative_to(ROOT)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(path, copy)
     return tmp_path
+
+
+def manifest_of(root):
+    return pretrained.manifest(root / "zoo/pretrained")
 
 
 def change(path, do):
@@ -42,7 +49,7 @@ def test_every_page_says_what_the_records_say():
 def test_every_picture_of_the_pages_is_there():
     for path, text in results.pages(ROOT).items():
         shown = [part.split(")")[0] for part in text.split("](")[1:]]
-        assert shown or path.stem.startswith("classifier")
+        assert shown or path.parent.name.startswith("classifier")
         for target in shown:
             assert (path.parent / target).exists(), f"{path}: {target}"
 
@@ -55,7 +62,8 @@ def test_pages_follow_their_records(root):
 
     change(root / RECORD, worse)
     after = results.pages(root)
-    assert {p.name for p in before if before[p] != after[p]} == {"RESULTS.md", "cgan.md"}
+    changed = {p.relative_to(root).as_posix() for p in before if before[p] != after[p]}
+    assert changed == {"RESULTS.md", "zoo/pretrained/cgan/README.md"}
 
 
 def test_verdicts_follow_the_numbers(root):
@@ -96,7 +104,7 @@ def test_samples_of_all_latents_are_those_of_the_records(root):
     whole = [row for row in rows if row["truncation"] is None]
     assert len(whole) == 3
     for row in whole:
-        record = json.loads((root / f"zoo/pretrained/{row['name']}.json").read_text())
+        record = json.loads((root / f"zoo/pretrained/{row['name']}/record.json").read_text())
         for key in row.keys() - {"name", "truncation"}:
             expected = record["figures"]["samples"]["model"][key]["mean"]
             # the machines that measured them round in other ways
@@ -108,17 +116,14 @@ def test_who_chose_the_weights_is_known_by_its_digest(root):
         return results.pages(root)[root / "RESULTS.md"].split("## Fashion-MNIST: likelihood")[0]
 
     def judged_by(name):
-        def do(manifest):
-            sha256 = manifest[name]["sha256"]
-            manifest["sngan"]["settings"]["classifier_sha256"] = sha256
-
-        return do
+        sha256 = manifest_of(root)[name]["sha256"]
+        return lambda settings: settings.update(classifier_sha256=sha256)
 
     chosen = r"The weights of [^.]*\bsngan\b[^.]* are those of the epoch"
     assert re.search(chosen, said())
-    change(root / "zoo/pretrained/manifest.json", judged_by("classifier"))
+    change(root / "zoo/pretrained/sngan/config.json", judged_by("classifier"))
     assert re.search(chosen, said())
-    change(root / "zoo/pretrained/manifest.json", judged_by("classifier_seed1"))
+    change(root / "zoo/pretrained/sngan/config.json", judged_by("classifier_seed1"))
     assert not re.search(chosen, said())
 
 
@@ -126,7 +131,7 @@ def test_the_order_of_gans_follows_their_fid(root):
     def said(**fids):
         for name, fid in fids.items():
             change(
-                root / f"zoo/pretrained/{name}.json",
+                root / f"zoo/pretrained/{name}/record.json",
                 lambda r, fid=fid: r["figures"]["samples"]["model"]["fid"].update(mean=fid),
             )
         text = results.pages(root)[root / "RESULTS.md"]
@@ -167,7 +172,7 @@ def test_a_figure_is_greater_by_more_than_its_error_only():
 def test_a_published_figure_is_reached_by_more_than_the_error_only(root, mean, said):
     own = {"mean": mean, "standard_error": 3.0}
     change(
-        root / "zoo/pretrained/gan_mnist.json",
+        root / "zoo/pretrained/gan_mnist/record.json",
         lambda r: r["figures"]["samples"]["model"].update(parzen_nats=own),
     )
     (root / RECIPES).unlink(missing_ok=True)
@@ -180,7 +185,7 @@ def test_a_published_figure_is_reached_by_more_than_the_error_only(root, mean, s
 
 
 def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(root):
-    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    manifest = manifest_of(root)
     fid = [{"fid": {"mean": m, "standard_error": 1.0}} for m in (50.0, 20.0, 19.5, 21.0)]
     default = {"command": "python scripts/train.py --model=gan", "weights_sha256": "0"}
     default |= {"default": True, "published": False, "validation": fid[0], "test": fid[2]}
@@ -209,7 +214,7 @@ def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(r
 
 
 def test_the_use_of_latents_follows_their_probes(root):
-    path = root / "zoo/pretrained/vae.json"
+    path = root / "zoo/pretrained/vae/record.json"
     part = json.loads(path.read_text())["figures"]["representation"]
     pixels = part["probe_of_pixels"]
 
@@ -256,12 +261,12 @@ def of_no_use(name):
         ("dimension does something", CLAIMS, lambda c: c["latents"]["kl_nats"].append(0.09)),
         (
             "better than a VAE's",
-            "zoo/pretrained/pixelcnn.json",
+            "zoo/pretrained/pixelcnn/record.json",
             lambda r: r["figures"]["likelihood"]["bits_per_dim"].update(mean=3.5),
         ),
         (
             "better than a VAE's",
-            "zoo/pretrained/gmm_vae.json",
+            "zoo/pretrained/gmm_vae/record.json",
             lambda r: r["figures"]["likelihood"]["iwae_bound_bits_per_dim"].update(mean=2.8),
         ),
     ],
@@ -283,13 +288,13 @@ def test_a_card_tells_classes_apart(root):
         ("bayes_classifier", "classification", {"accuracy_per_class": [*accuracies, None]}),
         ("bayes_conditional", "likelihood", {"p_y_error_nats_per_class": errors}),
     ):
-        path = root / f"zoo/pretrained/{name}.json"
+        path = root / f"zoo/pretrained/{name}/record.json"
         change(path, lambda r, part=part, changed=changed: r["figures"][part].update(changed))
     pages = results.pages(root)
-    text = pages[root / "zoo/pretrained/bayes_classifier.md"]
+    text = pages[root / "zoo/pretrained/bayes_classifier/README.md"]
     assert "| class | accuracy |\n" in text and "| Trouser | 0.5100 ± 0.0100 |" in text
     assert "| Ankle boot |  |" in text
-    text = pages[root / "zoo/pretrained/bayes_conditional.md"]
+    text = pages[root / "zoo/pretrained/bayes_conditional/README.md"]
     assert (
         "| class | error of the normalizer, nats | fidelity |" in text
         and "| Trouser | 0.010 | 0." in text
@@ -330,7 +335,7 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     path = root / "docs/claims/mnist.json"
     path.unlink(missing_ok=True)
     assert "MNIST in black and white" not in results.pages(root)[root / "RESULTS.md"]
-    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    manifest = manifest_of(root)
     names = ("vae_mnist", "flow_vae_mnist")
     nats = {"mean": -86.0, "standard_error": 0.2}
     rows = [
@@ -353,7 +358,7 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
 
 
 def test_a_posterior_of_components_that_coincide_gains_nothing_itself(root):
-    manifest = json.loads((root / "zoo/pretrained/manifest.json").read_text())
+    manifest = manifest_of(root)
     plain, mixture = "vae_mnist", "gmm_vae_mnist"
     nats = {"bound_nats": {"mean": -86.0, "standard_error": 0.2}}
     nats["above_vae_nats"] = {"mean": 0.5, "standard_error": 0.1}
@@ -384,7 +389,7 @@ def test_runs_of_several_seeds(root):
         "sngan": [good, {**good, "val_absent_classes": 2.0}],
         "wgan_gp": [good, {"diverged": True}],
     }
-    judge = json.loads((root / "zoo/pretrained/manifest.json").read_text())["classifier"]["sha256"]
+    judge = manifest_of(root)["classifier"]["sha256"]
     machine = {"cpu": "one", "cores": 2}
     record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs, "machine": machine}
     (root / SEEDS).unlink(missing_ok=True)
@@ -452,7 +457,7 @@ def test_what_a_step_costs(root):
         (RECORD, lambda r: r["config"].update(width=7), "is of another width: evaluate cgan"),
         (RECORD, lambda r: r["sample_metrics"].update(sha256="0"), "is of another classifier"),
         (
-            "zoo/pretrained/vae.json",
+            "zoo/pretrained/vae/record.json",
             lambda r: r["figures"]["samples"]["model"].pop("sharpness"),
             "lacks 'sharpness', which the pages show",
         ),
@@ -462,7 +467,7 @@ def test_what_a_step_costs(root):
         (
             RECORD,
             lambda r: r["figures"]["samples"].update(num_images=5000),
-            r"cgan.json was not measured as \w+.json \(num_images of samples: 10000 or 5000\)",
+            r"cgan was not measured as \w+ \(num_images of samples: 10000 or 5000\)",
         ),
     ],
 )
@@ -474,5 +479,5 @@ def test_what_does_not_fit_together_is_refused(root, path, do, message):
 
 def test_a_missing_record_is_one_line(root):
     (root / RECORD).unlink()
-    with pytest.raises(InputError, match="cgan.json cannot be read"):
+    with pytest.raises(InputError, match="cgan/record.json cannot be read"):
         results.pages(root)

@@ -12,9 +12,9 @@ from written import epochs
 from zoo import InputError, recipes, registry
 from zoo.core import files
 from zoo.core.arrays import digest
-from zoo.hub import checkpoints
+from zoo.hub import checkpoints, loading
 from zoo.models import gan
-from zoo.training import callbacks, loop, setup
+from zoo.training import callbacks, loop
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 
@@ -35,12 +35,12 @@ def train(data_dir, tmp_path):
 @pytest.mark.slow
 def test_an_average_that_begins_with_trained_weights_keeps_them(train, tmp_path):
     train(1, {**CONFIG, "ema_decay": 0.9})
-    trained = setup.load(tmp_path)
+    trained = loading.load(tmp_path)
     old = [v.numpy() for v in trained.average.weights]
     new = tmp_path / "new"
     more = {"init_from": str(tmp_path), "workdir": str(new), "steps_per_epoch": 1}
     train(1, {**CONFIG, "ema_decay": 0.9}, **more)
-    model = setup.load(new)
+    model = loading.load(new)
     for a, b, w in zip(model.average.weights, old, model.generator.weights, strict=True):
         np.testing.assert_allclose(a, 0.9 * b + 0.1 * w.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -180,10 +180,10 @@ def test_what_is_not_ours_is_not_overwritten(train, tmp_path):
 
 def test_a_run_is_not_overwritten_by_one_that_starts_from_it(train, tmp_path):
     train(1)
-    before = digest(checkpoints.weights_of(setup.load(tmp_path)))
+    before = digest(checkpoints.weights_of(loading.load(tmp_path)))
     with pytest.raises(InputError, match="--overwrite would delete --init_from="):
         train(1, overwrite=True, init_from=f"{tmp_path}/../{tmp_path.name}")
-    assert digest(checkpoints.weights_of(setup.load(tmp_path))) == before
+    assert digest(checkpoints.weights_of(loading.load(tmp_path))) == before
 
 
 @pytest.mark.slow
@@ -243,7 +243,7 @@ def weights(data_dir, monkeypatch):
         where = {"data_dir": str(data_dir), "workdir": str(workdir)}
         settings = recipes.Run(steps_per_epoch=2, **where, **more)
         assert loop.train(name, config, recipe, settings) == 0
-        return checkpoints.weights_of(setup.load(workdir))
+        return checkpoints.weights_of(loading.load(workdir))
 
     return weights
 
@@ -257,7 +257,7 @@ def test_training_starts_from_the_weights_of_another_model(weights, tmp_path):
     for name, weight in start.items():
         np.testing.assert_allclose(still[name], weight, atol=1e-7)
     settings = files.read_json(tmp_path / "still" / "config.json")
-    trained = setup.load(tmp_path / "vae")
+    trained = loading.load(tmp_path / "vae")
     assert settings["initial_weights_sha256"] == checkpoints.weights_digest(trained)
 
     # a run that goes on has weights of its own, and needs no others
@@ -279,7 +279,7 @@ def test_a_temperature_falls_anew_from_where_it_is_asked_to(weights, tmp_path):
     ):
         config["temperature"] = temperature
         weights(tmp_path / name, "categorical_vae", config=config, **more)
-        reached = float(setup.load(tmp_path / name).temperature)
+        reached = float(loading.load(tmp_path / name).temperature)
         assert reached == pytest.approx(temperature * np.exp(-0.02), rel=1e-4)  # two steps
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from zoo import registry
-from zoo.training import setup
+from zoo.families import optimizers
 
 RECIPE = dataclasses.replace(registry.recipe("vae"), learning_rate=0.1)
 
 
 def new(updates=1, num_steps=100, replicas=1, **changes):
     recipe = dataclasses.replace(RECIPE, **changes)
-    return setup._adam(0.1, updates, recipe=recipe, num_steps=num_steps, replicas=replicas)
+    return optimizers.adam(0.1, updates, recipe=recipe, num_steps=num_steps, replicas=replicas)
 
 
 def rates(optimizer, steps):

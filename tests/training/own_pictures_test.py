@@ -12,6 +12,7 @@ from zoo.core import files
 from zoo.data import folder
 from zoo.drawing import views
 from zoo.evaluation import metrics
+from zoo.hub import loading
 from zoo.training import loop, setup
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -97,7 +98,7 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
             train(name, config, source, tmp_path / "other")
     for name, part in (("bayes_conditional", "p_x"), ("bayes_classifier", "p_x_given_y")):
         with pytest.raises(InputError, match=f"{name} needs labels, and .*run learnt from images"):
-            setup.create(name, None, 0, {part: str(tmp_path / "run")})
+            loading.create(name, None, 0, {part: str(tmp_path / "run")})
     assert not (tmp_path / "other").exists()
 
 

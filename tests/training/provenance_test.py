@@ -22,7 +22,7 @@ def test_a_checkout_is_dirty_by_its_code_and_not_by_what_scripts_write(tmp_path,
 
     monkeypatch.setattr(provenance, "_ROOT", tmp_path)
     assert "commit" not in provenance.versions()
-    for name in ("zoo/pretrained/manifest.json", "zoo/commands/cli.py"):
+    for name in ("zoo/pretrained/vae/config.json", "zoo/commands/cli.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     git("init")
@@ -31,7 +31,7 @@ def test_a_checkout_is_dirty_by_its_code_and_not_by_what_scripts_write(tmp_path,
     git("commit", "-m", "first")
     head = git("rev-parse", "HEAD")
     assert len(head) == 40
-    (tmp_path / "zoo/pretrained/manifest.json").write_text("2")
+    (tmp_path / "zoo/pretrained/vae/config.json").write_text("2")
     assert provenance.versions()["commit"] == head
     (tmp_path / "zoo/commands/cli.py").write_text("2")
     assert provenance.versions()["commit"] == f"{head}-dirty"

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from zoo import registry
-from zoo.training import loop, setup
+from zoo.hub import loading
+from zoo.training import loop
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
 def test_cosine_decay_ends_at_zero_for_both_players(discriminator_steps):
     recipe = dataclasses.replace(registry.recipe("gan"), decay="cosine")
     config = {"hidden": (8,), "discriminator_steps": discriminator_steps}
-    model = setup.create("gan", (8, 8, 1), 10, config, recipe=recipe, num_steps=4)
+    model = loading.create("gan", (8, 8, 1), 10, config, recipe=recipe, num_steps=4)
     pair = (model.optimizer, model.discriminator_optimizer)
     images = np.zeros((4 * 2 * discriminator_steps, 8, 8, 1), np.uint8)
     rates = []
@@ -26,7 +27,7 @@ def test_cosine_decay_ends_at_zero_for_both_players(discriminator_steps):
 
 
 def test_without_decay_step_sizes_stay():
-    model = setup.create("gan", (8, 8, 1), 10, {"hidden": (8,)}, num_steps=1)
+    model = loading.create("gan", (8, 8, 1), 10, {"hidden": (8,)}, num_steps=1)
     model.fit(np.zeros((2, 8, 8, 1), np.uint8), batch_size=1, verbose=0)
     assert float(model.optimizer.learning_rate) == pytest.approx(2e-4)
 

@@ -9,7 +9,7 @@ import pytest
 import zoo
 from zoo import registry
 from zoo.core import config, files
-from zoo.hub import checkpoints
+from zoo.hub import checkpoints, loading
 from zoo.training import setup
 
 CONFIG = {"width": 2, "latent_dim": 2}
@@ -45,10 +45,10 @@ def of_version_0_1(tmp_path, no_export, monkeypatch):
 
 def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export):
     train(tmp_path)
-    settings = setup.read_config(tmp_path)
+    settings = loading.read_config(tmp_path)
     assert settings["config"]["num_stages"] == 3
     assert "num_stages" not in setup.command(settings)
-    assert setup.load(tmp_path).config.num_stages == 3
+    assert loading.load(tmp_path).config.num_stages == 3
     assert train(tmp_path, 2).status == "done"
     assert train(tmp_path, 2, num_stages=3).status == "done"
     with pytest.raises(zoo.InputError, match="num_stages: 3 then, 2 now"):
@@ -56,19 +56,19 @@ def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export):
 
 
 def test_a_run_of_before_goes_on_with_two_stages(of_version_0_1):
-    model = setup.load(of_version_0_1)
+    model = loading.load(of_version_0_1)
     assert model.config.num_stages == 2
     assert model.encoder.layers[-2].output.shape[1] == 8 * 8 * 4  # flat
     assert train(of_version_0_1, 2).status == "done"  # the command of then
-    settings = setup.read_config(of_version_0_1)
+    settings = loading.read_config(of_version_0_1)
     assert settings["config"]["num_stages"] == 2
     assert "--num_stages=2" in setup.command(settings)
-    assert setup.load(of_version_0_1).config.num_stages == 2
+    assert loading.load(of_version_0_1).config.num_stages == 2
 
 
 def test_a_run_of_before_can_be_started_afresh_with_stages(of_version_0_1):
     train(of_version_0_1, overwrite=True)
-    assert setup.read_config(of_version_0_1)["config"]["num_stages"] == 3
+    assert loading.read_config(of_version_0_1)["config"]["num_stages"] == 3
 
 
 def test_a_model_file_of_before_has_two_stages():

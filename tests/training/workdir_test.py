@@ -21,7 +21,7 @@ from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
-from zoo.hub import checkpoints, export, pretrained
+from zoo.hub import checkpoints, export, loading, pretrained, references
 from zoo.training import callbacks, loop, setup
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
@@ -312,7 +312,7 @@ def test_settings_that_contradict_the_weights_are_refused(again, workdir, part, 
     edit(workdir / "config.json", change)
     before = tree(workdir)
     with pytest.raises(InputError, match=f"were trained with {was}, and .*config.json says"):
-        setup.load(workdir)
+        loading.load(workdir)
     assert tree(workdir) == before
     if part and name != "hidden" and name != "latent_dim":  # also where the command agrees
         with pytest.raises(InputError, match=f"were trained with {was}"):
@@ -329,7 +329,7 @@ def test_a_best_checkpoint_of_other_settings_is_passed_over(workdir):
     (folder / "step_000000005.npz").unlink()
     said = []
     manager = checkpoints.Manager(folder)
-    mine = setup.create("gan", (8, 8, 1), 10, CONFIG)
+    mine = loading.create("gan", (8, 8, 1), 10, CONFIG)
     assert manager.restore_weights(mine, said.append) == 4
     assert "checkpoint of other settings passed over" in said[0]
     manager.save(mine, 6, score=7.0)  # the first of its own
@@ -349,7 +349,7 @@ def test_a_run_of_before_there_were_settings_and_meta_data_loads_and_goes_on(aga
     for path in (workdir / "checkpoints").glob("*.npz"):
         rewritten(path, settings=..., seconds=...)
         assert set(checkpoints.read(path)[0]) == {"step", "score", "sha256"}
-    assert setup.load(workdir).config.ema_decay == 0.0
+    assert loading.load(workdir).config.ema_decay == 0.0
     assert again(workdir, epochs=3) == 0
     assert [r["epoch"] for r in epochs(workdir)] == [1, 2, 3]
     meta, _ = checkpoints.read(workdir / "checkpoints" / "step_000000006.npz")
@@ -358,7 +358,7 @@ def test_a_run_of_before_there_were_settings_and_meta_data_loads_and_goes_on(aga
     path = workdir / "checkpoints" / "step_000000006.npz"
     del meta["settings"]["config"]["augment"]
     rewritten(path, settings=meta["settings"])
-    setup.load(workdir)
+    loading.load(workdir)
 
 
 def test_no_message_advises_to_delete_what_is_whole():
@@ -468,7 +468,7 @@ def test_first_weights_are_known_by_themselves_wherever_they_lie(workdir, tmp_pa
     monkeypatch.chdir(tmp_path)
     source = shutil.copytree(workdir, tmp_path / "source")
     (tmp_path / "link").symlink_to(source)
-    model = setup.create("gan", (8, 8, 1), 10, CONFIG)
+    model = loading.create("gan", (8, 8, 1), 10, CONFIG)
     # a pretrained model is no folder of that name
     assert loop._same_place("vae", "vae") and not loop._same_place("vae", "./vae")
     sha256 = loop._first_weights(model, recipes.Run(init_from="source"), None)
@@ -490,7 +490,7 @@ def test_first_weights_are_known_by_themselves_wherever_they_lie(workdir, tmp_pa
     assert found("moved") == found("source") == found(str(tmp_path / "source") + "/") == sha256
     with pytest.raises(InputError, match="began with the weights of source: --init_from=source"):
         found("elsewhere")
-    mark(other := setup.create("gan", (8, 8, 1), 10, CONFIG), 3)
+    mark(other := loading.create("gan", (8, 8, 1), 10, CONFIG), 3)
     shutil.rmtree(tmp_path / "moved" / "checkpoints")
     checkpoints.Manager(tmp_path / "moved" / "checkpoints").save(other, 9)
     assert found("moved") != sha256  # it has gone on
@@ -531,7 +531,7 @@ BAD = [
 def test_an_edit_of_config_json_is_one_line_that_names_file_and_key(again, workdir, change, said):
     edit(workdir / "config.json", change)
     before = tree(workdir)
-    for read in (setup.read_config, setup.load, again):
+    for read in (loading.read_config, loading.load, again):
         with pytest.raises(InputError, match=said) as error:
             read(workdir)
         assert "config.json" in str(error.value) and "\n" not in str(error.value)
@@ -543,7 +543,7 @@ def test_reading_never_writes(again, workdir):
     cut(workdir / "checkpoints" / "step_000000004.npz")
     os.chmod(workdir, 0o500)
     before = tree(workdir)
-    setup.load(workdir).sample(2, seed=0)
+    loading.load(workdir).sample(2, seed=0)
     setup.split_of(workdir, "test")
     assert tree(workdir) == before
     os.chmod(workdir, 0o700)
@@ -635,7 +635,7 @@ def test_any_edit_of_config_json_is_read_or_one_line(trained, tmp_path, count):
     def check(content):
         (tmp_path / "config.json").write_bytes(content)
         try:
-            read = setup.read_config(tmp_path)
+            read = loading.read_config(tmp_path)
             setup.command(read)
             loop._differences(loop._usual(read), loop._usual(json.loads(json.dumps(value))))
         except InputError as e:
@@ -662,18 +662,21 @@ def test_any_edit_of_metrics_and_summary_is_left_out(trained, tmp_path, count):
 
 
 @examples(30, 500)
-def test_any_edit_of_the_manifest_is_read_or_one_line(tmp_path, monkeypatch, count):
-    entries = pretrained.manifest()
-    few = {name: entries[name] for name in ("vae", "classifier", "bayes_conditional")}
+def test_any_edit_of_a_pretrained_models_settings_is_read_or_one_line(tmp_path, monkeypatch, count):
+    few = ("vae", "classifier", "bayes_conditional")
+    for name in few:
+        shutil.copytree(pretrained.FOLDER / name, tmp_path / name)
+    whole = {name: json.loads((tmp_path / name / "config.json").read_text()) for name in few}
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
 
     @of_all(count)
-    @given(edits(few))
-    def check(content):
-        (tmp_path / "manifest.json").write_bytes(content)
+    @given(*[edits(whole[name]) for name in few])
+    def check(*contents):
+        for name, content in zip(few, contents, strict=True):
+            (tmp_path / name / "config.json").write_bytes(content)
         for name in few:
-            for read in (setup.read_config, pretrained.weights, pretrained.check_parts):
-                with_name = pretrained.Name(name)
+            for read in (loading.read_config, pretrained.weights, pretrained.check_parts):
+                with_name = references.Packaged(name)
                 try:
                     read(with_name)
                 except InputError as e:

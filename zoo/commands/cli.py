@@ -15,7 +15,7 @@ from absl import app, flags, logging
 from zoo import registry
 from zoo.core import files, memory
 from zoo.errors import InputError, no_space
-from zoo.hub import pretrained
+from zoo.hub import pretrained, references
 
 _HELP = {"?", "h", "help", "helpshort", "helpfull", "helpxml"}
 _BAD_PATH = {
@@ -110,7 +110,10 @@ def define_source(*instead: str) -> None:
         names = ", ".join(pretrained.names())
     flags.DEFINE_string("workdir", None, "Folder of a training run.", **where)
     flags.DEFINE_string(
-        "pretrained", None, f"A model that comes with the package: {names}.", **where
+        "pretrained",
+        None,
+        f"A pretrained model: {names}; or hf://USER/NAME of the Hugging Face Hub.",
+        **where,
     )
     flags.DEFINE_enum(
         "model",
@@ -137,10 +140,9 @@ def source():
       InputError: no pretrained model has this name.
     """
     if (name := flags.FLAGS.pretrained) is not None:
-        pretrained.check_known(name)
-        return pretrained.Name(name)
+        return references.parse(name) if name.startswith("hf:") else references.packaged(name)
     if name := flags.FLAGS.model:
-        return registry.Composed(name, values(registry.config_class(name)))
+        return references.Composed(name, values(registry.config_class(name)))
     return pathlib.Path(flags.FLAGS.workdir)
 
 

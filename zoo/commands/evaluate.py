@@ -64,10 +64,11 @@ def main(argv: list[str]) -> None:
     from zoo import data
     from zoo.data import toy
     from zoo.evaluation import metrics, modes, records
+    from zoo.hub import loading
     from zoo.training import provenance, setup
 
     model = zoo.load(source)
-    settings = setup.read_config(source)
+    settings = loading.read_config(source)
     mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
     if _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value:
         leave = "leave --features, --classifier and --parzen out"
@@ -88,7 +89,7 @@ def main(argv: list[str]) -> None:
         net=net,
         no_net=no_net,
         mixture=mixture,
-        new_classifier=lambda: setup.create(
+        new_classifier=lambda: loading.create(
             "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
         ),
         with_parzen=_PARZEN.value,
@@ -104,7 +105,7 @@ def main(argv: list[str]) -> None:
     record = {
         "model": settings["model"],
         "config": settings["config"],
-        "weights_sha256": setup.weights_sha256(source, model),
+        "weights_sha256": loading.weights_sha256(source, model),
         "dataset": data.name_of(settings["run"]["dataset"], settings["run"]["data_dir"]),
         "dataset_digest": settings["dataset_digest"],
         "split": _SPLIT.value,

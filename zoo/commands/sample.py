@@ -155,11 +155,11 @@ def main(argv: list[str]) -> None:
 def _labels(model, asked: list[str]) -> list[int]:
     """The numbers of the classes that were asked for; says which class each one is."""
     from zoo.data import classes
-    from zoo.training import setup
+    from zoo.hub import loading
 
     if not model.conditional:
         return []  # it takes no labels, which `draw` says
-    known = setup.read_config(cli.source()).get("class_names")
+    known = loading.read_config(cli.source()).get("class_names")
     names = known or [str(k) for k in range(model.num_classes)]
     labels = classes.numbers(asked, names)
     said = {f"{k} = {names[k]}": None for k in labels if names[k] != str(k)}

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from zoo.core import files
 from zoo.errors import InputError, brief
@@ -19,7 +19,7 @@ def field(
     *,
     lower: float | None = None,
     upper: float | None = None,
-    path: bool = False,
+    path: bool | Literal["reference"] = False,
     by_shape: Callable[[Sequence[int]], Any] | None = None,
     formerly: Any = None,
 ):
@@ -30,7 +30,8 @@ def field(
       help: one sentence, shown by `--help`.
       lower: least value allowed (every element's, for a tuple).
       upper: greatest value allowed.
-      path: whether it is, or may be, a path (see `files.expanded`).
+      path: whether it is, or may be, a path (see `files.expanded`); "reference": it says which
+        trained model (see `zoo.load`).
       by_shape: gives the value in place of the default, by the shape (H, W, C) of the images.
       formerly: what held before there was this field, if it is not the default.
     """
@@ -126,8 +127,8 @@ def _checked(field: dataclasses.Field, hint: Any, value: Any) -> Any:
             raise InputError(f"{field.name} must be of type int, not {brief(v)}")
         if element is float and not _finite(v):
             raise InputError(f"{field.name} must be finite, not {brief(v)}")
-        if field.metadata.get("path"):
-            values = [files.expanded(v, field.name)]
+        if path := field.metadata.get("path"):
+            values = [files.expanded(v, field.name, remote=path == "reference")]
         lower, upper = field.metadata.get("lower"), field.metadata.get("upper")
         if lower is not None and not v >= lower:
             raise InputError(f"{field.name} must be at least {lower}, not {brief(v)}")

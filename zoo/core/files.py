@@ -21,12 +21,13 @@ _FOLDER = "folder:"  # before the path of a data set
 _unfinished: set[pathlib.Path] = set()  # what a process that is stopped must not leave behind
 
 
-def expanded(text: str | os.PathLike, name: str = "") -> str:
+def expanded(text: str | os.PathLike, name: str = "", remote: bool = False) -> str:
     """A path as a user gave it, or a name that may be one, with the home folder in place of `~`.
 
     Args:
       text: the path, or `folder:` and the path.
       name: what a message calls it.
+      remote: whether the address of a repository, hf://USER/NAME, may stand in its place.
 
     Raises:
       InputError: it is an address, as gs://bucket/run, or can be no path at all.
@@ -40,6 +41,8 @@ def expanded(text: str | os.PathLike, name: str = "") -> str:
         raise InputError(f"{brief(said)} is no path")
     prefix = _FOLDER if text.startswith(_FOLDER) else ""
     path = text.removeprefix(prefix)
+    if remote and path.startswith("hf://"):
+        return path
     if _ADDRESS.match(path):
         raise InputError(f"{said} is an address: give a path of this machine's file system")
     if path.startswith("~"):

@@ -86,19 +86,27 @@ SUMMARY = _object(
     training_seconds=_NUMBER,
     last_epoch={"type": "object"},
 )
-PUBLISHED = _object(  # an entry of the manifest
-    "file",
-    "parts",
-    "command",
-    "summary",
-    file={"type": "string", "pattern": "^[^/\\\\]+$"},
-    parts=_TEXTS,
-    sha256=_TEXT,
-    settings=SETTINGS,
-    command=_TEXT,
-    summary={"type": "object"},
-) | {"anyOf": [{"required": ["file"]}, {"required": ["parts"]}]}
-MANIFEST = {"type": "object", "additionalProperties": PUBLISHED}
+HUB_CONFIG = {  # config.json of a model's folder in zoo/pretrained, or of a repository
+    **SETTINGS,
+    "required": [*SETTINGS["required"], "published"],
+    "properties": {
+        **SETTINGS["properties"],
+        "published": {
+            **_object(
+                "bytes",
+                "parts",
+                "earlier",
+                "command",
+                sha256=_TEXT,
+                bytes={"type": "integer", "minimum": 1, "maximum": 2**53},
+                parts=_TEXTS,
+                earlier=_TEXTS,
+                command=_TEXT,
+            ),
+            "anyOf": [{"required": ["bytes"]}, {"required": ["parts"]}],
+        },
+    },
+}
 _NOTE = _object(**dict.fromkeys(("for", "not_for", "failures"), _TEXT))
 NOTES = {"type": "object", "additionalProperties": {**_NOTE, "additionalProperties": _TEXT}}
 CLAIMS = {"type": "object"}

@@ -26,7 +26,7 @@ def path_of(file: str, sha256: str, size: int) -> pathlib.Path:
     """A file in the cache that has this digest; it is fetched where it is not there yet.
 
     Args:
-      file: its name at the address.
+      file: its name at the address, NAME/model.safetensors.
       sha256: of its content.
       size: in bytes.
 
@@ -34,7 +34,7 @@ def path_of(file: str, sha256: str, size: int) -> pathlib.Path:
       InputError: no address is set; the file cannot be fetched; or what came is another file.
     """
     folder = pathlib.Path(os.environ.get(CACHE) or "~/.cache/zoo").expanduser()
-    path = folder / f"{sha256}-{file}"
+    path = folder / f"{sha256}-{file.replace('/', '-')}"
     if path.is_file() and _digest(path) == sha256:
         return path
     base = os.environ.get(URL, "").rstrip("/")

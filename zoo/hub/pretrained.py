@@ -1,13 +1,10 @@
-"""Weights that come with the package: named in a manifest, verified before they are used.
+"""The pretrained models of the zoo: a folder each in `zoo/pretrained`, verified before use.
 
-`zoo/pretrained/manifest.json` has an entry for each name: the file with its SHA-256 and size, all
-settings of the run that made it (those of a workdir's `config.json`), the command, and what the
-run reported. Weights are kept in half precision; every published number is of what is loaded. A
-model that is made of others has their names in place of a file, and a digest of their digests.
+Their weights are kept in half precision, and every published number is of what is loaded. A model
+that is made of others has their names in place of weights, and a digest of their digests. Weights
+that did not come with an installation are fetched: see `zoo/hub/download.py`.
 """
 
-import hashlib
-import io
 import os
 import pathlib
 import re
@@ -17,133 +14,114 @@ import numpy as np
 
 from zoo.core import files, schemas
 from zoo.errors import InputError
-from zoo.hub import download
+from zoo.hub import download, folders
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
 
 
-class Name(str):
-    """A name that means the pretrained model, whatever folders there are."""
-
-
-def sha256(content: bytes) -> str:
-    """The digest of a file's content that the manifest and the records name."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _read(schema: dict[str, Any]) -> dict[str, Any]:
-    path = FOLDER / "manifest.json"
-    try:
-        return files.read_json(path, schema) if path.exists() else {}
-    except InputError as e:
-        raise InputError(f"{e}; install zoo anew") from None
-
-
 def names() -> list[str]:
-    """The names of all entries.
+    """The names of all of them."""
+    if not FOLDER.is_dir():
+        return []
+    return sorted(p.name for p in FOLDER.iterdir() if (p / folders.CONFIG).is_file())
+
+
+def manifest(folder: pathlib.Path | None = None) -> dict[str, Any]:
+    """All entries by name, of a folder of such folders.
 
     Raises:
-      InputError: the manifest cannot be read.
+      InputError: one cannot be read, or is not what it must be.
     """
-    entries = _read(None)
-    if not isinstance(entries, dict):  # without the time that it takes to import a library
-        raise InputError(f"{FOLDER / 'manifest.json'} is no manifest; install zoo anew")
-    return list(entries)
-
-
-def manifest() -> dict[str, Any]:
-    """All entries by name.
-
-    Raises:
-      InputError: the manifest cannot be read, or is not what it must be.
-    """
-    return _read(schemas.MANIFEST)
+    of = FOLDER if folder is None else folder
+    found = sorted(p.name for p in of.iterdir() if (p / folders.CONFIG).is_file())
+    return {name: _entry(of / name) for name in found}
 
 
 def entry(name: str) -> dict[str, Any]:
-    """The entry of one name.
+    """What is known of one: its `settings`, `command`, `summary`, and the `sha256` of its weights.
 
     Raises:
-      InputError: there is none, or the manifest is not what it must be.
+      InputError: there is none, or it is not what it must be.
     """
     check_known(name)
-    return manifest()[name]
+    return _entry(FOLDER / name)
+
+
+def _entry(folder: pathlib.Path) -> dict[str, Any]:
+    try:
+        settings = files.read_json(folder / folders.CONFIG, schemas.HUB_CONFIG)
+        published = settings.pop("published")
+        found = {**published, "settings": settings}
+        if (path := folder / folders.SUMMARY).exists():
+            found["summary"] = files.read_json(path, {"type": "object"})
+    except InputError as e:
+        raise InputError(f"{e}; install zoo anew") from None
+    return found
 
 
 def check_known(name: str) -> None:
     """Raises InputError where no pretrained model has this name."""
-    if name not in names():
-        raise InputError(f"no pretrained model named {name!r}; there are {', '.join(names())}")
+    if name not in (known := names()):
+        raise InputError(f"no pretrained model named {name!r}; there are {', '.join(known)}")
 
 
 def weights(name: str) -> dict[str, np.ndarray]:
     """The arrays of a pretrained model, float32, by the names that checkpoints give them.
 
-    A file that did not come with this installation is fetched: see `zoo/hub/download.py`.
-
     Raises:
-      InputError: no such name, or the file cannot be had or is not the one of the manifest.
+      InputError: no such name, or the file cannot be had or is not the right one.
     """
     known = entry(name)
-    if "file" not in known:
+    if "parts" in known:
         raise InputError(f"{name} is made of {' and '.join(known['parts'])}, and has no weights")
-    path = FOLDER / known["file"]
+    path = FOLDER / name / folders.WEIGHTS
     if not os.path.lexists(path):
-        if type(size := known.get("bytes")) is not int or size < 1:
-            raise InputError(f"the manifest has no size of {known['file']}: install zoo anew")
-        path = download.path_of(known["file"], known["sha256"], size)
+        path = download.path_of(f"{name}/{folders.WEIGHTS}", known["sha256"], known["bytes"])
     try:
         content = path.read_bytes()
     except OSError as e:
         raise InputError(f"{path} cannot be read ({e.strerror}): install zoo anew") from None
-    if sha256(content) != known["sha256"]:
-        raise InputError(
-            f"{path} is not the file of the manifest: its SHA-256 differs; install zoo anew"
-        )
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {key: archive[key].astype(np.float32) for key in archive.files}
+    if folders.sha256(content) != known["sha256"]:
+        raise InputError(f"{path} is another file: its SHA-256 differs; install zoo anew")
+    return folders.arrays_of(content, path)
 
 
 def name_of(sha256: str) -> str | None:
-    """The name of the pretrained model whose weights' file has this digest, if one has."""
-    found = (n for n, known in manifest().items() if known["sha256"] == sha256 and "file" in known)
-    return next(found, None)
+    """The name of the pretrained model whose weights' file has, or had, this digest, if one has."""
+    for name, known in manifest().items():
+        if "parts" not in known and sha256 in (known["sha256"], *known.get("earlier", ())):
+            return name
+    return None
 
 
 def publish(name: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
-    """Writes the weights of a model and its entry in the manifest.
+    """Writes the folder of a model: its weights, and its entry.
 
     Args:
       name: what it is asked for by.
       arrays: its weights.
-      about: the rest of the entry; `settings` at the least.
+      about: the rest of the entry: `settings` at the least, `command`, `summary`.
 
     Raises:
       InputError: a weight does not fit into half precision.
     """
-    with np.errstate(over="ignore"):
-        halves = {key: np.asarray(a).astype(np.float16) for key, a in arrays.items()}
-    for key, a in halves.items():
-        if not np.isfinite(a).all():
-            raise InputError(f"{key} of {name} does not fit into half precision")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **halves)
-    content = buffer.getvalue()
-    FOLDER.mkdir(exist_ok=True)
-    files.write_atomically(FOLDER / f"{name}.npz", lambda f: f.write(content))
-    known = {"file": f"{name}.npz", "sha256": sha256(content), "bytes": len(content)}
-    _enter(name, {**known, **about})
+    _write(name, folders.content_of(arrays, name, half=True), about)
 
 
 def publish_composed(name: str, parts: list[str], about: dict[str, Any]) -> None:
-    """Writes the entry of a model that is made of others to the manifest.
+    """Writes the folder of a model that is made of others.
 
     Args:
       name: what it is asked for by.
       parts: names of pretrained models.
       about: the rest of the entry; `settings` at the least.
     """
-    _enter(name, {"parts": parts, "sha256": _sha256_of(parts), **about})
+    _write(name, None, {**about, "parts": parts, "sha256": _sha256_of(parts)})
+
+
+def _write(name: str, content: bytes | None, about: dict[str, Any]) -> None:
+    published = {k: v for k, v in about.items() if k not in ("settings", "summary")}
+    folders.write(FOLDER / name, about["settings"], published, content, about.get("summary"))
 
 
 def check_parts(name: str) -> None:
@@ -155,16 +133,10 @@ def check_parts(name: str) -> None:
 
 
 def _sha256_of(parts: list[str]) -> str:
-    return sha256("\n".join(entry(part)["sha256"] for part in parts).encode())
+    return folders.sha256("\n".join(entry(part)["sha256"] for part in parts).encode())
 
 
 def check_name(name: str) -> None:
-    """Raises InputError where a name cannot be that of files."""
+    """Raises InputError where a name cannot be that of a folder."""
     if not re.fullmatch("[a-z0-9_]+", name):
         raise InputError(f"--name={name}: small letters, digits and _ make a name")
-
-
-def _enter(name: str, about: dict[str, Any]) -> None:
-    entries = manifest()
-    entries[name] = about
-    files.write_json(FOLDER / "manifest.json", dict(sorted(entries.items())))

@@ -26,7 +26,7 @@ class Config:
     """The part of the composition, and how it is asked."""
 
     p_x_given_y: str = field(
-        "cvae", "p(x|y): a pretrained conditional model, or a workdir.", path=True
+        "cvae", "p(x|y): a pretrained conditional model, or a workdir.", path="reference"
     )
     bound_samples: int = field(10, "K of the bound, where p(x|y) is known by one.", lower=1)
 

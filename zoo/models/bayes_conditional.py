@@ -50,10 +50,10 @@ class Config:
     """Parts of the composition, and how it draws."""
 
     p_y_given_x: str = field(
-        "classifier", "p(y|x): a pretrained classifier, or a workdir.", path=True
+        "classifier", "p(y|x): a pretrained classifier, or a workdir.", path="reference"
     )
     p_x: str = field(
-        "gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.", path=True
+        "gmm_vae", "p(x): a pretrained model with a likelihood, or a workdir.", path="reference"
     )
     temperature: float = field(
         1.0,

@@ -9,7 +9,8 @@ from typing import Any
 from zoo.core import config
 from zoo.data import sources
 from zoo.errors import InputError
-from zoo.training import callbacks, defaults, loop, setup
+from zoo.hub import loading
+from zoo.training import callbacks, defaults, loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Result:
 
     def load(self) -> Any:
         """The trained model; see `zoo.load`."""
-        return setup.load(self.workdir)
+        return loading.load(self.workdir)
 
 
 def train(

@@ -21,10 +21,11 @@ import tensorflow as tf
 
 from zoo import data, registry
 from zoo.core import config, files, schemas
+from zoo.core.backend import precision
 from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
-from zoo.hub import checkpoints, pretrained
+from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Recipe, Run
 from zoo.training import callbacks, monitor, provenance, setup, strategies
 
@@ -110,8 +111,8 @@ def train(
     workdir = workdir_of(model_name, run)
     files.check_utf8(workdir)  # before work is lost that cannot be exported
     before = None  # the settings of the run that goes on
-    if not run.overwrite and os.path.lexists(workdir / setup.CONFIG_FILE):
-        before = setup.read_config(workdir)
+    if not run.overwrite and os.path.lexists(workdir / folders.CONFIG):
+        before = loading.read_config(workdir)
     if dataset is None:
         dataset = data.load(
             run.dataset or None,
@@ -135,8 +136,8 @@ def train(
             )
     total = recipe.epochs * steps_per_epoch
     keras.utils.set_random_seed(run.seed)
-    with setup.precision(run.precision), strategy.scope():
-        model = setup.create(
+    with precision(run.precision), strategy.scope():
+        model = loading.create(
             model_name,
             dataset.image_shape,
             dataset.num_classes,
@@ -202,7 +203,7 @@ def train(
                 )
             chief = written == workdir
             if chief and done < total:
-                _goes_on(workdir / setup.CONFIG_FILE, settings)
+                _goes_on(workdir / folders.CONFIG, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
             if chief and (log.doubts or (done and not log.path.exists())):
                 log.write()
@@ -315,13 +316,14 @@ def _first_weights(model, run: Run, begun: dict[str, Any] | None) -> str:
             f"{e}. This run began with the weights of {source}: --init_from={source} goes on, "
             "whether they are still there or not"
         ) from None
-    return known if setup.same_weights(known, found) else found
+    return known if loading.same_weights(known, found) else found
 
 
 def _same_place(one: str, other: str) -> bool:
-    if setup.is_pretrained(one) or setup.is_pretrained(other):
-        return one == other  # a name is no folder, though one may be called so
-    return pathlib.Path(one).resolve() == pathlib.Path(other).resolve()
+    one, other = references.parse(one), references.parse(other)
+    if isinstance(one, pathlib.Path) and isinstance(other, pathlib.Path):
+        return one.resolve() == other.resolve()
+    return one == other
 
 
 def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable[[], bool]):
@@ -337,7 +339,7 @@ def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable
     if not run.classifier:
         name = setup.pretrained_classifier(digest)
         net = setup.judge(name, digest) if name else None
-        return net, known and net and setup.same_weights(known, net.sha256) and known
+        return net, known and net and loading.same_weights(known, net.sha256) and known
     try:
         net = setup.judge(run.classifier, digest)
     except InputError as e:
@@ -349,7 +351,7 @@ def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable
             f"{e}. This run is judged by a classifier that was {before['run']['classifier']}: name "
             "the place where it lies now"
         ) from None
-    same = known and setup.same_weights(known, net.sha256)
+    same = known and loading.same_weights(known, net.sha256)
     return net, known if same else net.sha256
 
 
@@ -549,7 +551,7 @@ def finish(
     """
     from zoo.hub import export
 
-    model = setup.load(workdir)
+    model = loading.load(workdir)
     tested = bool(model.can & {"log_prob", "classify"})
     also = f"; then the figures of {len(test):,} test images" if tested else ""
     print(f"exporting{also}", flush=True)
@@ -644,14 +646,14 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
     Raises:
       InputError: it belongs to another run, in configuration or in time, or to other software.
     """
-    path = workdir / setup.CONFIG_FILE
+    path = workdir / folders.CONFIG
     settings = json.loads(json.dumps(settings))
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"{workdir} is no folder: choose another --workdir")
     if os.path.lexists(path) and overwrite:
-        setup.check_is_of_run(path)
+        loading.check_is_of_run(path)
     elif os.path.lexists(path):
-        if different := _differences(*map(_usual, (setup.read_config(workdir), settings))):
+        if different := _differences(*map(_usual, (loading.read_config(workdir), settings))):
             raise InputError(
                 f"{workdir} was trained with other settings ({'; '.join(different)}): "
                 "choose another --workdir"
@@ -710,7 +712,7 @@ def _usual(settings: dict[str, Any]) -> dict[str, Any]:
     judge = settings.get("classifier_sha256") or run["classifier"]
     with contextlib.suppress(InputError):  # a run without a judge needs no manifest
         if not judge and (name := setup.pretrained_classifier(digest)):
-            judge = pretrained.entry(name)["sha256"]
+            judge = pretrained.entry(name.name)["sha256"]
     run = {
         **run,
         "dataset": run["dataset"] if run["dataset"] in toy.MIXTURES else "",
