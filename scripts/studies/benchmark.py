@@ -310,12 +310,12 @@ def whole_runs(folder: pathlib.Path) -> dict:
         }
     from zoo.evaluation import features, metrics
     from zoo.hub import loading
-    from zoo.training import setup
+    from zoo.training import inputs
 
     model = loading.load(f"{folder}/run_cgan")
     asked_for = metrics.labels_in_turn(model, 10_000)
     made = features.samples(model, 10_000, 0, asked_for)
-    p = setup.feature_net(f"{folder}/run_classifier").see(made)[1]
+    p = inputs.feature_net(f"{folder}/run_classifier").see(made)[1]
     result["class_fidelity_of_cgan"] = metrics.class_fidelity(p, asked_for)
     result["serving"] = serving(f"{folder}/run_cgan/saved_model")
     return result

@@ -108,13 +108,13 @@ def bounds(names, images, num_samples: int) -> dict:
 def bounds_of_mnist() -> dict:
     """`bounds` of the pretrained VAEs of black and white MNIST."""
     from zoo.hub import pretrained, references
-    from zoo.training import setup
+    from zoo.training import inputs
 
     model_of = {n: e["settings"]["model"] for n, e in pretrained.manifest().items()}
     names = [n for n in model_of if n.endswith("_mnist") and model_of[n] in BOUNDS]
     names.sort(key=lambda n: BOUNDS.index(model_of[n]))  # the vae comes first
     vae = references.Packaged(names[0])
-    images = setup.split_of(vae, "test", _MNIST_DIR.value, _SEED.value).first(BOUND_IMAGES)
+    images = inputs.split_of(vae, "test", _MNIST_DIR.value, _SEED.value).first(BOUND_IMAGES)
     found = bounds(names, images, MNIST_SAMPLES)
     return {"weights": {name: pretrained.entry(name)["sha256"] for name in names}, **found}
 
@@ -126,9 +126,9 @@ def truncation(dataset) -> dict:
     """
     import zoo
     from zoo.evaluation import features, metrics, quality
-    from zoo.training import setup
+    from zoo.training import inputs
 
-    net, num = setup.feature_net(JUDGE), len(dataset.test)
+    net, num = inputs.feature_net(JUDGE), len(dataset.test)
     of_real, _ = net.see(features.batches(dataset.test.images))
     rows = []
     for name in TRUNCATED:
@@ -156,20 +156,20 @@ def composed(images) -> dict:
     import zoo
     from zoo.evaluation import features, metrics
     from zoo.models.bayes_conditional import effective_sample_size
-    from zoo.training import setup
+    from zoo.training import inputs
 
-    net, rows = setup.feature_net(JUDGE), []
+    net, rows = inputs.feature_net(JUDGE), []
     for p_x, method in COMPOSED:
         model = zoo.create("bayes_conditional", p_y_given_x=WEIGHER, p_x=p_x, method=method)
         labels = metrics.labels_in_turn(model, COMPOSED_IMAGES)
         drawn = model.draw(len(labels), labels, seed=_SEED.value)
         fidelity = metrics.class_fidelity(net.see([features.in_bytes(drawn.images)])[1], labels)
-        told = {key: values.tolist() for key, values in drawn.report.items()}
+        told = {key: values.tolist() for key, values in drawn.diagnostics.items()}
         rows.append(
             {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
         )
         print(rows[-1], flush=True)
-    w = setup.feature_net(WEIGHER).see(features.batches(images))[1]
+    w = inputs.feature_net(WEIGHER).see(features.batches(images))[1]
     w = w.astype(np.float64) / np.sum(w, 0, dtype=np.float64)  # [N, K]
     rng = np.random.default_rng(_SEED.value)
     chosen = [rng.choice(len(w), p=w[:, k]) for k in labels]

@@ -41,7 +41,7 @@ def trained(workdir: pathlib.Path) -> str:
     from zoo import data
     from zoo.data import toy
     from zoo.hub import checkpoints, loading, pretrained
-    from zoo.training import setup
+    from zoo.training import defaults
 
     settings = loading.read_config(workdir)
     if not (workdir / "summary.json").exists():
@@ -82,7 +82,7 @@ def trained(workdir: pathlib.Path) -> str:
     for key in ("workdir", "data_dir"):  # of this machine
         run[key] = ""
     name = _NAME.value or settings["model"]
-    about = {"settings": settings, "command": setup.command(settings), "summary": summary}
+    about = {"settings": settings, "command": defaults.command(settings), "summary": summary}
     pretrained.publish(name, checkpoints.weights_of(zoo.load(workdir)), about)
     return name
 
@@ -91,13 +91,13 @@ def composed(source) -> str:
     """Publishes a model that is made of pretrained parts; its name."""
     import zoo
     from zoo.hub import loading, pretrained
-    from zoo.training import provenance, setup
+    from zoo.training import defaults, provenance
 
     model, settings = zoo.load(source), loading.read_config(source)
     settings["versions"] = provenance.versions()
     parts = [settings["config"][part] for part in model.parts]
     summary = {"parameters": model.num_parameters(), "training_seconds": 0.0}
-    about = {"settings": settings, "command": setup.command(settings), "summary": summary}
+    about = {"settings": settings, "command": defaults.command(settings), "summary": summary}
     name = _NAME.value or settings["model"]
     pretrained.publish_composed(name, parts, about)
     return name

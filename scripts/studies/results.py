@@ -12,7 +12,7 @@ from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables
-from zoo.evaluation.records import differences, machine_of, read_record, usual_judge
+from zoo.evaluation.records import classifier_of, differences, machine_of, read_record
 from zoo.hub import folders, pretrained
 from zoo.hub.card import front_matter
 
@@ -296,7 +296,7 @@ def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None
         return None
     if sha256 := settings.get("classifier_sha256"):
         return sha256
-    name = usual_judge(manifest, settings["dataset_digest"])
+    name = classifier_of(manifest, settings["dataset_digest"])
     return name and manifest[name]["sha256"]
 
 

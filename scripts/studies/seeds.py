@@ -112,7 +112,7 @@ def main(argv: list[str]) -> None:
     """Trains and writes."""
     from zoo import data
     from zoo.hub import pretrained
-    from zoo.training import provenance, setup
+    from zoo.training import inputs, provenance
 
     names = _MODELS.value or (POINTS if _DATASET.value else IMAGES)
     for name in names:
@@ -125,7 +125,7 @@ def main(argv: list[str]) -> None:
         found[name] = [run(name, seed, epochs) for seed in range(_SEEDS.value)]
         print(name, *found[name], sep="\n", flush=True)
     digest = data.load(_DATASET.value or None).digest
-    judge = setup.pretrained_classifier(digest)
+    judge = inputs.pretrained_classifier(digest)
     record = {
         "dataset_digest": digest,
         "classifier": pretrained.entry(judge.name)["sha256"] if judge else None,

@@ -111,7 +111,6 @@ import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import zoo
-from zoo.training import setup
 
 images, labels = np.zeros((8, 12, 12, 1), np.uint8), np.zeros(8, np.int32)
 for which in (None, 0, 1):

@@ -81,7 +81,7 @@ def test_static_pixels_stay():
 def test_an_evaluation_sees_every_image_once_in_order_and_repeats(kind):
     read = lambda: [  # noqa: E731
         (x.numpy(), y.numpy())
-        for x, y in pipeline.evaluation_batches(pipeline.as_seen(GREY, "test", kind, seed=7), 24)
+        for x, y in pipeline.evaluation_batches(pipeline.binarized(GREY, "test", kind, seed=7), 24)
     ]
     first, second = read(), read()
     np.testing.assert_array_equal(np.concatenate([y for _, y in first]), np.arange(N))
@@ -93,7 +93,7 @@ def test_an_evaluation_sees_every_image_once_in_order_and_repeats(kind):
 @pytest.mark.parametrize("kind", ["static", "stochastic"])
 def test_splits_have_noise_of_their_own(kind):
     names = ("train", "validation", "test")
-    drawn = [pipeline.as_seen(GREY, name, kind, seed=7).images.ravel() for name in names]
+    drawn = [pipeline.binarized(GREY, name, kind, seed=7).images.ravel() for name in names]
     between = np.corrcoef(drawn)[np.triu_indices(3, 1)]
     assert np.abs(between).max() < 5 / np.sqrt(drawn[0].size)  # chance
     if kind == "static":  # what training sees
@@ -119,4 +119,4 @@ def test_bad_arguments_are_named():
     with pytest.raises(InputError, match="binarization is 'statik'"):
         pipeline.train_batches(SPLIT, B, binarization="statik", seed=0, stop=1)
     with pytest.raises(InputError, match="binarization is 'statik'"):
-        pipeline.as_seen(SPLIT, "test", "statik")
+        pipeline.binarized(SPLIT, "test", "statik")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import zoo
 from zoo.data import Split
 from zoo.evaluation import features, metrics, quality, records
+from zoo.evaluation.left_out import LeftOut
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,26 @@ def test_what_a_sampler_says_is_averaged_over_batches():
     means = [of and of["mean"] for of in found["r_hat_per_class"]]
     assert means == [1.5, 3.0, None]  # no chains of the last class
     assert metrics.of_sampler([{}, {}]) == {}
+
+
+class Sampler:
+    """Draws grey images, and says of each class how sure it is."""
+
+    name, conditional, num_classes, can = "sampler", True, 3, frozenset({"sample", "draw"})
+
+    def draw(self, num_samples, labels, seed):
+        images = np.full((num_samples, 8, 8, 1), 0.5, np.float32)
+        size = np.array([100.0, 50.0, np.nan]) + seed[1]
+        return types.SimpleNamespace(images=images, diagnostics={"effective_sample_size": size})
+
+
+def test_what_a_sampler_says_of_itself_is_in_the_record():
+    images = np.random.default_rng(0).integers(0, 256, (1000, 8, 8, 1), np.uint8)
+    split = Split(images, np.arange(1000) % 3)
+    left_out = LeftOut()
+    found = metrics.samples(Sampler(), None, lambda name: split, "test", 1000, 7, left_out)
+    of_classes = found["model"]["effective_sample_size_per_class"]
+    assert [of and of["mean"] for of in of_classes] == [351, 301, None]
 
 
 def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():

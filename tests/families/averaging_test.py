@@ -9,7 +9,7 @@ from written import epochs
 import zoo
 from zoo import recipes, registry
 from zoo.hub import checkpoints, loading
-from zoo.training import loop, setup
+from zoo.training import inputs, loop
 
 SMALL = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 
@@ -93,7 +93,7 @@ def test_a_run_measures_and_loads_its_average_and_goes_on_to_the_same_bits(train
         np.testing.assert_array_equal(loaded[name.replace("average/", "weights/")], a)
     assert any((a != arrays[k.replace("average/", "weights/")]).any() for k, a in averages.items())
     assert best["score"] == min(r["val_loss"] for r in epochs(one))
-    split = setup.split_of(one, "validation")
+    split = inputs.split_of(one, "validation")
     model = loading.load(one)
     found = model.evaluate(split.images, batch_size=32, verbose=0, return_dict=True)
     # another order of noise: as near as its error
@@ -104,7 +104,7 @@ def test_an_average_begins_with_the_weights_of_another_run(train, tmp_path):
     train(tmp_path / "one", 1, average_decay=0.0)
     model = zoo.create("vae", **SMALL)
     model.average_weights(0.5)
-    setup.start_from(str(tmp_path / "one"), model)
+    inputs.start_from(str(tmp_path / "one"), model)
     for a, w in model.weight_average.pairs:
         np.testing.assert_array_equal(a, w)
 

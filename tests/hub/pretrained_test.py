@@ -14,7 +14,7 @@ from zoo.core import files
 from zoo.evaluation import records
 from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Run
-from zoo.training import setup
+from zoo.training import defaults
 
 CONFIG = {"hidden": (16,), "latent_dim": 3}
 SHARED = {"image_shape": [28, 28, 1], "num_classes": 10, "dataset_digest": "of both"}
@@ -81,7 +81,7 @@ def test_the_command_names_what_differs_from_the_recipe():
         "run": dataclasses.asdict(Run()),
     }
     expected = "python scripts/train.py --model=gan --hidden=16,8 --epochs=3"
-    assert setup.command(settings) == expected
+    assert defaults.command(settings) == expected
 
 
 def test_a_model_made_of_others_follows_them_or_is_refused(tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_what_is_published_has_all_that_belongs_to_it():
         fields = dataclasses.fields(registry.config_class(settings["model"]))
         # a new field with a default needs no new weights
         assert set(settings["config"]) <= {f.name for f in fields}, name
-        assert about["command"] == setup.command(settings), name
+        assert about["command"] == defaults.command(settings), name
         if source := settings["run"].get("init_from"):
             assert settings["initial_weights_sha256"] == entries[source]["sha256"], name
         assert settings["run"].get("classifier", "") in {"", *entries}, name

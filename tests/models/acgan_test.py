@@ -22,7 +22,7 @@ def test_every_game_has_the_class_term_beside_it(batch):
         penalty = "r1" if loss == "wasserstein" else "none"
         model = zoo.create("acgan", class_weight=0.7, loss=loss, penalty=penalty, **SMALL)
         z = model.draw_prior(12, seed=0)
-        real, fake = (model.judge(images, y) for images in (x, model.generate(z, y)))
+        real, fake = (model.logits_and_log_p(images, y) for images in (x, model.generate(z, y)))
         values = model.d_losses(x, y, z, training=False)
         expected = -game.value(real[0], fake[0]) - 0.7 * (real[1] + fake[1])
         np.testing.assert_allclose(values["d_loss"], expected, rtol=1e-4, err_msg=loss)

@@ -139,15 +139,15 @@ def test_resampling_converges_to_the_conditional(world):
     # E[w]^2 / E[w^2] with w = p(y|x) and x ~ p(x)
     p, w = world[2].sum(1, keepdims=True), tf.nn.softmax(world[0](IMAGES)).numpy()
     expected = 100_000 * (p * w).sum(0) ** 2 / (p * w**2).sum(0)
-    np.testing.assert_allclose(found.report["effective_sample_size"], expected, rtol=0.03)
+    np.testing.assert_allclose(found.diagnostics["effective_sample_size"], expected, rtol=0.03)
 
 
 def test_what_was_drawn_badly_is_said(world):
     model = compose(world, num_candidates=50)
-    assert not model.draw(3, [0, 1, 2], seed=0).doubts
+    assert not model.draw(3, [0, 1, 2], seed=0).warnings
     drawn = model.draw(60, [1] * 60, seed=0)
-    size = drawn.report["effective_sample_size"][1]
-    [doubt] = drawn.doubts
+    size = drawn.diagnostics["effective_sample_size"][1]
+    [doubt] = drawn.warnings
     assert f"of class 1 ({size:.0f}) fewer candidates" in doubt
     np.testing.assert_array_equal(drawn.images, model.sample(60, [1] * 60, seed=0))
     report = {"r_hat": np.array([1.05, np.nan, 1.3])}
@@ -278,15 +278,15 @@ def test_chains_converge_to_the_conditional(temperature, guidance, r_hat):
     for y in range(3):
         found = scipy.stats.kstest(z[labels == y], cdf_on(grid, density[:, y]))
         assert found.pvalue > 1e-4
-    assert 0.5 < drawn.report["acceptance"] < 0.99
-    course = drawn.course["acceptance"]
+    assert 0.5 < drawn.diagnostics["acceptance"] < 0.99
+    course = drawn.trace["acceptance"]
     assert course.shape == (700,)
-    assert course[100:].mean() == pytest.approx(drawn.report["acceptance"], rel=1e-5)
-    steps = drawn.course["step_size"]
+    assert course[100:].mean() == pytest.approx(drawn.diagnostics["acceptance"], rel=1e-5)
+    steps = drawn.trace["step_size"]
     assert (steps[80:] == steps[-1]).all() and len(set(steps[:80])) > 70  # adapted, then kept
-    assert (drawn.report["r_hat"] > 0.95).all() and (drawn.report["r_hat"] < r_hat).all()
+    assert (drawn.diagnostics["r_hat"] > 0.95).all() and (drawn.diagnostics["r_hat"] < r_hat).all()
     drawn = model.draw(1, np.zeros(1, np.int32), seed=1)
-    assert 0.95 < drawn.report["r_hat"][0] < 1.23  # of the halves of one chain
+    assert 0.95 < drawn.diagnostics["r_hat"][0] < 1.23  # of the halves of one chain
 
 
 class Stairs(Line):
@@ -374,7 +374,7 @@ def test_chains_know_a_mixture_prior_and_more_latents_than_one():
             assert found.pvalue > 1e-4, (y, j)
         expected = (density[:, y] @ (grid[:, 0] * grid[:, 1])) / density[:, y].sum()
         assert z[labels == y].prod(1).mean() == pytest.approx(expected, abs=0.06)
-    assert (drawn.report["r_hat"] < 1.1).all()
+    assert (drawn.diagnostics["r_hat"] < 1.1).all()
     with pytest.raises(zoo.InputError, match="draws of it go with --method=sir"):
         model.sample(3, [0, 1, 2], seed=0, observation="sample")
 
@@ -403,8 +403,8 @@ def test_chains_that_do_not_move_are_told_by_r_hat():
 
     model = BayesConditional(Config(method="mcmc"), p_y_given_x=Split(), p_x=Line())
     drawn = model.draw(20, np.zeros(20, np.int32), seed=0)
-    assert drawn.report["r_hat"][0] > 3
-    assert np.isnan(drawn.report["r_hat"][1:]).all()  # no chains of these classes
+    assert drawn.diagnostics["r_hat"][0] > 3
+    assert np.isnan(drawn.diagnostics["r_hat"][1:]).all()  # no chains of these classes
 
 
 def test_the_classifier_is_that_of_enumeration():

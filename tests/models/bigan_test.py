@@ -46,7 +46,7 @@ def test_slopes_that_cost_are_those_in_image_and_code(images):
     model = zoo.create("bigan", penalty="r1", penalty_weight=3.0, **SMALL)
     z = model.draw_prior(12, seed=0)
     pixels, codes = 2 * images - 1, model.encoder(2 * images - 1)
-    made, share = 2 * model.play(z, None, training=True) - 1, tf.linspace(0.1, 0.9, 12)
+    made, share = 2 * model.fake_images(z, None, training=True) - 1, tf.linspace(0.1, 0.9, 12)
     places = {  # of D, as its network sees them
         "r1": (pixels, codes),
         "gradient": tuple(

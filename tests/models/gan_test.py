@@ -160,7 +160,7 @@ def test_average_follows_its_recurrence_and_is_what_draws(data, from_noise):
     np.testing.assert_array_equal(model.sample(4, seed=1), by_average)
     now = (tf.tanh(model.generator(latents)) + 1) / 2
     assert np.abs(model.sample(4, seed=1) - now).max() > 1e-4
-    np.testing.assert_array_equal(model.play(latents, None, training=True), now)
+    np.testing.assert_array_equal(model.fake_images(latents, None, training=True), now)
     assert model.num_parameters() == zoo.create("gan", **SMALL).count_params()
     assert not set(map(id, model.average.weights)) & set(map(id, model.trainable_variables))
 
@@ -297,7 +297,7 @@ def test_augmentation_is_for_both_players_in_training_only(data):
     )
     model.d_losses(x, None, z, training=True)
     model.g_losses(x, None, z, training=True)
-    made = model.play(z, None, training=True).numpy()
+    made = model.fake_images(z, None, training=True).numpy()
     for shown, plain in zip(seen, (x.numpy(), made, made), strict=True):
         assert (np.abs(shown - plain).max((1, 2, 3)) > 0).all()
     seen.clear()
@@ -319,7 +319,7 @@ def test_every_gan_augments_real_and_made_images_for_both_players(name, data):
         return original(images, *rest, **more)
 
     setattr(model, judge, watch)
-    made = model.play(z, y if model.conditional else None, training=True).numpy()
+    made = model.fake_images(z, y if model.conditional else None, training=True).numpy()
     for losses in (model.d_losses, model.g_losses):
         seen.clear()
         losses(x, y, z, training=True)

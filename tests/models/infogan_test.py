@@ -35,10 +35,10 @@ def test_bound_is_0_for_a_q_that_knows_nothing_and_the_entropy_for_one_that_know
     output = tf.zeros([50, 1 + 4])
     model.discriminator = lambda x, training: output
     np.testing.assert_allclose(
-        sum(model.bounds(model.judge(tf.zeros([50, 28, 28, 1]))[1], z)), 0, atol=1e-6
+        sum(model.bounds(model.logits_and_codes(tf.zeros([50, 28, 28, 1]))[1], z)), 0, atol=1e-6
     )
     output = tf.concat([tf.zeros([50, 1]), 100 * z[:, :4]], 1)
-    bound = sum(model.bounds(model.judge(tf.zeros([50, 28, 28, 1]))[1], z))
+    bound = sum(model.bounds(model.logits_and_codes(tf.zeros([50, 28, 28, 1]))[1], z))
     np.testing.assert_allclose(bound, math.log(4), rtol=1e-5)
 
 
@@ -51,7 +51,9 @@ def test_bound_is_tight_where_q_is_the_posterior():
     raw_scale = tf.fill([20000, 1], math.log(math.expm1(s - 1e-4)))
     output = tf.concat([tf.zeros([20000, 1 + 4]), z[:, 4:5] + noise, raw_scale], 1)
     model.discriminator = lambda x, training: output
-    bound = float(tf.reduce_mean(model.bounds(model.judge(tf.zeros([1, 28, 28, 1]))[1], z)[1]))
+    bound = float(
+        tf.reduce_mean(model.bounds(model.logits_and_codes(tf.zeros([1, 28, 28, 1]))[1], z)[1])
+    )
     expected = math.log(2) - math.log(s * math.sqrt(2 * math.pi * math.e))
     assert bound == pytest.approx(expected, abs=0.03)
 
@@ -62,7 +64,7 @@ def test_both_players_ascend_the_bound(loss):
     model = zoo.create("infogan", **settings, **SMALL)
     z, x = model.draw_prior(12, seed=0), tf.zeros([12, 28, 28, 1])
     values = model.d_losses(x, None, z, training=False)
-    category, continuous = model.bounds(model.judge(model.generate(z))[1], z)
+    category, continuous = model.bounds(model.logits_and_codes(model.generate(z))[1], z)
     mi = 0.5 * category + 0.2 * continuous
     np.testing.assert_allclose(values["mi_nats"], category + continuous, rtol=1e-5)
     np.testing.assert_array_equal(values["mi_category_nats"], category)

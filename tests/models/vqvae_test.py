@@ -195,7 +195,7 @@ def test_at_rest_only_the_prior_learns(images):
     model = make()
     data = images, np.zeros(6, np.int32)
     model.fit(*data, batch_size=6, epochs=2, verbose=0)
-    model.rest()
+    model.freeze_all_but_prior()
     still = [*model.encoder.weights, *model.decoder.weights, *model.quantizer.weights]
     before = [np.array(v) for v in still]
     prior = [np.array(v) for v in model.prior.trainable_variables]

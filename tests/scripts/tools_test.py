@@ -17,7 +17,7 @@ import zoo
 from zoo.evaluation import distances, features, metrics, records, tables
 from zoo.hub import export, pretrained
 from zoo.models.bayes_conditional import BayesConditional, Config
-from zoo.training import setup
+from zoo.training import inputs
 
 pytestmark = pytest.mark.xdist_group("tools")  # what one fixture trained, for all
 
@@ -101,7 +101,7 @@ def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
     np.testing.assert_allclose(found["drawn"], models[0].sample(2, seed=5), atol=1e-6)
     own = models[1].draw(2, [2, 0], seed=5)
     np.testing.assert_allclose(found["images"], own.images, atol=1e-4)
-    for name, value in own.report.items():  # R-hat is NaN of classes that were not asked for
+    for name, value in own.diagnostics.items():  # R-hat is NaN of classes that were not asked for
         np.testing.assert_allclose(found[name], value, rtol=1e-3, err_msg=name)
     assert np.isfinite(found["r_hat"]).sum() == 2
 
@@ -354,13 +354,15 @@ def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir
     assert not out.exists()
     code, _, err = run(*flags, f"--classifier={judge}")
     assert code == 0, err
-    sha256 = setup.feature_net(judge).sha256
+    sha256 = inputs.feature_net(judge).sha256
     assert json.loads((out / "config.json").read_text())["classifier_sha256"] == sha256
-    validation, model = setup.split_of(str(out), "validation"), zoo.load(out)
+    validation, model = inputs.split_of(str(out), "validation"), zoo.load(out)
     labels = metrics.labels_as_often(model, validation.labels)
     made = np.concatenate(list(features.samples(model, len(labels), 0, labels)))
     made = np.round(made * 255).astype(np.uint8)
-    (real, _), (of_made, p) = (setup.feature_net(judge).see([x]) for x in (validation.images, made))
+    (real, _), (of_made, p) = (
+        inputs.feature_net(judge).see([x]) for x in (validation.images, made)
+    )
     shown, floor, train = (scalars(out / "logs" / run) for run in ("validation", "floor", "train"))
     assert shown["fid"] == {1: pytest.approx(distances.fid(real, of_made), rel=1e-3)}
     hits = p.argmax(-1) == labels

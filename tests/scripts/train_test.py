@@ -15,7 +15,7 @@ from written import counts, epochs, scalars
 import zoo
 from zoo.evaluation import distances, features
 from zoo.hub import checkpoints
-from zoo.training import monitor, setup
+from zoo.training import inputs, monitor
 
 pytestmark = pytest.mark.xdist_group("train")  # what one fixture trained, for all
 
@@ -155,7 +155,7 @@ def test_the_epoch_of_least_fid_is_kept_through_a_kill(start, run, watched, tmp_
 
 @pytest.mark.slow
 def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
-    net = setup.feature_net(setup.pretrained_classifier(fashion_mnist.digest))
+    net = inputs.feature_net(inputs.pretrained_classifier(fashion_mnist.digest))
     model = zoo.load(watched)
     images = np.concatenate(list(features.samples(model, monitor.NUM_SAMPLES, 0)))
     images = np.round(images * 255).astype(np.uint8)

@@ -231,6 +231,41 @@ def alarms_of(model, **settings):
     return alarms
 
 
+def test_a_young_generator_may_lack_classes_that_were_never_there(capsys):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)
+
+    def warned_after(shares, **settings):
+        """The epochs after which a class is said to be missing, for its share in each."""
+        alarms, found = alarms_of(model, **settings), []
+        for epoch, share in enumerate(shares):
+            floor = {"floor_class_share": {"a": 0.5, "b": 0.5}, "d_real": 0.5, "d_fake": 0.5}
+            alarms.on_epoch_end(epoch, {**floor, "val_class_share": {"a": share, "b": 1 - share}})
+            if "drops classes: there is hardly any a" in capsys.readouterr().err:
+                found.append(epoch + 1)
+        return found
+
+    assert warned_after([0.0] * 8) == [3]
+    assert warned_after([0.0] * 8, grown=6) == [7]  # it would not come back by itself
+    assert warned_after([0.0] * 5 + [0.4] * 3, grown=6) == []  # it came
+    assert warned_after([0.4, *[0.0] * 7], grown=6) == [4]  # it was there, and is lost
+
+
+def test_a_young_generator_may_lack_modes_that_it_never_had(capsys):
+    model = zoo.create("gan", hidden=(4,), latent_dim=2)  # ten classes, as modes
+    for covered, expected in (
+        ([2] * 8, [7]),
+        ([2, 4, 8, 9, 10, 10, 10, 10], []),
+        ([6] + [4] * 7, [3]),
+    ):
+        alarms, found = alarms_of(model, grown=6), []
+        for epoch, number in enumerate(covered):
+            logs = {"modes_covered": number, "high_quality": 0.5, "d_real": 0.5, "d_fake": 0.5}
+            alarms.on_epoch_end(epoch, logs)
+            if "drops modes" in capsys.readouterr().err:
+                found.append(epoch + 1)
+        assert found == expected
+
+
 def test_a_run_that_goes_on_counts_as_a_whole_one(capsys):
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
     bad = {"val_distinct": 0.001, "floor_distinct": 1.0, "d_real": 0.5, "d_fake": 0.5}

@@ -13,7 +13,7 @@ from zoo.data import folder
 from zoo.drawing import views
 from zoo.evaluation import metrics
 from zoo.hub import loading
-from zoo.training import loop, setup
+from zoo.training import defaults, inputs, loop
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -77,15 +77,15 @@ def check_unlabelled(model_name, config, source, workdir):
         model,
         "neighbours",
         num=2,
-        train_images=lambda: setup.split_of(workdir, "train").images,
+        train_images=lambda: inputs.split_of(workdir, "train").images,
     )
     assert images.shape == (4, 8, 8, 3)
     config = workdir / "logs" / "train" / "projector_config.pbtxt"
     if hasattr(model, "encode"):
         assert "latents.tsv" in config.read_text() and "metadata_path" not in config.read_text()
-        views.draw(model, "reconstruct", num=2, real=setup.split_of(workdir, "test").first)
+        views.draw(model, "reconstruct", num=2, real=inputs.split_of(workdir, "test").first)
     if hasattr(model, "log_prob"):
-        found = metrics.evaluate(model, lambda name: setup.split_of(workdir, name))
+        found = metrics.evaluate(model, lambda name: inputs.split_of(workdir, name))
         assert found["likelihood"]["num_images"] == 4
 
 
@@ -129,7 +129,7 @@ def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(
         assert now[fact] == before[fact]
     assert now["broken_files"] == 0
     of_ten = np.asarray(Image.open(source / "10" / "0.png"))
-    split = setup.split_of(workdir, "train")
+    split = inputs.split_of(workdir, "train")
     found = [y for x, y in zip(split.images, split.labels, strict=True) if (x == of_ten).all()]
     assert found in ([0], [])
     assert load(f"folder:{source}").class_names == ("2", "10")
@@ -144,7 +144,7 @@ def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, 
     assert train("vae", VAE, source, workdir, skip_broken=True) == 0
     settings = files.read_json(workdir / "config.json")
     assert settings["broken_files"] == 1 and settings["run"]["skip_broken"]
-    assert len(setup.split_of(workdir, "test")) == 4
+    assert len(inputs.split_of(workdir, "test")) == 4
     (source / "broken.png").unlink()  # the images stay what they are
     assert train("vae", VAE, source, workdir) == 0
-    assert "--skip_broken=True" in setup.command(settings)
+    assert "--skip_broken=True" in defaults.command(settings)

@@ -10,7 +10,7 @@ import zoo
 from zoo import registry
 from zoo.core import config, files
 from zoo.hub import checkpoints, loading
-from zoo.training import setup
+from zoo.training import defaults
 
 CONFIG = {"width": 2, "latent_dim": 2}
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
@@ -47,7 +47,7 @@ def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export):
     train(tmp_path)
     settings = loading.read_config(tmp_path)
     assert settings["config"]["num_stages"] == 3
-    assert "num_stages" not in setup.command(settings)
+    assert "num_stages" not in defaults.command(settings)
     assert loading.load(tmp_path).config.num_stages == 3
     assert train(tmp_path, 2).status == "done"
     assert train(tmp_path, 2, num_stages=3).status == "done"
@@ -62,7 +62,7 @@ def test_a_run_of_before_goes_on_with_two_stages(of_version_0_1):
     assert train(of_version_0_1, 2).status == "done"  # the command of then
     settings = loading.read_config(of_version_0_1)
     assert settings["config"]["num_stages"] == 2
-    assert "--num_stages=2" in setup.command(settings)
+    assert "--num_stages=2" in defaults.command(settings)
     assert loading.load(of_version_0_1).config.num_stages == 2
 
 

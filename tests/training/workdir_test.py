@@ -22,7 +22,7 @@ from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
 from zoo.hub import checkpoints, export, loading, pretrained, references
-from zoo.training import callbacks, loop, setup
+from zoo.training import callbacks, defaults, inputs, loop
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
@@ -420,7 +420,7 @@ def judges(monkeypatch):
             raise InputError(f"{source} is no workdir of train.py")
         return net(places[source])
 
-    monkeypatch.setattr(setup, "judge", judge)
+    monkeypatch.setattr(inputs, "judge", judge)
     return places
 
 
@@ -430,7 +430,7 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
 
     def now(place):
         asked = recipes.Run(classifier=place)
-        sha256 = loop._judge("d", asked, before, lambda: False)[1]
+        sha256 = loop._feature_net("d", asked, before, lambda: False)[1]
         return differences(
             before, settings_of(workdir, classifier=place, classifier_sha256=sha256, eval_every=1)
         )
@@ -445,22 +445,24 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
         now("gone")
     # a run at its end needs no judge
     asked = recipes.Run(classifier="gone")
-    assert loop._judge("d", asked, before, lambda: True) == (None, "aa")
+    assert loop._feature_net("d", asked, before, lambda: True) == (None, "aa")
 
 
 def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
-    monkeypatch.setattr(setup, "pretrained_classifier", lambda digest: "classifier")
+    monkeypatch.setattr(inputs, "pretrained_classifier", lambda digest: "classifier")
     usual = pretrained.entry("classifier")["sha256"]
     arrays = digest(pretrained.weights("classifier"))
     judges |= {"classifier": usual, "a/folder": arrays, "other": "bb"}
     left_out = settings_of(workdir, eval_every=1)
     spelled = settings_of(workdir, classifier="classifier", classifier_sha256=usual, eval_every=1)
     assert differences(left_out, spelled) == differences(spelled, left_out) == []
-    assert loop._judge("d", recipes.Run(), spelled, lambda: False)[1] == usual
+    assert loop._feature_net("d", recipes.Run(), spelled, lambda: False)[1] == usual
     # the same weights in a folder have another digest, and are known
     asked = recipes.Run(classifier="a/folder")
-    assert loop._judge("d", asked, spelled, lambda: False)[1] == usual
-    assert loop._judge("d", recipes.Run(classifier="other"), spelled, lambda: False)[1] == "bb"
+    assert loop._feature_net("d", asked, spelled, lambda: False)[1] == usual
+    assert (
+        loop._feature_net("d", recipes.Run(classifier="other"), spelled, lambda: False)[1] == "bb"
+    )
     assert differences(left_out, {**spelled, "classifier_sha256": "bb"}) != []
 
 
@@ -544,7 +546,7 @@ def test_reading_never_writes(again, workdir):
     os.chmod(workdir, 0o500)
     before = tree(workdir)
     loading.load(workdir).sample(2, seed=0)
-    setup.split_of(workdir, "test")
+    inputs.split_of(workdir, "test")
     assert tree(workdir) == before
     os.chmod(workdir, 0o700)
 
@@ -555,10 +557,10 @@ def test_data_that_do_not_fit_the_settings_are_refused(workdir):
 
     edit(workdir / "config.json", change)
     with pytest.raises(InputError, match=r"not the image_shape=\(8, 8, 3\)"):
-        setup.split_of(workdir, "test")
+        inputs.split_of(workdir, "test")
     edit(workdir / "config.json", lambda s: s["run"].update(data_dir="gone"))
     with pytest.raises(InputError, match="gone.*name it by --data_dir"):
-        setup.split_of(workdir, "test")
+        inputs.split_of(workdir, "test")
 
 
 @pytest.mark.parametrize("name", ["caf\udce9", "gs://bucket/run", "hdfs://x"])
@@ -636,7 +638,7 @@ def test_any_edit_of_config_json_is_read_or_one_line(trained, tmp_path, count):
         (tmp_path / "config.json").write_bytes(content)
         try:
             read = loading.read_config(tmp_path)
-            setup.command(read)
+            defaults.command(read)
             loop._differences(loop._usual(read), loop._usual(json.loads(json.dumps(value))))
         except InputError as e:
             assert "\n" not in str(e) and len(str(e)) < 2000
@@ -682,7 +684,7 @@ def test_any_edit_of_a_pretrained_models_settings_is_read_or_one_line(tmp_path, 
                 except InputError as e:
                     assert "\n" not in str(e)
         try:
-            setup.pretrained_classifier("of no data")
+            inputs.pretrained_classifier("of no data")
         except InputError as e:
             assert "\n" not in str(e)
 

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
     from zoo.data import toy
     from zoo.evaluation import metrics, modes, records
     from zoo.hub import loading
-    from zoo.training import provenance, setup
+    from zoo.training import inputs, provenance
 
     model = zoo.load(source)
     settings = loading.read_config(source)
@@ -82,7 +82,7 @@ def main(argv: list[str]) -> None:
         net, no_net = feature_net(model, settings["dataset_digest"])
     figures = metrics.evaluate(
         model,
-        functools.cache(lambda name: setup.split_of(source, name, _DATA_DIR.value, _SEED.value)),
+        functools.cache(lambda name: inputs.split_of(source, name, _DATA_DIR.value, _SEED.value)),
         held_out=_SPLIT.value,
         num_images=_NUM_IMAGES.value,
         num_samples=_NUM_SAMPLES.value,
@@ -131,17 +131,17 @@ def feature_net(model, dataset_digest: str):
       InputError: what was asked for by name cannot be had.
     """
     from zoo.evaluation import features, metrics
-    from zoo.training import setup
+    from zoo.training import inputs
 
     if _FEATURES.value == "inception":
         return features.inception(model.image_shape), ""
     if _CLASSIFIER.value:
-        return setup.judge(_CLASSIFIER.value, dataset_digest), ""
-    judge = setup.pretrained_classifier(dataset_digest)
+        return inputs.matching_feature_net(_CLASSIFIER.value, dataset_digest), ""
+    judge = inputs.pretrained_classifier(dataset_digest)
     if judge is None:
         return None, metrics.NO_CLASSIFIER if model.num_classes else metrics.NO_LABELS
     try:
-        return setup.judge(judge, dataset_digest), ""
+        return inputs.matching_feature_net(judge, dataset_digest), ""
     except InputError as e:  # its file is missing, say; what needs no classifier is measured
         return None, str(e)
 

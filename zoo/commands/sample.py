@@ -79,7 +79,7 @@ _OUT = flags.DEFINE_string(
     "the picture has beside them.",
 )
 _LOGDIR = flags.DEFINE_string(
-    "logdir", "", "Folder for TensorBoard, with the course of the chains (--method=mcmc)."
+    "logdir", "", "Folder for TensorBoard, with the trace of the chains (--method=mcmc)."
 )
 
 
@@ -143,13 +143,13 @@ def main(argv: list[str]) -> None:
         pictures.save_png(out, views.picture(_WHAT.value, images, columns, real), _ZOOM.value)
     print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
-        _write_course(_LOGDIR.value, told[0].course)
+        _write_trace(_LOGDIR.value, told[0].trace)
     for drawn in told:
-        for name, value in drawn.report.items():
+        for name, value in drawn.diagnostics.items():
             said = f"{value:.3g}" if value.ndim == 0 else _of_classes(value, labels)
             print(f"{name}: {said}")
-        for doubt in drawn.doubts:
-            print(f"warning: {doubt}.", file=sys.stderr)
+        for line in drawn.warnings:
+            print(f"warning: {line}.", file=sys.stderr)
 
 
 def _labels(model, asked: list[str]) -> list[int]:
@@ -174,21 +174,21 @@ def _of_classes(values, labels) -> str:
     return ", ".join(f"class {k} {values[k]:.3g}" for k in asked if not math.isnan(values[k]))
 
 
-def _write_course(folder: str, course) -> None:
+def _write_trace(folder: str, trace) -> None:
     """Scalars for TensorBoard, a point for each step of the chains."""
     import tensorflow as tf
 
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # where it cannot be, one clear line
     with tf.summary.create_file_writer(folder).as_default():
-        for name, values in course.items():
+        for name, values in trace.items():
             for step, value in enumerate(values, 1):
                 tf.summary.scalar(f"chains/{name}", value, step=step)
 
 
 def _split(name: str):
-    from zoo.training import setup
+    from zoo.training import inputs
 
-    return setup.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
+    return inputs.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
 
 
 def run() -> None:

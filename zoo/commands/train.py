@@ -23,7 +23,7 @@ def define_flags(model: str | None, dataset: str) -> None:
         cli.define(Run)
         cli.define(Recipe)
         return
-    options, recipe, run = defaults.settings(model, dataset)
+    options, recipe, run = defaults.settings_of(model, dataset)
     cli.define(Run, run)
     cli.define(type(recipe), recipe)
     cli.define(type(options), options)

@@ -100,7 +100,7 @@ def train_batches(
     return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def as_seen(split: Split, name: str, binarization: str, seed: int = 0) -> Split:
+def binarized(split: Split, name: str, binarization: str, seed: int = 0) -> Split:
     """The split of that name as a model trained with this binarization sees it in evaluation.
 
     An evaluation must be repeatable, so stochastic binarization too draws once, by the seed.

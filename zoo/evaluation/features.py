@@ -178,9 +178,29 @@ def samples(
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
+    return (images for images, _ in draws(model, num, seed, labels, truncation))
+
+
+def draws(
+    model,
+    num: int,
+    seed: int,
+    labels: np.ndarray | None = None,
+    truncation: float | None = None,
+):
+    """As `samples`, with what the sampler says of itself.
+
+    Yields:
+      images float32 [B, H, W, C] in [0, 1], and diagnostics: name -> a number or one of each class,
+      [K]. A model without such has none.
+    """
     options = {"observation": observation(model)} if "decode" in model.can else {}
     options |= {} if truncation is None else {"truncation": truncation}
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]
-        yield np.asarray(model.sample(count, part, seed=[seed, i + 1], **options))
+        if "draw" in model.can:
+            drawn = model.draw(count, part, seed=[seed, i + 1], **options)
+            yield np.asarray(drawn.images), drawn.diagnostics
+        else:
+            yield np.asarray(model.sample(count, part, seed=[seed, i + 1], **options)), {}

@@ -289,15 +289,15 @@ def reconstruction(
     return found
 
 
-def of_sampler(reports: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+def of_sampler(diagnostics: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
     """What the sampler of a composed model says of itself, averaged over batches of samples.
 
     Args:
-      reports: of each batch: name -> a number, or one for each class, [K] (not finite: not known).
+      diagnostics: of each batch: name -> a number, or one of each class, [K] (not finite: unknown).
     """
     found = {}
-    for name in reports[0]:
-        values = np.array([report[name] for report in reports])
+    for name in diagnostics[0]:
+        values = np.array([of_batch[name] for of_batch in diagnostics])
         if values.ndim == 1:
             found[name] = mean_and_error(values)
             continue
@@ -338,18 +338,18 @@ def samples(
     num_images = min(num_images, len(real), len(every))
     real, train = real.first(num_images), every.first(num_images)
     labels = labels_as_often(model, real.labels)
-    drawn, speed, reports = [], [], []
+    drawn, speed, diagnostics = [], [], []
     begin = time.perf_counter()
-    for batch in features.samples(model, num_images, seed, labels):
+    for batch, of_batch in features.draws(model, num_images, seed, labels):
         speed.append(len(batch) / (time.perf_counter() - begin))
         drawn.append(features.in_bytes(batch))  # less than in floats
-        reports.append(getattr(model, "report", {}))
+        diagnostics.append(of_batch)
         begin = time.perf_counter()
     fake = Split(np.concatenate(drawn), labels)
     own, floor = {}, {}
     own["samples_per_second"] = mean_and_error(speed[1:] or speed)  # the first one warms up
-    with left_out.unless_measured(*reports[0]):
-        own.update(of_sampler(reports))
+    with left_out.unless_measured(*diagnostics[0]):
+        own.update(of_sampler(diagnostics))
     num_sets = len(every) // num_images  # whole ones, for the floor
     if net is not None:
         with left_out.unless_measured(*figures_in_features(model)):

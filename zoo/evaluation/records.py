@@ -112,7 +112,7 @@ def _pixels(likelihood: dict[str, Any]) -> str:
     return "a density" if likelihood["p_x_given_z"] == "gaussian" else "masses of levels"
 
 
-def usual_judge(manifest: dict[str, Any], dataset_digest: str) -> str | None:
+def classifier_of(manifest: dict[str, Any], dataset_digest: str) -> str | None:
     """The pretrained classifier, first by name, that learnt from these images; else None.
 
     Args:

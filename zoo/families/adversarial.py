@@ -131,7 +131,7 @@ class AdversarialModel(ImageModel):
             return self.run_generator(latents, labels, training, by)
         return self.in_batches(lambda z, y: self.run_generator(z, y, training, by), latents, labels)
 
-    def play(self, latents, labels, training: bool) -> tf.Tensor:
+    def fake_images(self, latents, labels, training: bool) -> tf.Tensor:
         """G(z) as D is to see it in the game: made by G itself."""
         return self.run_generator(latents, labels, training, by=self.generator)
 

@@ -40,7 +40,7 @@ class ACGAN(cgan.CGAN):
         """A network from [B, *input_shape] to [B, 1 + K]: D's logit, and those of the classes."""
         return self.image_network(input_shape, 1 + self.num_classes, hidden=self.dense)
 
-    def judge(self, images, labels, training=False):
+    def logits_and_log_p(self, images, labels, training=False):
         """D's logits [N], and log p(y|x) [N], of images [N, H, W, C] in [0, 1]."""
         output = self.discriminator(signed(images), training=training)
         log_p = tf.nn.log_softmax(output[:, 1:])
@@ -48,14 +48,14 @@ class ACGAN(cgan.CGAN):
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x), whatever the labels [N] are, for images [N, H, W, C]."""
-        return self.judge(images, labels, training)[0]
+        return self.logits_and_log_p(images, labels, training)[0]
 
     def d_losses(self, images, labels, latents, training):
         """D minimizes -(L_S + w L_C)."""
-        fake = self.seen(self.play(latents, labels, training), training)
-        real = self.seen(images, training)
-        real_logits, log_p_y_real = self.judge(real, labels, training)
-        fake_logits, log_p_y_fake = self.judge(fake, labels, training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
+        real = self.augmented(images, training)
+        real_logits, log_p_y_real = self.logits_and_log_p(real, labels, training)
+        fake_logits, log_p_y_fake = self.logits_and_log_p(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
         values["d_loss"] -= self.config.class_weight * (log_p_y_real + log_p_y_fake)
         values |= {"log_p_y_real": log_p_y_real, "log_p_y_fake": log_p_y_fake}
@@ -63,7 +63,7 @@ class ACGAN(cgan.CGAN):
 
     def g_losses(self, images, labels, latents, training):
         """G minimizes its part of the game, and -w log p(y|G(z, y))."""
-        fake = self.seen(self.play(latents, labels, training), training)
-        fake_logits, log_p_y = self.judge(fake, labels, training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
+        fake_logits, log_p_y = self.logits_and_log_p(fake, labels, training)
         loss = self.game.generator_loss(fake_logits)
         return {"g_loss": loss - self.config.class_weight * log_p_y}

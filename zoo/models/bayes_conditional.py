@@ -79,17 +79,17 @@ class Drawn(NamedTuple):
 
     Attributes:
       images: float32 [N, H, W, C] in [0, 1].
-      report: for `sir` the `effective_sample_size` of each class, [K]; for `mcmc` the `acceptance`,
-        the share of accepted steps, and the `r_hat` of each class, [K].
-      course: of chains the accepted share, the step size and log (p(y|x)^s p(z)) step by step,
+      diagnostics: for `sir` the `effective_sample_size` of each class, [K]; for `mcmc` the
+        `acceptance`, the share of accepted steps, and the `r_hat` of each class, [K].
+      trace: of chains the accepted share, the step size and log (p(y|x)^s p(z)) step by step,
         [num_burnin + num_steps].
-      doubts: in plain words, which classes do not look well drawn.
+      warnings: which classes do not look well drawn.
     """
 
     images: tf.Tensor
-    report: dict[str, np.ndarray]
-    course: dict[str, np.ndarray]
-    doubts: list[str]
+    diagnostics: dict[str, np.ndarray]
+    trace: dict[str, np.ndarray]
+    warnings: list[str]
 
 
 class BayesConditional(ImageModel):
@@ -272,11 +272,13 @@ class BayesConditional(ImageModel):
         Raises:
           InputError: draws of p(x|z) are asked of `mcmc`, or there are not as many labels.
         """
-        images, labels, report, course = self._sampled(
+        images, labels, diagnostics, trace = self._sampled(
             num_samples, labels, seed, progress, observation
         )
-        report, course = ({k: np.asarray(v) for k, v in d.items()} for d in (report, course))
-        return Drawn(images, report, course, self._doubts(report, np.asarray(labels)))
+        diagnostics, trace = (
+            {k: np.asarray(v) for k, v in d.items()} for d in (diagnostics, trace)
+        )
+        return Drawn(images, diagnostics, trace, self._warnings(diagnostics, np.asarray(labels)))
 
     def _sampled(self, num_samples, labels, seed, progress, observation):
         """Images, their labels, how it went, and step by step."""
@@ -285,8 +287,8 @@ class BayesConditional(ImageModel):
         num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self._known(self.labels_for(num_samples, labels, seed))
-        images, report, course = self._draw(labels, seed, progress, observation)
-        return images, labels, report, course
+        images, diagnostics, trace = self._draw(labels, seed, progress, observation)
+        return images, labels, diagnostics, trace
 
     def _known(self, labels) -> tf.Tensor:
         """Labels int32 [N], checked."""
@@ -298,10 +300,10 @@ class BayesConditional(ImageModel):
             return self._walk(labels, seed)
         return *self._resample(labels, seed, progress, observation), {}
 
-    def _doubts(self, report: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
-        """What a report has against images of these labels, [N]."""
+    def _warnings(self, diagnostics: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
+        """What a diagnostics has against images of these labels, [N]."""
         asked_for = np.bincount(labels, minlength=self.num_classes)
-        if (r_hat := report.get("r_hat")) is not None:
+        if (r_hat := diagnostics.get("r_hat")) is not None:
             apart = [str(k) for k in np.flatnonzero((asked_for > 0) & ~(r_hat <= MIXED))]
             if not apart:
                 return []
@@ -309,7 +311,7 @@ class BayesConditional(ImageModel):
                 f"chains of class {', '.join(apart)} have not mixed (R-hat not below {MIXED}): "
                 "take more --num_burnin and --num_steps, or --method=sir"
             ]
-        size = report["effective_sample_size"]
+        size = diagnostics["effective_sample_size"]
         few = [f"{k} ({size[k]:.0f})" for k in np.flatnonzero(size < asked_for)]
         if not few:
             return []
@@ -345,7 +347,7 @@ class BayesConditional(ImageModel):
 
     @tf.function(reduce_retracing=True)
     def _walk(self, labels, seed):
-        """One chain of Hamiltonian Monte Carlo on p(z|y) an image; images, report and course."""
+        """A chain of Hamiltonian Monte Carlo on p(z|y) an image: images, diagnostics and trace."""
         c, model = self.config, self.unconditional
         p_z, one_hot = model.p_z(), self.one_hot(labels)
 
@@ -365,18 +367,20 @@ class BayesConditional(ImageModel):
             hmc, num_adaptation_steps=int(0.8 * c.num_burnin), target_accept_prob=0.75
         )
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in (3, 4)]
-        z, course = tfp.mcmc.sample_chain(  # the burn-in too, which the course shows
+        z, trace = tfp.mcmc.sample_chain(  # the burn-in too, which the trace shows
             c.num_burnin + c.num_steps,
             model.draw_prior(tf.shape(labels)[0], seeds[0]),
             kernel=adapting,
             trace_fn=trace,
             seed=seeds[1],
         )  # z: [num_burnin + num_steps, N, latent_dim]
-        course = dict(zip(("acceptance", "step_size", "log_p_z_y_nats"), course, strict=True))
-        z, accepted = z[c.num_burnin :], course["acceptance"][c.num_burnin :]
-        report = {"acceptance": tf.reduce_mean(accepted)}
-        report["r_hat"] = tf.stack([self._r_hat(z, labels == k) for k in range(self.num_classes)])
-        return model.generate(z[-1]), report, course
+        trace = dict(zip(("acceptance", "step_size", "log_p_z_y_nats"), trace, strict=True))
+        z, accepted = z[c.num_burnin :], trace["acceptance"][c.num_burnin :]
+        diagnostics = {"acceptance": tf.reduce_mean(accepted)}
+        diagnostics["r_hat"] = tf.stack(
+            [self._r_hat(z, labels == k) for k in range(self.num_classes)]
+        )
+        return model.generate(z[-1]), diagnostics, trace
 
     def _r_hat(self, z, mine):
         """The greatest R-hat of a latent dimension over the chains of one class; NaN without any.
@@ -397,8 +401,8 @@ class BayesConditional(ImageModel):
         self.p_y()
 
         def sample(labels, seed):
-            images, report, _ = self._draw(self._known(labels), stateless_seed(seed))
-            return {"images": images, **report}
+            images, diagnostics, _ = self._draw(self._known(labels), stateless_seed(seed))
+            return {"images": images, **diagnostics}
 
         def log_prob(images, num_samples, seed, labels):
             return {"log_prob": self.log_prob(images, labels, num_samples, seed)}

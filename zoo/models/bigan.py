@@ -97,31 +97,31 @@ class BiGAN(gan.GAN):
         """G(E(x)) of images [N, H, W, C]."""
         return self.generate(self.code(self.encode(images, labels)))
 
-    def judge(self, images, codes, training=False) -> tf.Tensor:
+    def pair_logits(self, images, codes, training=False) -> tf.Tensor:
         """Logits [N] of D(x, z): that the image is real and the code made for it."""
         return self.discriminator([signed(images), codes], training=training)[:, 0]
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x, E(x)) for images [N, H, W, C] in [0, 1]."""
-        return self.judge(images, self.codes(images, training), training)
+        return self.pair_logits(images, self.codes(images, training), training)
 
     def d_losses(self, images, labels, latents, training):
         """D minimizes -V, and its penalty."""
         real, fake = self.pairs(images, latents, training)
-        values = self.d_values(self.judge(*real, training), self.judge(*fake, training))
+        values = self.d_values(self.pair_logits(*real, training), self.pair_logits(*fake, training))
         return self.penalized(values, real, fake, labels) if training else values
 
     def g_losses(self, images, labels, latents, training):
         """G minimizes -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss of D's opposite."""
-        real, fake = (self.judge(*p, training) for p in self.pairs(images, latents, training))
+        real, fake = (self.pair_logits(*p, training) for p in self.pairs(images, latents, training))
         loss = self.game.generator_loss
         return {"g_loss": loss(fake) + loss(2 * self.game.undecided - real)}
 
     def pairs(self, images, latents, training):
         """(x, E(x)) and (G(z), z), with images [B, H, W, C] as D sees them."""
-        fake = self.play(latents, None, training)
+        fake = self.fake_images(latents, None, training)
         codes = self.codes(images, training, by=self.encoder)
-        return (self.seen(images, training), codes), (self.seen(fake, training), latents)
+        return (self.augmented(images, training), codes), (self.augmented(fake, training), latents)
 
     def penalized(self, values, real, fake, labels):
         """D's `values` with the penalty on its slope in pairs, by pixels and codes together."""
@@ -135,7 +135,7 @@ class BiGAN(gan.GAN):
             images = tf.reshape(images, [-1, *self.image_shape])
             return self.discriminator([images, codes], training=True)[:, 0]
 
-        return self.paid(values, d, joined(*real), joined(*fake))
+        return self.with_penalty(values, d, joined(*real), joined(*fake))
 
     def endpoints(self) -> dict[str, Endpoint]:
         """`encode` and `reconstruct` beside those of a GAN."""

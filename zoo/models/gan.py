@@ -187,8 +187,8 @@ class GAN(AdversarialModel):
     def d_losses(self, images, labels, latents, training):
         """D minimizes -V(D, G), and its penalty."""
         # G's weights stay; the averages of its batch norm, where it has one, follow this batch too
-        fake = self.seen(self.play(latents, labels, training), training)
-        real = self.seen(images, training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
+        real = self.augmented(images, training)
         real_logits = self.run_discriminator(real, labels, training)
         fake_logits = self.run_discriminator(fake, labels, training)
         values = self.d_values(real_logits, fake_logits)
@@ -196,10 +196,10 @@ class GAN(AdversarialModel):
 
     def g_losses(self, images, labels, latents, training):
         """G minimizes -log D(G(z)), or its part of another game."""
-        fake = self.seen(self.play(latents, labels, training), training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
         return {"g_loss": self.game.generator_loss(self.run_discriminator(fake, labels, training))}
 
-    def seen(self, images, training: bool) -> tf.Tensor:
+    def augmented(self, images, training: bool) -> tf.Tensor:
         """Images as D sees them: as they are, or augmented in training (arXiv:2006.10738)."""
         if training and self.config.augment == "diffaugment":
             return augmentation.diff_augment(images, self.next_seed())
@@ -228,9 +228,9 @@ class GAN(AdversarialModel):
         def d(scaled):
             return self.run_discriminator((scaled + 1) / 2, labels, training=True)
 
-        return self.paid(values, d, 2 * real - 1, 2 * fake - 1)
+        return self.with_penalty(values, d, 2 * real - 1, 2 * fake - 1)
 
-    def paid(self, values, d, real, fake) -> dict[str, tf.Tensor]:
+    def with_penalty(self, values, d, real, fake) -> dict[str, tf.Tensor]:
         """D's `values` with the penalty on the slope of `d`, at real and made inputs [B, ...]."""
         c, shape = self.config, tf.shape(real)
         if c.penalty == "none":

@@ -74,7 +74,7 @@ class InfoGAN(dcgan.DCGAN):
         z = super().draw_prior(num_samples, seed, truncation)[:, -c.latent_dim :]
         return tf.concat([tf.one_hot(category, c.num_categories), 2 * u[:, 1:] - 1, z], axis=-1)
 
-    def judge(self, images, training=False):
+    def logits_and_codes(self, images, training=False):
         """D's logits [N], and Q(c|x) as two distributions, of images [N, H, W, C] in [0, 1]."""
         output = self.discriminator(signed(images), training=training)
         logit, categorical, gaussian = tf.split(
@@ -88,13 +88,13 @@ class InfoGAN(dcgan.DCGAN):
 
     def run_discriminator(self, images, labels, training):
         """Logits [N] of D(x) for images [N, H, W, C] in [0, 1]."""
-        return self.judge(images, training)[0]
+        return self.logits_and_codes(images, training)[0]
 
     def categorize(self, images) -> tf.Tensor:
         """Q(c_0|x), the probabilities [N, K] of the category, of images [N, H, W, C]."""
 
         def probabilities(x):
-            _, (categorical, _) = self.judge(in_unit_range(x))
+            _, (categorical, _) = self.logits_and_codes(in_unit_range(x))
             return categorical.probs_parameter()
 
         return self.in_batches(probabilities, self.asked(images)[0])
@@ -114,10 +114,10 @@ class InfoGAN(dcgan.DCGAN):
 
     def d_losses(self, images, labels, latents, training):
         """D minimizes -V(D, G), and Q -w L_I."""
-        fake = self.seen(self.play(latents, labels, training), training)
-        real = self.seen(images, training)
-        real_logits, _ = self.judge(real, training)
-        fake_logits, q = self.judge(fake, training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
+        real = self.augmented(images, training)
+        real_logits, _ = self.logits_and_codes(real, training)
+        fake_logits, q = self.logits_and_codes(fake, training)
         values, parts = self.d_values(real_logits, fake_logits), self.bounds(q, latents)
         values |= {
             "d_loss": values["d_loss"] - self.weighted(*parts),
@@ -128,8 +128,8 @@ class InfoGAN(dcgan.DCGAN):
 
     def g_losses(self, images, labels, latents, training):
         """G minimizes its part of the game, and -w L_I."""
-        fake = self.seen(self.play(latents, labels, training), training)
-        fake_logits, q = self.judge(fake, training)
+        fake = self.augmented(self.fake_images(latents, labels, training), training)
+        fake_logits, q = self.logits_and_codes(fake, training)
         loss = self.game.generator_loss(fake_logits)
         return {"g_loss": loss - self.weighted(*self.bounds(q, latents))}
 
@@ -137,7 +137,7 @@ class InfoGAN(dcgan.DCGAN):
         """Those of a GAN and `categorize`: what Q says of the codes."""
 
         def categorize(images):
-            _, (categorical, gaussian) = self.judge(self.asked(images)[0])
+            _, (categorical, gaussian) = self.logits_and_codes(self.asked(images)[0])
             return {
                 "probabilities": categorical.probs_parameter(),
                 "loc": gaussian.mean(),

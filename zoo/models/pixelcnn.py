@@ -58,7 +58,9 @@ class PixelCNN(AutoregressiveModel):
         c, channels = self.config, self.image_shape[-1]
         self.num_features = c.width
         self.levels = 2 if self.binary else c.levels
-        self.depth = channels * (self.levels if c.pixels == "one_hot" else 1) + 1  # see `seen`
+        self.depth = (
+            channels * (self.levels if c.pixels == "one_hot" else 1) + 1
+        )  # see `network_input`
         self.make_layers()
         self.label_biases = []
         for i in range(c.num_layers if c.conditional else 0):
@@ -119,12 +121,12 @@ class PixelCNN(AutoregressiveModel):
 
     def features(self, images, labels=None, training=False):
         """The last layer of the horizontal stack, [B, H, W, width]."""
-        v = h = self.seen(images)
+        v = h = self.network_input(images)
         for block, bias in zip(self.blocks, self._biases(labels), strict=True):
             v, h = block(v, h, bias)
         return tf.cast(h, tf.float32)
 
-    def seen(self, values):
+    def network_input(self, values):
         """Pixels [..., C] as the network sees them, with a 1 that tells them from the padding."""
         if self.config.pixels == "one_hot":
             levels = tf.cast(tf.round(values * (self.levels - 1)), tf.int32)
@@ -181,11 +183,14 @@ class PixelCNN(AutoregressiveModel):
 
     def after_pixel(self, left, value):
         """The pixel joins what is left of the next one."""
-        return [tf.concat([left[0][:, :, 1:], self.seen(value)[:, None, None]], 2), *left[1:]]
+        return [
+            tf.concat([left[0][:, :, 1:], self.network_input(value)[:, None, None]], 2),
+            *left[1:],
+        ]
 
     def end_row(self, context, left, row):
         """The row joins what is above the next one."""
         first, below, biases, _ = context
         side = self.blocks[0].side
-        padded = tf.pad(self.seen(row)[:, None], [[0, 0], [0, 0], [side, side], [0, 0]])
+        padded = tf.pad(self.network_input(row)[:, None], [[0, 0], [0, 0], [side, side], [0, 0]])
         return [tf.concat([first[:, 1:], padded], 1), *below], biases

@@ -90,7 +90,7 @@ class PixelRNN(pixelcnn.PixelCNN):
 
     def features(self, images, labels=None, training=False):
         """What the last LSTM gives, [B, H, W, width]."""
-        x, s = self.seen(images), self.side
+        x, s = self.network_input(images), self.side
         u = self.from_above(tf.pad(x, [[0, 0], [s, 0], [s, s], [0, 0]])[:, :-1])
         u += self.from_left(tf.pad(x, [[0, 0], [0, 0], [s, 0], [0, 0]])[:, :, :-1])
         for lstm, bias in zip(self.lstms, self._biases(labels), strict=True):
@@ -145,11 +145,11 @@ class PixelRNN(pixelcnn.PixelCNN):
     def after_pixel(self, left, value):
         """The pixel joins what is left of the next one."""
         pixels, *rest = left
-        seen = self.seen(value)[:, None, None]
+        seen = self.network_input(value)[:, None, None]
         return (tf.concat([pixels[:, :, 1:], seen], 2), *rest)
 
     def end_row(self, context, left, row):
         """The row and its states are what is above the next one."""
         rows, *_, biases = context
-        padded = tf.pad(self.seen(row)[:, None], [[0, 0], [0, 0], [self.side] * 2, [0, 0]])
+        padded = tf.pad(self.network_input(row)[:, None], [[0, 0], [0, 0], [self.side] * 2, [0, 0]])
         return tf.concat([rows[:, 1:], padded], 1), left[2], left[3], biases

@@ -8,8 +8,9 @@ q has no entropy, so KL(q(z|x) || p(z)) = -log p(z(x)), and the bound is exact a
 is drawn. The loss is eq. 3 with the prior's own term, and without that of the codebook: it follows
 moving averages of what it stands for (appendix A.1). With beta = 0 it is -ELBO. The decoder's
 gradient passes straight through to the encoder. The prior p(z) is a PixelCNN over the grid: it
-learns the codes as they are, and in the last epochs of a run the rest of the model stands still
-(`rest`), so that it ends as the prior of the codes that are used. Samples are drawn from it.
+learns the codes as they are. In the last epochs of a run the rest of the model is frozen
+(`freeze_all_but_prior`), so that it ends as the prior of the codes that are used. Samples are drawn
+from it.
 
 Deviations: a code that is hardly used is dead and moves to an encoder's output of the batch, drawn
 at random (`zoo.nn.layers.VectorQuantizer`), which the paper does not do; the codebook starts with
@@ -118,23 +119,24 @@ class VQVAE(LatentVariableModel):
         """Bernoulli pixels are black or white."""
         return self.config.likelihood == "bernoulli"
 
-    def rest(self) -> None:
-        """All but the prior stands still from now on."""
+    def freeze_all_but_prior(self) -> None:
+        """Only the prior is trained from now on."""
         self.encoder.trainable = self.decoder.trainable = False
         self.train_function = None  # it is traced anew
 
     def get_compile_config(self):
-        """Keras' own, and whether all but the prior stands still."""
+        """Keras' own, and whether all but the prior is frozen."""
         if not self.compiled:
             return {}
-        return {**super().get_compile_config(), "rests": not self.encoder.trainable}
+        return {**super().get_compile_config(), "frozen": not self.encoder.trainable}
 
     def compile_from_config(self, config):
         """Compiles the model as the one was that `get_compile_config` is of."""
-        rests = config.pop("rests")
+        frozen = config.pop("rests", False)  # in files of version 0.1
+        frozen = config.pop("frozen", frozen)
         super().compile_from_config(config)
-        if rests:
-            self.rest()
+        if frozen:
+            self.freeze_all_but_prior()
 
     def codes(self, images) -> tf.Tensor:
         """The codes of images [N, H, W, C], int32 [N, h, w]."""

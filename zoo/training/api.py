@@ -41,7 +41,7 @@ def train(
     if data is not None and not isinstance(data, str):
         dataset = data if isinstance(data, sources.Dataset) else sources.of_arrays(data)
         data = sources.ARRAYS
-    parts = defaults.settings(model, data or "")
+    parts = defaults.settings_of(model, data or "")
     given = {"dataset": data or "", "workdir": str(workdir), **settings}
     known = [{f.name for f in dataclasses.fields(part)} for part in parts]
     for name in given:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins import projector
 
 from zoo import data
 from zoo.core import files, schemas
@@ -353,17 +354,14 @@ def write_projector(folder: pathlib.Path, model, split: data.Split, class_names)
     sprite = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
     sprite = sprite.reshape(side * height, side * width, channels)
     pictures.save_png(folder / "sprite.png", sprite)
-    files.write_text(
-        folder / "projector_config.pbtxt",
-        "embeddings {\n"
-        '  tensor_name: "latent means of validation images"\n'
-        '  tensor_path: "latents.tsv"\n'
-        + ('  metadata_path: "classes.tsv"\n' if class_names else "")
-        + "  sprite {\n"
-        '    image_path: "sprite.png"\n'
-        f"    single_image_dim: {width}\n    single_image_dim: {height}\n"
-        "  }\n}\n",
+    shown = projector.ProjectorConfig()
+    shown.embeddings.add(
+        tensor_name="latent means of validation images",
+        tensor_path="latents.tsv",
+        metadata_path="classes.tsv" if class_names else None,
+        sprite=projector.SpriteMetadata(image_path="sprite.png", single_image_dim=[width, height]),
     )
+    files.write_text(folder / "projector_config.pbtxt", str(shown))
 
 
 class Averages(keras.callbacks.Callback):
@@ -400,9 +398,9 @@ class MetricsFile(keras.callbacks.Callback):
         """
         super().__init__()
         self.path, self.steps_per_epoch, self.before = path, steps_per_epoch, seconds
-        self.doubts: list[str] = []  # what was said of lines that are not kept
-        self.records = self.read(path, self.doubts.append)
-        for line in self.doubts:
+        self.skipped: list[str] = []  # what was said of lines that are not kept
+        self.records = self.read(path, self.skipped.append)
+        for line in self.skipped:
             files.warn(line)
 
     @staticmethod
@@ -458,11 +456,59 @@ class MetricsFile(keras.callbacks.Callback):
         self.write()
 
 
-class Console(keras.callbacks.Callback):
-    """Takes groups of numbers out of an epoch's logs: Keras prints their mean, or knows none."""
+class Console(keras.callbacks.ProgbarLogger):
+    """Keras' line an epoch, with the few numbers that matter; `metrics.jsonl` has all of them.
+
+    On a terminal there is a bar that moves. Groups of numbers are taken out of an epoch's logs, as
+    callbacks from elsewhere expect none.
+    """
+
+    NAMES = (  # in this order, as many as a model has of them
+        "loss",
+        "accuracy",
+        "d_loss",
+        "g_loss",
+        "value",
+        "val_loss",
+        "val_accuracy",
+        "val_fid",
+        "val_class_fidelity",
+        "modes_covered",
+        "high_quality",
+        "val_bits_per_dim",
+        "val_kl_nats",
+        "val_distinct",
+    )
+    MOST = 5
+
+    def __init__(self, monitor: str, on_terminal: bool):
+        """A console.
+
+        Args:
+          monitor: the scalar by which the best checkpoint is chosen, which is always shown; or "".
+          on_terminal: whether a bar is moved, or a line written at the end of an epoch.
+        """
+        super().__init__()
+        self.monitor, self.on_terminal = monitor, on_terminal
+
+    def set_params(self, params):
+        """Keras itself is asked to print nothing."""
+        super().set_params({**params, "verbose": 1 if self.on_terminal else 2})
+
+    def shown(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """The few of an epoch's or a batch's logs that are printed."""
+        few = [name for name in self.NAMES if name in logs][: self.MOST]
+        if self.monitor in logs and self.monitor not in few:
+            few = [*few[: self.MOST - 1], self.monitor]
+        return {name: logs[name] for name in few}
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        super().on_train_batch_end(batch, self.shown(logs or {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        """Comes when all that keeps such groups has seen them."""
+        """Comes when all that keeps groups of numbers has seen them."""
+        super().on_epoch_end(epoch, self.shown(logs))
         for name in [k for k, v in logs.items() if isinstance(v, list | dict)]:
             del logs[name]
 

@@ -1,12 +1,15 @@
-"""What holds where nothing else is asked for."""
+"""What holds where nothing else is asked for, and the command that asks for the rest."""
 
 import dataclasses
+import shlex
 from typing import Any
 
 from zoo import registry
+from zoo.core import config
 from zoo.data import toy
 from zoo.recipes import Recipe, Run
 
+_PARTS = ("config", "recipe", "run")
 # of 2-D toy data: perceptrons, and many small steps in less than a minute
 _POINTS = {
     "network": "mlp",
@@ -22,7 +25,7 @@ _POINTS_OF = {
 }
 
 
-def settings(model: str, dataset: str) -> tuple[Any, Recipe, Run]:
+def settings_of(model: str, dataset: str) -> tuple[Any, Recipe, Run]:
     """What holds where nothing else is asked for: configuration, recipe and run.
 
     Args:
@@ -39,3 +42,32 @@ def settings(model: str, dataset: str) -> tuple[Any, Recipe, Run]:
         return dataclasses.replace(default, **{name: points[name] for name in names})
 
     return tuple(map(of_points, found))
+
+
+def command(settings: dict[str, Any]) -> str:
+    """The shortest command that trains with the settings of a `config.json`.
+
+    Of a model that is made of trained parts, the one that evaluates it.
+    """
+    name = settings["model"]
+    config_class = registry.config_class(name)
+    if name in registry.COMPOSED:
+        script, parts = "evaluate.py", [(config_class(), settings["config"])]
+    else:
+        script, given = "train.py", [settings[part] for part in _PARTS]
+        options, *others = settings_of(name, settings["run"]["dataset"])
+        options = config.resolved(options, settings["image_shape"])
+        parts = zip((options, *others), given, strict=True)
+    words = []
+    for default, values in parts:
+        then = config.formerly(default)
+        for f in dataclasses.fields(default):
+            usual = getattr(default, f.name)
+            value = values.get(f.name, then[f.name])  # of before there was such a setting
+            value = tuple(value) if isinstance(value, list) else value
+            if f.name == "monitor" and usual == "val_fid" and not value:  # as 0.1 was told
+                words.append("--eval_every=0")
+            elif value != usual:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                words.append(shlex.quote(f"--{f.name}={text}"))
+    return " ".join([f"python scripts/{script}", f"--model={name}", *words])

@@ -27,7 +27,7 @@ from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Recipe, Run
-from zoo.training import callbacks, monitor, provenance, setup, strategies
+from zoo.training import callbacks, inputs, monitor, provenance, strategies
 
 DIVERGED = 3
 # in this order --overwrite deletes: a folder with its settings can be overwritten again
@@ -181,7 +181,9 @@ def train(
         model.from_noise = False
     net = None
     if monitor.is_watched(model, run):
-        net, sha256 = _judge(dataset.digest, run, before, lambda: manager.newest_step() >= total)
+        net, sha256 = _feature_net(
+            dataset.digest, run, before, lambda: manager.newest_step() >= total
+        )
         if sha256:  # one that learns on would be another judge
             settings["classifier_sha256"] = sha256
     with contextlib.ExitStack() as stack:
@@ -196,7 +198,7 @@ def train(
         )
         try:
             done, seconds = manager.restore(model)
-            if not workers.agree(done):
+            if not workers.all_have(done):
                 raise InputError(
                     f"the workers found different checkpoints: {workdir} must be one folder, on a "
                     "file system that they share"
@@ -205,14 +207,14 @@ def train(
             if chief and done < total:
                 _goes_on(workdir / folders.CONFIG, settings)
             log = callbacks.MetricsFile(written / "metrics.jsonl", steps_per_epoch, seconds)
-            if chief and (log.doubts or (done and not log.path.exists())):
+            if chief and (log.skipped or (done and not log.path.exists())):
                 log.write()
             if missing := _missing(log.records, min(done, total) // steps_per_epoch):
                 files.warn(f"{log.path} has nothing of {missing}, whose figures are lost")
             about = (log, batch, settings, done, net, workers, more)
             ended = _fit(model, dataset, recipe, run, written, *about)
             if chief and not (done >= total and _is_finished(workdir, done)):
-                test = pipeline.as_seen(dataset.test, "test", run.binarization, run.seed)
+                test = pipeline.binarized(dataset.test, "test", run.binarization, run.seed)
                 steps = max(done, ended)
                 epochs = steps // steps_per_epoch
                 finish(workdir, test, toy.MIXTURES.get(run.dataset), steps, epochs)
@@ -305,12 +307,12 @@ def _first_weights(model, run: Run, begun: dict[str, Any] | None) -> str:
     """
     known = begun and begun.get("initial_weights_sha256")
     if not known:
-        return setup.start_from(run.init_from, model)
+        return inputs.start_from(run.init_from, model)
     source = begun["run"]["init_from"]
     if source and _same_place(source, run.init_from):
         return known
     try:
-        found = setup.start_from(run.init_from, model)
+        found = inputs.start_from(run.init_from, model)
     except InputError as e:
         raise InputError(
             f"{e}. This run began with the weights of {source}: --init_from={source} goes on, "
@@ -326,7 +328,7 @@ def _same_place(one: str, other: str) -> bool:
     return one == other
 
 
-def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable[[], bool]):
+def _feature_net(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable[[], bool]):
     """What judges samples, if anything does, and its SHA-256, where the run depends on it.
 
     Args:
@@ -337,11 +339,11 @@ def _judge(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable
     """
     known = before and before.get("classifier_sha256")
     if not run.classifier:
-        name = setup.pretrained_classifier(digest)
-        net = setup.judge(name, digest) if name else None
+        name = inputs.pretrained_classifier(digest)
+        net = inputs.matching_feature_net(name, digest) if name else None
         return net, known and net and loading.same_weights(known, net.sha256) and known
     try:
-        net = setup.judge(run.classifier, digest)
+        net = inputs.matching_feature_net(run.classifier, digest)
     except InputError as e:
         if not known:
             raise
@@ -387,7 +389,7 @@ def _fit(
     """Trains; the number of steps that are done then."""
     steps_per_epoch = log.steps_per_epoch
     total = recipe.epochs * steps_per_epoch
-    validation = pipeline.as_seen(dataset.validation, "validation", run.binarization, run.seed)
+    validation = pipeline.binarized(dataset.validation, "validation", run.binarization, run.seed)
     hparams = {**settings["config"], **settings["recipe"]}
     hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
     past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
@@ -434,7 +436,8 @@ def _fit(
         whole = [r for r in past if all(m.name in r for m in model.metrics)]
         num = samples[0].num if samples else monitor.NUM_SAMPLES
         first_epoch = math.ceil(monitor.WARM_UP / steps_per_epoch)
-        alarms.append(monitor.Alarms(run.stop_on_collapse, num, whole, first_epoch))
+        looks = monitor.Alarms(run.stop_on_collapse, num, whole, first_epoch, recipe.epochs / 2)
+        alarms.append(looks)
     if run.dataset in toy.MIXTURES and "sample" in model.can:
         measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
     if "kl_per_dim" in model.can:
@@ -447,7 +450,7 @@ def _fit(
         board,
         log,
         *alarms,
-        callbacks.Console(),
+        callbacks.Console(recipe.monitor, sys.stdout.isatty()),
         *averages,
         checkpoint,
         drawn,
@@ -461,7 +464,7 @@ def _fit(
         epoch = done // steps_per_epoch
         while epoch < recipe.epochs:
             if epoch >= alone:
-                model.rest()
+                model.freeze_all_but_prior()
             start = max(done, epoch * steps_per_epoch)
             last = alone if epoch < alone else recipe.epochs
             if start % steps_per_epoch:  # Keras counts whole epochs: the rest of one is a call
@@ -481,7 +484,7 @@ def _fit(
                 steps_per_epoch=(epoch + 1) * steps_per_epoch - start,
                 callbacks=watchers,
                 shuffle=False,
-                verbose=1 if sys.stdout.isatty() else 2,
+                verbose=0,  # `Console` prints
             )
             epoch = last
             if model.stop_training:  # one of `more` has asked for it
@@ -504,7 +507,7 @@ def _samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
         return []
     samples = monitor.Samples(
         validation,
-        pipeline.as_seen(
+        pipeline.binarized(
             dataset.train.first(monitor.NUM_SAMPLES), "train", run.binarization, run.seed
         ),
         net,
@@ -623,13 +626,13 @@ def _folder(
             try:
                 stack.enter_context(_prepared(workdir, settings, overwrite))
             except (InputError, OSError):
-                workers.agree(1)
+                workers.all_have(1)
                 raise
-            workers.agree(0)
+            workers.all_have(0)
             yield workdir
         else:
             # no worker reads the workdir before the chief is done
-            if not workers.agree(0):
+            if not workers.all_have(0):
                 raise InputError(f"the chief cannot write to {workdir}, and says why")
             place = pathlib.Path(tempfile.gettempdir()) / "worker"
             written = stack.enter_context(files.unfinished(place))
@@ -711,7 +714,7 @@ def _usual(settings: dict[str, Any]) -> dict[str, Any]:
     run, digest = settings["run"], settings["dataset_digest"]
     judge = settings.get("classifier_sha256") or run["classifier"]
     with contextlib.suppress(InputError):  # a run without a judge needs no manifest
-        if not judge and (name := setup.pretrained_classifier(digest)):
+        if not judge and (name := inputs.pretrained_classifier(digest)):
             judge = pretrained.entry(name.name)["sha256"]
     run = {
         **run,

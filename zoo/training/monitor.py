@@ -240,7 +240,9 @@ class Alarms(keras.callbacks.Callback):
       are probabilities; V above a fiftieth of its value at the equilibrium, where D plays with
       hinges or least squares, in which V is at most 0. The Wasserstein game has no such end.
     - A class is (nearly) absent from the samples of an unconditional model, or never seen where a
-      conditional one is asked for it; or a mode of 2-D toy data is not covered.
+      conditional one is asked for it; or a mode of 2-D toy data is not covered. A young generator
+      often finds them later by itself: until half of the epochs are done only those count that were
+      there before.
 
     Loss and weights that are not finite stop a run elsewhere (`StopWhenDiverged`, `Checkpoint`).
     """
@@ -251,6 +253,7 @@ class Alarms(keras.callbacks.Callback):
         num: int = NUM_SAMPLES,
         past: Sequence[dict] = (),
         first_epoch: int = 1,
+        grown: float = 0,
     ):
         """Alarms of a run.
 
@@ -259,11 +262,14 @@ class Alarms(keras.callbacks.Callback):
           num: how many samples `Samples` looks at.
           past: the logs of epochs done before: a run that goes on counts as a whole one does.
           first_epoch: whose look counts.
+          grown: the epochs after which a class that was never there is missing.
         """
         super().__init__()
         self.stop_on_collapse, self.num, self.past = stop_on_collapse, num, past
-        self.first_epoch = first_epoch
+        self.first_epoch, self.grown = first_epoch, grown
         self.in_a_row = {}
+        self.found = set()  # classes that were there
+        self.most_modes = 0  # that were covered
         self.said = set()
 
     def on_train_begin(self, logs=None):
@@ -313,7 +319,9 @@ class Alarms(keras.callbacks.Callback):
             if (share := logs.get(f"val_{figure}")) is None:
                 continue
             missing = absent(share, logs[f"floor_{figure}"])
-            if names := [k for k in share if self._again(f"absent {k}", k in missing)]:
+            self.found |= share.keys() - set(missing)
+            gone = [k for k in share if self._again(f"absent {k}", k in missing)]
+            if names := [k for k in gone if epoch + 1 > self.grown or k in self.found]:
                 found["absent"] = (
                     f"the generator drops classes: there is hardly any {', '.join(names)} {where} "
                     f"(see {figure}). More epochs may bring it back; else try smaller steps, "
@@ -321,7 +329,9 @@ class Alarms(keras.callbacks.Callback):
                 )
         modes = self.model.num_classes
         covered = logs.get("modes_covered", modes)
-        if self._again("modes", covered < modes) and "collapse" not in found:
+        self.most_modes = max(self.most_modes, covered)
+        fewer = epoch + 1 > self.grown or covered < self.most_modes
+        if self._again("modes", covered < modes) and fewer and "collapse" not in found:
             found["absent"] = (
                 f"the generator drops modes: its samples cover {covered:.0f} of {modes}. More "
                 "epochs may bring the others; else try another --seed or --loss, or a --penalty"

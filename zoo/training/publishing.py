@@ -10,7 +10,7 @@ from zoo.drawing import pictures
 from zoo.errors import InputError
 from zoo.evaluation import metrics, records
 from zoo.hub import card, checkpoints, folders, loading, pretrained, references
-from zoo.training import setup
+from zoo.training import defaults
 
 _OF_THIS_MACHINE = ("workdir", "data_dir", "init_from", "classifier")
 
@@ -43,7 +43,7 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
         "dataset": f"folder:{name}" if of_folder else name,
     }
     content = folders.content_of(checkpoints.weights_of(model), reference)
-    command = setup.command(settings)
+    command = defaults.command(settings)
     folders.write(folder, settings, {"command": command}, content, None)
     record = None
     if (path := _record_of(reference)).is_file():

@@ -180,7 +180,7 @@ class Workers:
         finally:
             self.since = None
 
-    def agree(self, number: int) -> bool:
+    def all_have(self, number: int) -> bool:
         """Waits for all workers, and tells whether each came with the same number."""
         return len(set(self.numbers(number))) == 1
 

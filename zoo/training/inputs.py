@@ -1,18 +1,14 @@
-"""What a run starts from beside its model: other weights, a classifier, data, a command."""
+"""What a run takes from elsewhere: weights to start from, a classifier, images."""
 
 import dataclasses
-import shlex
-from typing import Any
 
 from zoo import data, registry
-from zoo.core import config
 from zoo.data import pipeline
 from zoo.errors import InputError
 from zoo.evaluation import features, records
 from zoo.hub import checkpoints, pretrained, references
-from zoo.hub.loading import PARTS, load, read_config, weights_sha256
+from zoo.hub.loading import load, read_config, weights_sha256
 from zoo.recipes import Run
-from zoo.training import defaults
 
 
 def start_from(source: str, model) -> str:
@@ -40,12 +36,12 @@ def start_from(source: str, model) -> str:
 
 def pretrained_classifier(dataset_digest: str) -> references.Packaged | None:
     """The pretrained classifier, first by name, that learnt from these images; else None."""
-    name = records.usual_judge(pretrained.manifest(), dataset_digest)
+    name = records.classifier_of(pretrained.manifest(), dataset_digest)
     return name and references.Packaged(name)
 
 
 def feature_net(source) -> features.FeatureNet:
-    """The classifier of a workdir or of that name, as what sees samples.
+    """The classifier of a workdir or of that name, in whose features samples are measured.
 
     Raises:
       InputError: it cannot be loaded, or is no classifier.
@@ -58,7 +54,7 @@ def feature_net(source) -> features.FeatureNet:
     )
 
 
-def judge(source, dataset_digest: str) -> features.FeatureNet:
+def matching_feature_net(source, dataset_digest: str) -> features.FeatureNet:
     """`feature_net` of a classifier that must have learnt from these images.
 
     Raises:
@@ -106,33 +102,4 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
             f"{found.description}, {found.num_classes} classes: not the image_shape={shape} and "
             f"num_classes={settings['num_classes']} of {source}"
         )
-    return pipeline.as_seen(getattr(found, name), name, run["binarization"], seed)
-
-
-def command(settings: dict[str, Any]) -> str:
-    """The shortest command that trains with the settings of a `config.json`.
-
-    Of a model that is made of trained parts, the one that evaluates it.
-    """
-    name = settings["model"]
-    config_class = registry.config_class(name)
-    if name in registry.COMPOSED:
-        script, parts = "evaluate.py", [(config_class(), settings["config"])]
-    else:
-        script, given = "train.py", [settings[part] for part in PARTS]
-        options, *others = defaults.settings(name, settings["run"]["dataset"])
-        options = config.resolved(options, settings["image_shape"])
-        parts = zip((options, *others), given, strict=True)
-    words = []
-    for default, values in parts:
-        then = config.formerly(default)
-        for f in dataclasses.fields(default):
-            usual = getattr(default, f.name)
-            value = values.get(f.name, then[f.name])  # of before there was such a setting
-            value = tuple(value) if isinstance(value, list) else value
-            if f.name == "monitor" and usual == "val_fid" and not value:  # as 0.1 was told
-                words.append("--eval_every=0")
-            elif value != usual:
-                text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                words.append(shlex.quote(f"--{f.name}={text}"))
-    return " ".join([f"python scripts/{script}", f"--model={name}", *words])
+    return pipeline.binarized(getattr(found, name), name, run["binarization"], seed)
