@@ -96,7 +96,7 @@ def test_encoding_is_a_point_and_reconstruction_its_image(images):
 
 def test_at_a_d_that_is_mute_both_halves_are_at_the_equilibrium(images):
     model = zoo.create("bigan", **SMALL)
-    model.judge = lambda x, z, training=False: tf.zeros(len(x))
+    model.pair_logits = lambda x, z, training=False: tf.zeros(len(x))
     z = model.draw_prior(12, seed=0)
     values = model.d_losses(images, None, z, training=False)
     np.testing.assert_allclose(values["value"], -np.log(4), rtol=1e-6)

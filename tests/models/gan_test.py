@@ -311,14 +311,15 @@ def test_every_gan_augments_real_and_made_images_for_both_players(name, data):
     model = zoo.create(name, **small)
     x, y = tf.constant(data[0] / np.float32(255)), tf.constant(data[1])
     z, seen = model.draw_prior(24, seed=0), []
-    judge = "judge" if hasattr(model, "judge") else "run_discriminator"
-    original = getattr(model, judge)
+    runs_d = ("logits_and_log_p", "logits_and_codes", "pair_logits", "run_discriminator")
+    runs_d = next(method for method in runs_d if hasattr(model, method))
+    original = getattr(model, runs_d)
 
     def watch(images, *rest, **more):
         seen.append(np.asarray(images))
         return original(images, *rest, **more)
 
-    setattr(model, judge, watch)
+    setattr(model, runs_d, watch)
     made = model.fake_images(z, y if model.conditional else None, training=True).numpy()
     for losses in (model.d_losses, model.g_losses):
         seen.clear()

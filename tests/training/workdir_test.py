@@ -416,11 +416,11 @@ def judges(monkeypatch):
     places = {}
 
     def judge(source, dataset_digest):
-        if source not in places:
+        if str(source) not in places:
             raise InputError(f"{source} is no workdir of train.py")
-        return net(places[source])
+        return net(places[str(source)])
 
-    monkeypatch.setattr(inputs, "judge", judge)
+    monkeypatch.setattr(inputs, "matching_feature_net", judge)
     return places
 
 
@@ -449,9 +449,11 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
 
 
 def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
-    monkeypatch.setattr(inputs, "pretrained_classifier", lambda digest: "classifier")
+    monkeypatch.setattr(
+        inputs, "pretrained_classifier", lambda digest: references.Packaged("classifier")
+    )
     usual = pretrained.entry("classifier")["sha256"]
-    arrays = digest(pretrained.weights("classifier"))
+    arrays = checkpoints.weights_digest(loading.load("classifier"))
     judges |= {"classifier": usual, "a/folder": arrays, "other": "bb"}
     left_out = settings_of(workdir, eval_every=1)
     spelled = settings_of(workdir, classifier="classifier", classifier_sha256=usual, eval_every=1)
@@ -672,8 +674,8 @@ def test_any_edit_of_a_pretrained_models_settings_is_read_or_one_line(tmp_path, 
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
 
     @of_all(count)
-    @given(*[edits(whole[name]) for name in few])
-    def check(*contents):
+    @given(st.tuples(*[edits(whole[name]) for name in few]))
+    def check(contents):
         for name, content in zip(few, contents, strict=True):
             (tmp_path / name / "config.json").write_bytes(content)
         for name in few:
