@@ -111,6 +111,7 @@ import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import zoo
+from zoo.core.backend import precision
 
 images, labels = np.zeros((8, 12, 12, 1), np.uint8), np.zeros(8, np.int32)
 for which in (None, 0, 1):
@@ -149,7 +150,8 @@ import dataclasses, json, pathlib, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from zoo.training import recipes, loop
+from zoo import recipes, registry
+from zoo.training import loop
 
 data_dir, folder = sys.argv[1:]
 logs = []

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import examples
 
 from zoo.core import config, files, schemas
 from zoo.errors import InputError, brief
@@ -140,9 +141,9 @@ JSON = st.recursive(
 ALL = [v for k, v in vars(schemas).items() if k.isupper() and not k.startswith("_")]
 
 
-@pytest.mark.parametrize("examples", [30, pytest.param(1500, marks=pytest.mark.slow)])
-def test_any_value_is_what_a_schema_says_or_one_line(examples):
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+@examples(30, 1500)
+def test_any_value_is_what_a_schema_says_or_one_line(count):
+    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
     @given(JSON)
     def check(value):
         assert brief(value)
@@ -155,9 +156,9 @@ def test_any_value_is_what_a_schema_says_or_one_line(examples):
     check()
 
 
-@pytest.mark.parametrize("examples", [50, pytest.param(3000, marks=pytest.mark.slow)])
-def test_any_bytes_are_json_or_one_line(tmp_path, examples):
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+@examples(50, 3000)
+def test_any_bytes_are_json_or_one_line(tmp_path, count):
+    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
     @given(st.binary(max_size=60) | JSON.map(lambda v: json.dumps(v).encode()))
     def check(content):
         (tmp_path / "x.json").write_bytes(content)

@@ -85,7 +85,7 @@ def test_a_script_at_its_start_and_in_its_imports(tmp_path, delay):
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(5, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.weekly)],
+    [pytest.param(3, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.weekly)],
 )
 def test_a_script_at_any_moment(tmp_path, count):
     rng = random.Random(0)

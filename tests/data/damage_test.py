@@ -281,7 +281,7 @@ def test_a_damaged_idx_file(which, dotted, gzipped, content):
 
 
 @pytest.mark.slow
-@decided(6000)
+@decided(2000)
 @hypothesis.given(content=damaged(SEEDS), mode=st.sampled_from(["L", "RGB"]))
 def test_thousands_of_damaged_pictures(class_folder, content, mode):
     path = class_folder / "x.png"
@@ -300,12 +300,12 @@ def test_thousands_of_damaged_pictures(class_folder, content, mode):
 @pytest.mark.slow
 @decided(500)
 @hypothesis.given(folders())
-def test_thousands_of_folders_of_anything(content_of):
+def test_hundreds_of_folders_of_anything(content_of):
     _folders(content_of)
 
 
 @pytest.mark.slow
-@decided(2000)
+@decided(1000)
 @hypothesis.given(*WHICH)
 def test_thousands_of_damaged_idx_files(which, dotted, gzipped, content):
     _idx(which, dotted, gzipped, content)

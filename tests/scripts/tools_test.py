@@ -272,7 +272,7 @@ def test_a_workdir_is_a_folder_and_a_pretrained_name_is_none(run, workdirs, tmp_
     assert Image.open(tmp_path / "x.png").size == (2 * (2 * 29 - 1), 2 * (2 * 29 - 1))
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_evaluate_a_pretrained_model_by_the_pretrained_classifier(run, tmp_path):
     out = tmp_path / "record.json"
     code, printed, err = run(

@@ -98,6 +98,6 @@ def test_groups_of_numbers_are_on_the_board_and_their_means_not_in_the_lines(tra
     board, _ = train("gmm_vae", {**MLP, "posterior": "mixture", "num_components": 2})
     said = capsys.readouterr().out
     assert any("posterior_weights" in tag for tag in board["validation"])
-    assert "val_elbo_nats" in said
+    assert "val_bits_per_dim" in said
     for group in ("posterior_weights", "prior_weights", "per_dim_nats"):
         assert group not in said

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import examples
 from written import epochs
 
 import zoo
@@ -619,11 +620,6 @@ def edits(draw, value):
         at = draw(st.integers(0, len(content)))
         content = content[:at] + draw(STRANGE) + content[at + draw(st.integers(0, 40)) :]
     return content
-
-
-def examples(few, many):
-    """A few of Hypothesis' examples by default, and many in CI."""
-    return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
 def of_all(count):

@@ -124,10 +124,14 @@ def workers(start, data_dir, tmp_path):
             process.kill()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("which", "number"),
-    [(1, signal.SIGTERM), (0, signal.SIGINT), (1, signal.SIGKILL), (0, signal.SIGKILL)],
+    [
+        pytest.param(1, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(0, signal.SIGINT, marks=pytest.mark.weekly),
+        pytest.param(1, signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(0, signal.SIGKILL, marks=pytest.mark.weekly),
+    ],
 )
 def test_a_signal_to_one_worker_ends_all(workers, tmp_path, which, number):
     processes = workers("--epochs=1000", "--steps_per_epoch=10", "--checkpoint_steps=5")

@@ -1,0 +1,15 @@
+"""How much of a test runs in which tier."""
+
+import pytest
+
+
+def examples(few: int, many: int):
+    """The argument `count`: few random examples by default, a quarter of `many` in CI, all weekly."""
+    return pytest.mark.parametrize(
+        "count",
+        [
+            few,
+            pytest.param(many // 4, marks=pytest.mark.slow),
+            pytest.param(many, marks=pytest.mark.weekly),
+        ],
+    )
