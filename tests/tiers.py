@@ -4,7 +4,7 @@ import pytest
 
 
 def examples(few: int, many: int):
-    """The argument `count`: few random examples by default, a quarter of `many` in CI, all weekly."""
+    """The argument `count`: few random examples by default, a quarter in CI, `many` weekly."""
     return pytest.mark.parametrize(
         "count",
         [
