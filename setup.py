@@ -7,8 +7,10 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 
 HUB = ["huggingface_hub>=1,<3"]  # zoo.load("hf://..."), zoo.push
+STUDIES = ["jinja2>=3.1,<4"]  # what makes RESULTS.md and the cards
 TEST = [
     "hypothesis>=6.155,<7",  # random input
+    *STUDIES,
     "pytest>=8,<9.2",  # pytest-xdist 3.8 loses its groups in 9.2
     "pytest-xdist>=3.6,<4",  # a process for each core
     "ruff>=0.12,<1",
@@ -82,7 +84,7 @@ setup(
     extras_require={
         "test": [*HUB, *TEST],
         "hub": HUB,
-        "plots": ["matplotlib>=3.9,<4"],  # scripts/studies/claims.py
+        "plots": ["matplotlib>=3.9,<4", *STUDIES],  # scripts/studies
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
 )

@@ -4,6 +4,7 @@ import json
 import pathlib
 from typing import Any
 
+import jinja2
 import verdicts
 
 from zoo import registry
@@ -106,7 +107,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         for name, about in manifest.items():
             text = card(name, about, records[name], notes[name])
             found[root / folder / name / folders.CARD] = text
-    except KeyError as e:  # a figure that was left out, say
+    except (KeyError, jinja2.UndefinedError) as e:  # a figure that was left out, say
         raise InputError(f"a record or docs/claims lacks {e}, which the pages show") from e
     return found
 
@@ -402,100 +403,34 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
             if key in part:
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
                 rows.append([KINDS.get(shown, "") + head, own, least])
-    lines = [
-        *front_matter(settings, record["dataset"], record, "apache-2.0"),
-        f"# {name}",
-        "",
-        f"*For*: {notes['for']}",
-        "",
-        f"*Not for*: {notes['not_for']}",
-        "",
-        f"*Failures seen*: {notes['failures']}",
-        "",
-        *(_pictures(name, figures["samples"]) if "samples" in figures else []),
-        "",
-        "## Figures",
-        "",
-        *tables.table(["", "model", "floor"], rows),
-        "",
-        *(
-            _protocol(record, [machine_of(record)], figures["samples"]["observation"])
-            if "samples" in figures
-            else []
-        ),
-        "",
-        f"Measured by `{record['command']}` in {record['seconds']:.0f} seconds, with at most "
-        f"{record['peak_memory_gb']:.1f} GB of memory, on {machine_of(record)}.",
-        "",
-        *_per_class(settings["class_names"], figures),
-        *_neighbours(figures.get("samples")),
-        "## Making",
-        "",
-        *(_composed(about) if "parts" in about else _training(about, record)),
-        "",
-    ]
-    pairs = zip(lines, ["", *lines], strict=False)
-    return "\n".join(line for line, before in pairs if line or before)
+    samples = figures.get("samples")
+    protocol = samples and _protocol(record, [machine_of(record)], samples["observation"])
+    head = front_matter(settings, record["dataset"], record, "apache-2.0")
+    return TEMPLATES.get_template("card.md.j2").render(
+        head="\n".join(head),
+        name=name,
+        notes=notes,
+        about=about,
+        settings=settings,
+        record=record,
+        samples=samples,
+        rows=rows,
+        protocol=protocol and protocol[0],
+        of_classes=_per_class(settings["class_names"], figures),
+        neighbours=_neighbours(samples),
+    )
 
 
-def _pictures(name: str, found: dict[str, Any]) -> list[str]:
-    """Samples, and beside their nearest training images, with what they are of."""
-    of = {None: "", "mean": ": means of p(x|z)", "sample": ": draws from p(x|z)"}[
-        found["observation"]
-    ]
-    a_column = ", a column for each class" if "class_fidelity" in found["model"] else ""
-    return [
-        f"![Samples{of}]({folders.SAMPLES})",
-        "",
-        f"*Samples{of}{a_column}. In the picture below, each sample has its nearest training "
-        "image on its right.*",
-        "",
-        f"![Samples, each with its nearest training image on its right]({folders.NEIGHBOURS})",
-    ]
-
-
-def _training(about: dict[str, Any], record: dict[str, Any]) -> list[str]:
-    """How a model was trained, and its weights."""
-    settings, summary = about["settings"], about["summary"]
-    versions = settings["versions"]
-    paused = summary.get("paused_seconds", 0) / 60
-    stopped = f" (without {paused:.1f} in which the process was stopped)" if paused else ""
-    size = str(settings["recipe"]["batch_size"])
-    if (k := settings["config"].get("discriminator_steps", 1)) > 1:
-        size = f"{k} times {size}"
-    # runs of before it was written down kept the best epoch too
-    step, monitor = summary.get("exported_step"), settings["recipe"]["monitor"]
-    exported = ""
-    if monitor and step != summary["steps"]:
-        which = f"those of step {step:,}, the best" if step else "the best"
-        exported = f"; the weights are {which} by {monitor}"
-    return [
-        f"`{about['command']}`, seed {settings['run']['seed']}, on {record['dataset']} "
-        f"(digest {settings['dataset_digest'][:12]}): {summary['epochs']} epochs, "
-        f"{summary['steps']:,} steps of {size} images, "
-        f"{_minutes(summary)} minutes on {machine_of(summary)}{stopped}; "
-        f"{summary['parameters']:,} parameters{exported}. Commit "
-        f"{_short(versions.get('commit', 'unknown'))}, TensorFlow {versions['tensorflow']}, Keras "
-        f"{versions['keras']}, TensorFlow Probability {versions['tensorflow-probability']}, Python "
-        f"{versions['python']}.",
-        "",
-        f"Weights: `{folders.WEIGHTS}`, {about['bytes']:,} bytes in half precision, SHA-256 "
-        f"`{about['sha256']}`.",
-    ]
-
-
-def _composed(about: dict[str, Any]) -> list[str]:
-    """What a model is made of."""
-    parts = " and ".join(f"[{part}](../{part}/{folders.CARD})" for part in about["parts"])
-    return [f"Made of {parts}, and not trained: `{about['command']}`."]
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(tables.table(heads, rows))
 
 
 def _short(commit: str) -> str:
     return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
-def _per_class(names: list[str], figures: dict[str, Any]) -> list[str]:
-    """Of each class its accuracy; or, where it is asked for, fidelity, FID and how drawing went."""
+def _per_class(names: list[str], figures: dict[str, Any]) -> str:
+    """A table: of each class its accuracy, or its fidelity, its FID and how drawing it went."""
     samples = figures.get("samples", {"model": {}, "floor": {}})
     columns = [
         (head, part[key], digits)
@@ -521,14 +456,9 @@ def _per_class(names: list[str], figures: dict[str, Any]) -> list[str]:
         if key in part
     ]
     if not columns:
-        return []
+        return ""
     rows = [[name, *(_cell(of[k], d) for _, of, d in columns)] for k, name in enumerate(names)]
-    return [
-        "Class by class:",
-        "",
-        *tables.table(["class", *(head for head, _, _ in columns)], rows),
-        "",
-    ]
+    return _table(["class", *(head for head, _, _ in columns)], rows)
 
 
 def _cell(value: Any, digits: int) -> str:
@@ -539,17 +469,17 @@ def _cell(value: Any, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _neighbours(samples: dict[str, Any] | None) -> list[str]:
-    """Quantiles of the distance to the nearest training image: memorisation would show."""
+def _neighbours(samples: dict[str, Any] | None) -> str:
+    """Quantiles of the distance to the nearest training image: memorization would show."""
     if not samples:
-        return []
+        return ""
     key = "nearest_training_distance"
     rows = [
         [name, *(f"{v:.2f}" for v in samples[side][key]["quantiles"])]
         for name, side in (("samples", "model"), ("test images", "floor"))
     ]
     heads = ["distance to the nearest training image", "1%", "10%", "50%", "90%", "99%"]
-    return [*tables.table(heads, rows), ""]
+    return _table(heads, rows)
 
 
 def _protocol(
@@ -603,3 +533,19 @@ def _run(name: str, about: dict[str, Any]) -> list[str]:
         f"{summary['parameters']:,}",
         _minutes(summary) if summary["training_seconds"] else "",
     ]
+
+
+# pages as templates of Jinja2: what is missing in a record is an error, and not an empty place
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=jinja2.StrictUndefined,
+)
+TEMPLATES.globals |= {
+    "table": _table,
+    "machine_of": machine_of,
+    "minutes": _minutes,
+    "short": _short,
+}
