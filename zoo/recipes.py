@@ -67,7 +67,7 @@ class AdversarialRecipe(Recipe):
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoStageRecipe(Recipe):
+class TwoStageRecipe(LikelihoodRecipe):
     """The same for a model whose prior learns on alone when the rest is done."""
 
     prior_epochs: int = field(5, "The last epochs, in which only the prior learns.", lower=0)

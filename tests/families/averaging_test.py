@@ -42,6 +42,27 @@ def test_an_average_follows_its_recursion(model, images):
         np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-7)
 
 
+def test_an_average_follows_a_model_of_two_stages():
+    small = {"codebook_size": 4, "code_dim": 2, "width": 2, "num_blocks": 0, "prior_layers": 1}
+    model = zoo.create("vqvae", (8, 8, 1), seed=1, **small, prior_width=2)
+    model.average_weights(0.5)
+    weights = [w for _, w in model.weight_average.pairs]
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), np.uint8)
+    expected = values(weights)
+    for step in range(1, 5):
+        if step == 3:
+            model.freeze_all_but_prior()
+        model.train_on_batch(images)
+        decay = (1 + step) / (10 + step)
+        expected = [
+            decay * a + (1 - decay) * w for a, w in zip(expected, values(weights), strict=True)
+        ]
+    for (a, _), e in zip(model.weight_average.pairs, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-7)
+    with model.weight_average.in_place():
+        assert model.sample(2, seed=0).shape == (2, 8, 8, 1)
+
+
 def test_averages_take_the_place_of_weights_and_give_it_back(model, images):
     model.fit(images, batch_size=2, epochs=2, verbose=0)
     weights = values(model.trainable_variables)
