@@ -24,6 +24,7 @@ LIKELIHOODS = (
     ("log_prob_nats", "exact, nats", 2),
     ("elbo_nats", "ELBO, nats", 2),
     ("iwae_bound_nats", "K-sample bound, nats", 2),
+    ("effective_sample_size", "effective sample size of the K draws", 1),
 )
 PROBES = (
     ("probe_of_latent_means", "latent means", 3),

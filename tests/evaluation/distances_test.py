@@ -114,6 +114,23 @@ def test_manifold_against_brute_force(chunk, monkeypatch):
     assert itself.precision[0] == itself.recall[0] == itself.coverage[0] == 1
 
 
+def test_distances_that_are_equal_but_for_rounding_are_equal(monkeypatch):
+    """A set with many repeats is covered by itself, however a library rounds its products."""
+    rng = np.random.default_rng(0)
+    exact = distances.squared_distances
+
+    def rounded(x, y):
+        wrong = np.finfo(x.dtype).eps * ((x**2).sum(1)[:, None] + (y**2).sum(1))
+        return np.maximum(exact(x, y) + rng.uniform(-4, 4, (len(x), len(y))) * wrong, 0)
+
+    x = rng.gamma(1.0, size=(40, 64)).repeat(6, axis=0)  # balls of radius 0
+    monkeypatch.setattr(distances, "squared_distances", rounded)
+    found = distances.manifold(x, x[::6])  # each of its images once
+    assert found.coverage[0] == found.recall[0] == found.precision[0] == 1
+    other = distances.manifold(x, rng.gamma(1.0, size=(100, 64)))  # and no others lie in them
+    assert other.coverage[0] == other.precision[0] == 0
+
+
 def test_manifold_of_one_distribution_and_of_collapsed_ones():
     real, same = normal(1000), normal(1000, seed=1)
     m = distances.manifold(real, same)

@@ -151,10 +151,10 @@ def test_what_was_drawn_badly_is_said(world):
     assert f"of class 1 ({size:.0f}) fewer candidates" in doubt
     np.testing.assert_array_equal(drawn.images, model.sample(60, [1] * 60, seed=0))
     report = {"r_hat": np.array([1.05, np.nan, 1.3])}
-    assert "chains of class 2 have not mixed" in model._doubts(report, np.array([0, 2]))[0]
+    assert "chains of class 2 have not mixed" in model._warnings(report, np.array([0, 2]))[0]
     report = {"r_hat": np.array([1.05, np.nan, 1.05])}
-    assert not model._doubts(report, np.array([0, 2]))
-    never = model._doubts(report, np.array([0, 1]))  # it never moved
+    assert not model._warnings(report, np.array([0, 2]))
+    never = model._warnings(report, np.array([0, 1]))  # it never moved
     assert "of class 1 have not mixed" in never[0]
 
 

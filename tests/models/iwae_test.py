@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import zoo
 from zoo.core.backend import precision
 from zoo.models import iwae
 
+tfd = tfp.distributions
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
 
 
@@ -165,3 +167,32 @@ def test_at_the_exact_posterior_the_doubly_reparameterized_gradient_vanishes():
     one, many = (model.log_prob(x, num_samples=k, seed=1).numpy() for k in (1, 100))
     np.testing.assert_allclose(one, many, atol=1e-3)  # every bound is log p(x)
     np.testing.assert_allclose(values["iwae_nats"], one, atol=1e-3)
+
+
+def test_the_effective_sample_size_of_gaussians_in_closed_form(images, monkeypatch):
+    """E_q[(p/q)^2] = s^2 / sqrt(2 s^2 - 1) for p = N(0, 1) and q = N(0, s^2), each dimension."""
+    model, s, k = make("vae"), 1.2, 100_000
+
+    def q_z_given_x(x, labels=None, training=False):
+        zeros = tf.zeros([len(x), model.latent_dim])
+        return tfd.MultivariateNormalDiag(zeros, zeros + s)
+
+    flat = tfd.Independent(tfd.Uniform(-1e3, tf.fill([2, 28, 28, 1], 1e3)), 3)
+    monkeypatch.setattr(model, "q_z_given_x", q_z_given_x)
+    monkeypatch.setattr(model, "p_x_given_z", lambda z, labels=None: flat)
+    bound, size = model.importance_bound(images[:2], num_samples=k, seed=1).numpy().T
+    expected = ((2 * s**2 - 1) ** 0.5 / s**2) ** model.latent_dim
+    np.testing.assert_allclose(size / k, expected, rtol=0.01)
+    np.testing.assert_allclose(bound, -784 * np.log(2e3), rtol=1e-5)  # which needs no x
+
+
+def test_one_draw_counts_once_and_no_more_than_all_do(images):
+    model = make("vae")
+    bound, size = model.importance_bound(images[:4], num_samples=1, seed=1).numpy().T
+    np.testing.assert_allclose(size, 1, rtol=1e-4)
+    np.testing.assert_array_equal(bound, model.log_prob(images[:4], seed=1))
+    size = model.importance_bound(images[:4], num_samples=50, seed=1).numpy()[:, 1]
+    assert (size >= 1 - 1e-3).all() and (size <= 50).all()
+    small = {"codebook_size": 4, "code_dim": 2, "width": 2, "num_blocks": 0, "prior_layers": 1}
+    model = zoo.create("vqvae", **small, prior_width=2)
+    assert (model.importance_bound(images[:4], num_samples=7)[:, 1].numpy() == 7).all()

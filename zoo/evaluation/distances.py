@@ -15,6 +15,7 @@ from zoo.errors import InputError
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 _CHUNK = 1000  # rows of a distance matrix at a time
 _NONE = -1  # no part of a set
+_ROUNDINGS = 8  # units in the last place by which a squared distance may be wrong
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +213,8 @@ def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHB
     real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
     of_real, of_fake = (np.arange(len(x)) * parts // len(x) for x in (real, fake))
     left_out = (_NONE, *range(parts))
-    real_radii = _radii(real, k, of_real, left_out)
-    fake_radii = _radii(fake, k, of_fake, left_out)
+    real_radii = _rounded_up(_radii(real, k, of_real, left_out), real)
+    fake_radii = _rounded_up(_radii(fake, k, of_fake, left_out), fake)
     holding = np.zeros((len(left_out), len(fake)), np.int64)
     recalled = np.zeros((len(left_out), len(real)), bool)
     closest = np.full((max(parts, 1), len(real)), np.inf)  # of the fake images of each part
@@ -268,6 +269,16 @@ def _radii(features: np.ndarray, k: int, part: np.ndarray, left_out: Sequence[in
             kept = part[i + rows] != out
             found[g, i + rows[kept]] = radius[kept]
     return found
+
+
+def _rounded_up(radii: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Squared radii [G, N] of balls that hold what is at their edge but for rounding.
+
+    |x - c|^2 is computed of the squares of both, and at the edge |x|^2 <= 2 (|c|^2 + r^2).
+    """
+    unit = _ROUNDINGS * np.finfo(radii.dtype).eps
+    slack = unit * (3 * (centres**2).sum(1) + 2 * radii)
+    return np.where(radii >= 0, radii + slack, radii)
 
 
 def nearest(queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

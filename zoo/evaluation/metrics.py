@@ -20,6 +20,7 @@ from zoo.evaluation.intervals import mean_and_error
 from zoo.evaluation.left_out import LeftOut, unless_measured
 
 _BATCH = 500
+EFFECTIVE = "effective_sample_size"
 ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
 NEIGHBOUR_QUERIES = 2000  # samples that are held against training images, and among each other
 CAS_EPOCHS, CAS_BATCH = 8, 128
@@ -43,23 +44,28 @@ def log_likelihoods(
       seed: of the latents.
 
     Returns:
-      The log-likelihoods or K-sample bounds; and the ELBO and its terms by name, where the model
-      has them.
+      The log-likelihoods or K-sample bounds; and by name, where the model has them, the ELBO, its
+      terms, and the effective sample size of K draws.
     """
+    weighs = num_samples > 1 and "importance" in model.can
     terms = [name for name in ELBO if name in model.tracked]
     batch = pipeline.EXACT_BATCH if model.exact else _BATCH
-    log_prob = tf.function(lambda x, y, s: model.log_prob(x, y, num_samples, s))
-    found = {name: [] for name in terms}
+    measure = model.importance_bound if weighs else model.log_prob
+    bound = tf.function(lambda x, y, s: measure(x, y, num_samples, s))
+    found = {name: [] for name in (*terms, *([EFFECTIVE] if weighs else []))}
     log_p = []
     model.seed_generator.state.assign([seed, 0])  # of the ELBO's one draw
     for i, (images, labels) in enumerate(pipeline.evaluation_batches(split, batch)):
         images = tf.cast(images, tf.float32) / 255.0
         if terms:
             losses = model.losses(images, labels, training=False)
-            for name, values in found.items():
-                values.append(losses[name].numpy())
+            for name in terms:
+                found[name].append(losses[name].numpy())
         known = labels if model.conditional else None
-        log_p.append(log_prob(images, known, tf.constant([seed, i + 1])).numpy())
+        of_images = bound(images, known, tf.constant([seed, i + 1])).numpy()
+        log_p.append(of_images[:, 0] if weighs else of_images)
+        if weighs:
+            found[EFFECTIVE].append(of_images[:, 1])
     return np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
 
 
@@ -97,7 +103,7 @@ def likelihood(
         values = {"log_prob_nats": log_p, "bits_per_dim": bits(log_p)}
     else:
         values = {"iwae_bound_nats": log_p, "iwae_bound_bits_per_dim": bits(log_p), **found}
-        if found:
+        if "elbo_nats" in found:
             values["elbo_bits_per_dim"] = bits(found["elbo_nats"])
     for name, of_images in values.items():
         with unless_measured(left_out, name):

@@ -6,6 +6,7 @@ METHODS = {
     "classify": ("classify", "logits"),  # p(y|x)
     "features": ("features",),  # of images, in which samples are measured
     "log_prob": ("log_prob", "bits_per_dim"),  # log p(x), or a bound on it: see `exact`
+    "importance": ("importance_bound",),  # the bound by weighted draws, and how many count
     "complete": ("complete", "on_levels"),  # the rest of an image, pixel by pixel
     "encode": ("encode", "code"),  # images -> latents
     "reconstruct": ("reconstruct",),  # images -> latents -> images

@@ -22,7 +22,9 @@ class LatentVariableModel(LikelihoodModel):
     A model of this family has `latent_dim` and defines `p_z`, `q_z_given_x` and `p_x_given_z`.
     """
 
-    can = frozenset("sample log_prob encode reconstruct generate decode prior kl_per_dim".split())
+    can = frozenset(
+        "sample log_prob importance encode reconstruct generate decode prior kl_per_dim".split()
+    )
     latent_dim: int
 
     def p_z(self) -> tfd.Distribution:
@@ -143,6 +145,26 @@ class LatentVariableModel(LikelihoodModel):
           InputError: images or labels are not what this model takes, `num_samples` is below 1, or
             the images are grey and p(x|z) is of black or white pixels.
         """
+        return self.importance_bound(images, labels, num_samples, seed)[:, 0]
+
+    def importance_bound(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """`log_prob`, and how many of its K draws count: the effective sample size of each image.
+
+        (sum_k w_k)^2 / sum_k w_k^2 is between 1, one draw outweighs all others and the bound may be
+        far from log p(x), and K, all weigh the same (Owen 2013, Monte Carlo theory, eq. 9.13).
+
+        Args:
+          images: as for `log_prob`, and so are the others.
+          labels: likewise.
+          num_samples: likewise.
+          seed: likewise.
+
+        Returns:
+          [N, 2]: nats and effective sample size.
+
+        Raises:
+          InputError: as `log_prob`.
+        """
         num_samples = checks.whole("num_samples", num_samples, 1)
         num_samples = tf.convert_to_tensor(num_samples, tf.int32)
 
@@ -156,16 +178,21 @@ class LatentVariableModel(LikelihoodModel):
     def _importance_bound(self, images, labels, num_samples, seed):
         q, p_z = self.q_z_given_x(images, labels), self.p_z()
 
-        def add(k, total):
+        def add(k, top, total, of_squares):
             z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))
             # log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x)
             log_p_x_given_z = self.p_x_given_z(z, labels).log_prob(images)
             log_w = log_p_x_given_z + p_z.log_prob(z) - q.log_prob(z)
-            return k + 1, tfp.math.log_add_exp(total, log_w)
+            # beside the greatest weight: of thousands of nats a float32 forgets small parts
+            new = tf.maximum(top, log_w)
+            scale, w = tf.exp(top - new), tf.exp(log_w - new)
+            return k + 1, new, scale * total + w, scale**2 * of_squares + w**2
 
-        start = tf.fill(tf.shape(images)[:1], -float("inf"))
-        _, total = tf.while_loop(lambda k, _: k < num_samples, add, [0, start])
-        return total - tf.math.log(tf.cast(num_samples, tf.float32))
+        zeros = tf.zeros(tf.shape(images)[:1])
+        start = [0, zeros + tf.float32.min, zeros, zeros]
+        _, top, total, of_squares = tf.while_loop(lambda k, *_: k < num_samples, add, start)
+        bound = top + tf.math.log(total / tf.cast(num_samples, tf.float32))
+        return tf.stack([bound, total**2 / of_squares], axis=-1)
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel.
