@@ -1,6 +1,5 @@
 """What several tests share: a slice of the real data as IDX files, and scripts as processes."""
 
-import os
 import subprocess
 import sys
 
@@ -13,11 +12,6 @@ from zoo.data import idx, sources
 from zoo.hub import export
 
 memory.keep()  # as every script does
-
-
-def pytest_xdist_auto_num_workers(config):
-    """One more than there are cores, as many tests wait for a process of their own."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
 
 
 @pytest.fixture(scope="session", autouse=True)
