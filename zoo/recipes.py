@@ -110,7 +110,9 @@ class Run:
     steps_per_epoch: int = field(
         0, "Steps an epoch; 0: a pass over the data.", lower=0, upper=2**31 - 1
     )
-    seed: int = field(0, "Of weights, noise and order of the data.", lower=0, upper=2**31 - 1)
+    seed: int = field(
+        0, "Random seed of weights, noise and the order of the data.", lower=0, upper=2**31 - 1
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = field(
         "float32", "What layers compute in; weights and losses stay float32."
     )

@@ -308,15 +308,16 @@ def whole_runs(folder: pathlib.Path) -> dict:
             "peak_memory_gb": provenance.peak_memory_gb(children=True),  # of the largest so far
             "summary": files.read_json(pathlib.Path(folder, f"run_{name}", "summary.json")),
         }
-    from zoo.evaluation import features, metrics
+    from zoo.evaluation import features
+    from zoo.evaluation.metrics import class_fidelity
     from zoo.hub import loading
     from zoo.training import inputs
 
     model = loading.load(f"{folder}/run_cgan")
-    asked_for = metrics.labels_in_turn(model, 10_000)
+    asked_for = features.labels_in_turn(model, 10_000)
     made = features.samples(model, 10_000, 0, asked_for)
     p = inputs.feature_net(f"{folder}/run_classifier").see(made)[1]
-    result["class_fidelity_of_cgan"] = metrics.class_fidelity(p, asked_for)
+    result["class_fidelity_of_cgan"] = class_fidelity.class_fidelity(p, asked_for)
     result["serving"] = serving(f"{folder}/run_cgan/saved_model")
     return result
 

@@ -46,7 +46,7 @@ def beta_sweep(dataset) -> dict:
     """Both ELBO terms, on test images, of a VAE of dense layers for each beta."""
     from zoo import registry
     from zoo.data import pipeline
-    from zoo.evaluation import metrics
+    from zoo.evaluation.metrics import likelihood
 
     recipe, seed = registry.recipe("vae"), _SEED.value
     steps = pipeline.steps_per_epoch(dataset.train, recipe.batch_size)
@@ -57,8 +57,8 @@ def beta_sweep(dataset) -> dict:
             dataset.train, recipe.batch_size, seed=seed, stop=BETA_EPOCHS * steps
         )
         model.fit(batches, epochs=BETA_EPOCHS, steps_per_epoch=steps, verbose=0)
-        found = metrics.likelihood(model, dataset.test, num_samples=1, seed=seed)
-        rows.append({"beta": beta, **{name: found[name] for name in metrics.ELBO}})
+        found = likelihood.likelihood(model, dataset.test, num_samples=1, seed=seed)
+        rows.append({"beta": beta, **{name: found[name] for name in likelihood.ELBO}})
         print(rows[-1], flush=True)
     return {"epochs": BETA_EPOCHS, "rows": rows}
 
@@ -84,13 +84,13 @@ def gradients(dataset) -> dict:
 def bounds(names, images, num_samples: int) -> dict:
     """K-sample bounds of VAEs, and their differences from the first one's, image by image."""
     import zoo
-    from zoo.evaluation import metrics
     from zoo.evaluation.intervals import mean_and_error
+    from zoo.evaluation.metrics import likelihood
 
     rows, plain = [], None
     for name in names:
         model = zoo.load(name)
-        nats = metrics.log_likelihoods(model, images, num_samples, _SEED.value)[0]
+        nats = likelihood.log_likelihoods(model, images, num_samples, _SEED.value)[0]
         plain = nats if plain is None else plain
         row = {
             "name": name,
@@ -125,21 +125,24 @@ def truncation(dataset) -> dict:
     FID, precision, recall and, where a class is asked for, class fidelity.
     """
     import zoo
-    from zoo.evaluation import features, metrics, quality
+    from zoo.evaluation import features
+    from zoo.evaluation.metrics import class_fidelity, fid, neighbors
     from zoo.training import inputs
 
     net, num = inputs.feature_net(JUDGE), len(dataset.test)
-    of_real, _ = net.see(features.batches(dataset.test.images))
+    real = dataset.test.subset(num)
+    of_real, _ = net.see(features.batches(real.images))
     rows = []
     for name in TRUNCATED:
         model = zoo.load(name)
-        labels = metrics.labels_in_turn(model, num)
+        labels = features.labels_in_turn(model, num)
         for bound in TRUNCATIONS:
             made = features.samples(model, num, _SEED.value, labels, truncation=bound)
             of_fake, p_fake = net.see(map(features.in_bytes, made))
-            found = quality.compare(of_real, of_fake, _SEED.value)
+            found = {"fid": fid.fid(of_real, of_fake, _SEED.value)}
+            found |= neighbors.compare(of_real, of_fake)
             if labels is not None:
-                found.update(metrics.class_fidelity(p_fake, labels))
+                found |= class_fidelity.class_fidelity(p_fake, labels)
             kept = {key: found[key] for key in KEPT if key in found}
             rows.append({"name": name, "truncation": bound, **kept})
             print(rows[-1], flush=True)
@@ -154,16 +157,19 @@ def composed(images) -> dict:
     import numpy as np
 
     import zoo
-    from zoo.evaluation import features, metrics
+    from zoo.evaluation import features
+    from zoo.evaluation.metrics import class_fidelity
     from zoo.models.bayes_conditional import effective_sample_size
     from zoo.training import inputs
 
     net, rows = inputs.feature_net(JUDGE), []
     for p_x, method in COMPOSED:
         model = zoo.create("bayes_conditional", p_y_given_x=WEIGHER, p_x=p_x, method=method)
-        labels = metrics.labels_in_turn(model, COMPOSED_IMAGES)
+        labels = features.labels_in_turn(model, COMPOSED_IMAGES)
         drawn = model.draw(len(labels), labels, seed=_SEED.value)
-        fidelity = metrics.class_fidelity(net.see([features.in_bytes(drawn.images)])[1], labels)
+        fidelity = class_fidelity.class_fidelity(
+            net.see([features.in_bytes(drawn.images)])[1], labels
+        )
         told = {key: values.tolist() for key, values in drawn.diagnostics.items()}
         rows.append(
             {"p_x": p_x, "method": method, "class_fidelity": fidelity["class_fidelity"], **told}
@@ -173,7 +179,7 @@ def composed(images) -> dict:
     w = w.astype(np.float64) / np.sum(w, 0, dtype=np.float64)  # [N, K]
     rng = np.random.default_rng(_SEED.value)
     chosen = [rng.choice(len(w), p=w[:, k]) for k in labels]
-    fidelity = metrics.class_fidelity(net.see(features.batches(images[chosen]))[1], labels)
+    fidelity = class_fidelity.class_fidelity(net.see(features.batches(images[chosen]))[1], labels)
     real = {
         "class_fidelity": fidelity["class_fidelity"],
         "effective_sample_size": effective_sample_size(np.log(w)).numpy().tolist(),

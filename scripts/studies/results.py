@@ -1,5 +1,6 @@
 """RESULTS.md and model cards: text made of settings and records, and of nothing else."""
 
+import itertools
 import json
 import pathlib
 from typing import Any
@@ -13,6 +14,7 @@ from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import tables
+from zoo.evaluation.intervals import difference
 from zoo.evaluation.records import classifier_of, differences, machine_of, read_record
 from zoo.hub import folders, pretrained
 from zoo.hub.card import front_matter
@@ -83,8 +85,8 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
             raise InputError(
                 f"{folder}/{name}/record.json is of another {other[0]}: evaluate {name} again"
             )
-        net = record["sample_metrics"]
-        if net and net.get("sha256") not in published:
+        net = record["features"]
+        if net and net["sha256"] not in published:
             raise InputError(
                 f"{folder}/{name}/record.json is of another classifier: evaluate {name} again"
             )
@@ -192,7 +194,7 @@ def _samples(title, manifest, records) -> list[str]:
         colors = records[fullest]["binarization"]
         heading = f"{title}: samples" if colors == "none" else f"{title}, black and white: samples"
         machines = sorted({machine_of(records[n]) for n in group})
-        said, judge = [], records[fullest]["sample_metrics"]["sha256"]
+        said, judge = [], records[fullest]["features"]["sha256"]
         parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}
         if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
             said.append(
@@ -214,9 +216,27 @@ def _samples(title, manifest, records) -> list[str]:
                 "sqrt(1 + 49/n)."
             )
         judged = [" ".join(said), ""] if said else []
+        order = _order({n: found[n]["model"]["fid"] for n in group if "fid" in found[n]["model"]})
         lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
-        lines += [*judged, *tables.table(heads, rows), ""]
+        lines += [*judged, *tables.table(heads, rows), "", *order]
     return lines
+
+
+def _order(fid: dict[str, Any]) -> list[str]:
+    """How far each model is behind the next better one, where their figures keep common draws."""
+    names = sorted(fid, key=lambda name: fid[name]["mean"])
+    behind = [difference(fid[b], fid[a]) for a, b in itertools.pairwise(names)]
+    if not behind or not all(of["paired"] for of in behind):
+        return []
+    steps = [
+        f"`{name}` {of['mean']:.2f} ± {of['standard_error']:.2f}"
+        for name, of in zip(names[1:], behind, strict=True)
+    ]
+    return [
+        f"By FID `{names[0]}` comes first. Behind the one before it is {', '.join(steps)}. These "
+        "errors are of differences, by common draws of the real images.",
+        "",
+    ]
 
 
 def _likelihoods(title, manifest, records) -> list[str]:
@@ -486,40 +506,46 @@ def _neighbours(samples: dict[str, Any] | None) -> str:
 def _protocol(
     record: dict[str, Any], machines: list[str], observation: str | None = None
 ) -> list[str]:
-    p, found, split = record["sample_metrics"], record["figures"]["samples"], record["split"]
+    """How samples were measured, in a paragraph."""
+    p, found, split = record["protocols"], record["figures"]["samples"], record["split"]
+    net, sets = record["features"], found["num_floor_sets"]
     how = {
         None: "",
         "mean": "decoders p(x|z) show their mean; ",
         "sample": "decoders p(x|z) are drawn from; ",
     }[observation]
-    return [
-        f"{found['num_images']:,} samples (seed {record['seed']}; {how}"
-        f"{p['images']}) against as many images of the {split} split"
-        + ("" if record["binarization"] == "none" else ", black and white as the samples are")
-        + f". Feature net: {p['feature_net']}, SHA-256 `{p['sha256'][:16]}`; "
-        f"resize: {p['resize']}; covariance: {p['covariance']}; "
-        f"error of FID: {p['fid_error']}; KID: {p['kid']}; "
-        f"precision, recall, density, coverage: {p['neighbours']} neighbours, error: "
-        f"{p['errors_of_neighbours']} (0.8 to 2.4 times the spread of independent sets, where that "
-        f"was measured). CAS: accuracy on the {split} images of {p['cas']}, that saw only samples; "
-        f"error: {p['cas_error']}. Nearest training image: Euclidean distance of "
-        f"pixels, {p['neighbour_queries']:,} samples among {found['num_train']:,} images. "
-        + (f"Parzen window: {p['parzen']}. " if "parzen_nats" in found["model"] else "")
-        + "Floor: as many training images in place of the samples, the first of their file "
-        "(MNIST's is ordered by writers, whose differences its floor has in it)"
-        + (
-            f"; of FID the mean of {sets} such sets, one after another, ± the deviation of one"
-            if (sets := found["num_floor_sets"]) > 1
-            else ""
-        )
-        + "; for classifier score, class fidelity, nearest "
-        f"training image and sharpness, the {split} images themselves. Classifier score: the "
-        "Inception Score's formula, exp E[KL(p(y|x) || p(y))], of the feature net's p(y|x); class "
-        "fidelity: how often it sees the class that was asked for, which is each as often as among "
-        f"the {split} images. Samples a second: 500 at a "
-        f"time, on {' or '.join(machines)}"
-        + ("." if len(machines) == 1 else "; those of different machines do not compare.")
+    colors = "" if record["binarization"] == "none" else ", black and white as the samples are"
+    spread = f"; of FID the mean of {sets} such sets, ± the deviation of one" if sets > 1 else ""
+    lines = [
+        f"{found['num_images']:,} samples (seed {record['seed']}; {how}rounded to 8 bits) against "
+        f"as many images of the {split} split{colors}.",
+        f"Feature net: {net['name']}, SHA-256 `{net['sha256'][:16]}`; resize: {net['resize']}.",
+        f"FID: covariance {p['fid']['covariance']}; error: {p['fid']['error']}.",
+        f"KID: mean of {p['kid']['parts']} disjoint random parts, kernel {p['kid']['kernel']}.",
+        f"Precision, recall, density, coverage: {p['precision']['neighbors']} neighbors; error: "
+        f"{p['precision']['error']}, 0.8 to 2.4 times the spread of independent sets, where that "
+        "was measured.",
+        "Classifier score: the Inception Score's formula, exp E[KL(p(y|x) || p(y))], of the "
+        "feature net's p(y|x).",
+        "Class fidelity: how often it sees the class that was asked for, which is each as often as "
+        f"among the {split} images."
+        if "class_fidelity" in p
+        else "",
+        f"CAS: accuracy on the {split} images of {p['cas']['classifier']}, that saw only samples; "
+        "its error is of the images, and not of the one training."
+        if "cas" in p
+        else "",
+        "Nearest training image: Euclidean distance of pixels, "
+        f"{p['nearest_training_distance']['queries']:,} samples among {found['num_train']:,} "
+        "images.",
+        f"Parzen window: sigma {p['parzen_nats']['sigma']}." if "parzen_nats" in p else "",
+        f"Floor: as many training images in place of the samples, {p['fid']['subsets']}{spread}; "
+        "for classifier score, class fidelity, nearest training image and sharpness, the "
+        f"{split} images themselves.",
+        f"Samples a second: 500 at a time, on {' or '.join(machines)}"
+        + ("." if len(machines) == 1 else "; those of different machines do not compare."),
     ]
+    return [" ".join(line for line in lines if line)]
 
 
 def _minutes(summary: dict[str, Any]) -> str:

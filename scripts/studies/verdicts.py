@@ -8,6 +8,7 @@ from typing import Any
 from zoo.data import toy
 from zoo.errors import InputError
 from zoo.evaluation import modes, tables
+from zoo.evaluation.intervals import difference
 from zoo.evaluation.records import differences, machine_of
 
 RECIPES = "Recipes that validation images chose"
@@ -19,11 +20,13 @@ def exceeds(one: Any, other: Any, errors: float = 1.0) -> bool:
     Args:
       one: a figure with its `mean` and `standard_error`, or a number that is known without one.
       other: another one.
-      errors: how many standard errors, those of both sides as independent ones.
+      errors: how many standard errors of the difference: by common draws of the real images where
+        both keep them, else those of both sides as independent ones.
     """
     a, b = map(_figure, (one, other))
+    apart = difference(a, b)
     error = math.hypot(a["standard_error"] or 0.0, b["standard_error"] or 0.0)
-    return a["mean"] - b["mean"] > errors * error
+    return apart["mean"] > errors * (apart["standard_error"] if apart["paired"] else error)
 
 
 def _figure(value: Any) -> dict[str, Any]:

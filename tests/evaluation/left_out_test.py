@@ -9,7 +9,8 @@ import pytest
 
 import zoo
 from zoo.data import Split
-from zoo.evaluation import features, metrics, records
+from zoo.evaluation import evaluate as evaluation
+from zoo.evaluation import features, records
 from zoo.evaluation.left_out import LeftOut, unless_measured
 
 SHAPE, WIDTH = (8, 8, 1), 8  # of images, and how many features the net has
@@ -102,11 +103,11 @@ class Codes(Draws):
 
 def evaluate(model, split=None, **options):
     options = {"net": net(model.num_classes), **options}
-    return metrics.evaluate(model, split or splits(num_classes=model.num_classes), **options)
+    return evaluation.evaluate(model, split or splits(num_classes=model.num_classes), **options)
 
 
 def test_whatever_can_be_measured_is_and_nothing_is_left_out():
-    found = evaluate(Draws(conditional=True), with_parzen=True)
+    found = evaluate(Draws(conditional=True), asked_for=("parzen_nats",))
     expected = NEEDS_NET | NEEDS_NONE | {"parzen_nats"}
     expected |= {"class_fidelity", "class_fidelity_per_class", "fid_per_class"}
     assert set(found) == {"samples"} and set(found["samples"]["model"]) == expected
@@ -180,7 +181,7 @@ def test_a_judge_that_does_not_fit():
     found = evaluate(Draws(), net=net(shape=(4, 4, 1)))
     assert set(found["left_out"]) == NEEDS_NET and "of shape (4, 4, 1)" in found["left_out"]["fid"]
     assert set(found["samples"]["model"]) == NEEDS_NONE
-    found = evaluate(Draws(), net=None, no_net="none is named", with_parzen=True)
+    found = evaluate(Draws(), net=None, no_net="none is named", asked_for=("parzen_nats",))
     assert found["left_out"] == dict.fromkeys(NEEDS_NET, "none is named")
     assert set(found["samples"]["model"]) == NEEDS_NONE | {"parzen_nats"}
 
@@ -190,7 +191,7 @@ def test_a_judge_that_does_not_fit():
     [("test", {"validation": 0}), ("validation", {"validation": 40, "train": 40})],
 )
 def test_a_parzen_window_without_images_to_choose_it_by(held_out, sizes):
-    found = evaluate(Draws(), splits(**sizes), held_out=held_out, with_parzen=True)
+    found = evaluate(Draws(), splits(**sizes), held_out=held_out, asked_for=("parzen_nats",))
     assert set(found["left_out"]) == {"parzen_nats"}
     assert "no images are left to choose" in found["left_out"]["parzen_nats"]
 
@@ -198,7 +199,8 @@ def test_a_parzen_window_without_images_to_choose_it_by(held_out, sizes):
 def test_a_part_that_fails_costs_no_other():
     found = evaluate(Scores(log_p=-3.0))
     assert set(found) == {"likelihood", "samples"}
-    assert found["likelihood"]["log_prob_nats"] == {"mean": -3.0, "standard_error": 0.0}
+    nats = found["likelihood"]["log_prob_nats"]
+    assert (nats["mean"], nats["standard_error"]) == (-3.0, 0.0)
     found = evaluate(Scores())
     assert set(found) == {"samples", "left_out"}
     assert found["left_out"] == {"likelihood": "RuntimeError: cannot be computed"}
@@ -265,7 +267,8 @@ def record(figures):
     return {
         **{"dataset": "own", "dataset_digest": "cd", "split": "test", "seed": 0},
         **{"binarization": "none", "config": {}, "weights_sha256": "ef", "machine": {"cores": 1}},
-        **{"command": "x", "seconds": 1.0, "peak_memory_gb": 1.0, "sample_metrics": {"kid": "so"}},
+        **{"command": "x", "seconds": 1.0, "peak_memory_gb": 1.0, "features": None},
+        "protocols": evaluation.protocols(figures, None, 0),
         "figures": figures,
     }
 
@@ -287,8 +290,8 @@ def test_records_with_figures_left_out_are_read_shown_and_compared(tmp_path):
     assert rows["fid"] == ["fid", "1.0000"] and "classifier_score" in rows
     assert "few: not measured: FID: 8 images are too few for 8 features (9 at least)" in shown
     other = copy.deepcopy(whole)
-    other["sample_metrics"] |= {"sha256": "ab", "resize": "none"}
+    other["features"] = {"name": "a net", "sha256": "ab", "resize": "none"}
     assert records.differences(whole, other) == ""  # what both have needs no net
-    assert "sha256" in records.differences(
-        other, {**other, "sample_metrics": {**other["sample_metrics"], "sha256": "cd"}}
-    )
+    for net, of in (("ab", whole), ("cd", other)):
+        of["protocols"]["fid"] = {"features": net}
+    assert records.differences(whole, other) == "fid: features ab or cd"

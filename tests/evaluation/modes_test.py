@@ -8,7 +8,7 @@ import pytest
 import zoo
 from zoo.data import sources, toy
 from zoo.drawing import pictures, views
-from zoo.evaluation import metrics, modes
+from zoo.evaluation import evaluate, modes
 
 RING, GRID = toy.MIXTURES["ring"], toy.MIXTURES["grid"]
 
@@ -95,7 +95,7 @@ class Oracle:
 
 @pytest.mark.parametrize("keep", [8, 7, 1])
 def test_a_model_that_drops_modes_is_seen_to(ring, keep):
-    found = metrics.evaluate(Oracle(keep), functools.partial(getattr, ring), mixture=RING)
+    found = evaluate.evaluate(Oracle(keep), functools.partial(getattr, ring), mixture=RING)
     model, floor = found["samples"]["model"], found["samples"]["floor"]
     assert found["samples"]["num_images"] == 10_000
     assert model["modes_covered"] == {"mean": keep, "standard_error": 0}
@@ -109,7 +109,7 @@ def test_a_model_that_drops_modes_is_seen_to(ring, keep):
 def test_labels_that_are_obeyed_and_labels_that_are_not(ring):
     def fidelity(**kwargs):
         model = Oracle(conditional=True, **kwargs)
-        found = metrics.evaluate(model, functools.partial(getattr, ring), mixture=RING)
+        found = evaluate.evaluate(model, functools.partial(getattr, ring), mixture=RING)
         return [found["samples"][side]["class_fidelity"] for side in ("model", "floor")]
 
     obeyed, floor = fidelity()

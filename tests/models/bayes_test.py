@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 import zoo
 from zoo.data.sources import Split
-from zoo.evaluation import metrics
+from zoo.evaluation import evaluate
 from zoo.math.noise import stateless_seed
 from zoo.models.bayes_classifier import BayesClassifier
 from zoo.models.bayes_classifier import Config as ClassifierConfig
@@ -433,7 +433,7 @@ def test_the_classifier_of_a_bound_has_the_same_noise_for_every_image_and_label(
     # the evaluation's seed is that of the noise, as long as it lasts
     of_8 = np.array([[alone(image, y, 8) for y in range(3)] for image in IMAGES])
     split = Split(np.uint8(255 * IMAGES), np.int32(np.arange(16) % 3))
-    found = metrics.evaluate(model, lambda name: split, seed=8)["classification"]["accuracy"]
+    found = evaluate.evaluate(model, lambda name: split, seed=8)["classification"]["accuracy"]
     assert found["mean"] == (of_8.argmax(1) == split.labels).mean()
     np.testing.assert_allclose(model(IMAGES), expected, rtol=1e-5)
 

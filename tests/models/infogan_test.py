@@ -8,7 +8,7 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
-from zoo.evaluation import metrics
+from zoo.evaluation.metrics import categories
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3, "num_categories": 4}
 
@@ -106,7 +106,7 @@ def test_categories_are_named_by_training_images(fashion_mnist):
         return np.eye(4)[[of[image.tobytes()] for image in seen.astype(np.uint8)]]
 
     model.categorize = categorize
-    found = metrics.categories(model, train, real)
+    found = categories.categories(model, train, real)
     counts = np.bincount(train.labels, minlength=10)
     first = 0 if counts[0] >= counts[1] else 1
     others = [k for k in range(2, 10) if k != 8]

@@ -87,7 +87,7 @@ def test_evaluate_judges_by_the_modes(trained, run):
     assert found["model"]["modes_covered"]["mean"] == covered
     assert found["model"]["high_quality"]["mean"] == pytest.approx(good)
     assert found["floor"]["high_quality"]["mean"] == pytest.approx(0.989, abs=0.01)
-    assert "3 sigma" in record["sample_metrics"]["modes"]
+    assert "3 sigma" in record["protocols"]["modes_covered"]["modes"]
     rows = {line.split()[0] for line in out.splitlines()[1:]}
     assert rows == {"modes_covered", "high_quality", "record:"}
     code, _, err = run("evaluate", f"--workdir={workdir}", "--classifier=classifier")

@@ -14,7 +14,7 @@ from PIL import Image
 from written import events, scalars
 
 import zoo
-from zoo.evaluation import distances, features, metrics, records, tables
+from zoo.evaluation import distances, features, records, tables
 from zoo.hub import export, pretrained
 from zoo.models.bayes_conditional import BayesConditional, Config
 from zoo.training import inputs
@@ -357,7 +357,7 @@ def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir
     sha256 = inputs.feature_net(judge).sha256
     assert json.loads((out / "config.json").read_text())["classifier_sha256"] == sha256
     validation, model = inputs.split_of(str(out), "validation"), zoo.load(out)
-    labels = metrics.labels_as_often(model, validation.labels)
+    labels = features.labels_as_often(model, validation.labels)
     made = np.concatenate(list(features.samples(model, len(labels), 0, labels)))
     made = np.round(made * 255).astype(np.uint8)
     (real, _), (of_made, p) = (

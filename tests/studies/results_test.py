@@ -455,7 +455,7 @@ def test_what_a_step_costs(root):
     [
         (RECORD, lambda r: r.update(weights_sha256="0"), "is of other weights: evaluate cgan"),
         (RECORD, lambda r: r["config"].update(width=7), "is of another width: evaluate cgan"),
-        (RECORD, lambda r: r["sample_metrics"].update(sha256="0"), "is of another classifier"),
+        (RECORD, lambda r: r["features"].update(sha256="0"), "is of another classifier"),
         (
             "zoo/pretrained/vae/record.json",
             lambda r: r["figures"]["samples"]["model"].pop("sharpness"),
@@ -466,8 +466,8 @@ def test_what_a_step_costs(root):
         ("zoo/pretrained/notes.json", lambda n: n.pop("gan"), "says nothing of gan"),
         (
             RECORD,
-            lambda r: r["figures"]["samples"].update(num_images=5000),
-            r"cgan was not measured as \w+ \(num_images of samples: 10000 or 5000\)",
+            lambda r: r["protocols"]["fid"].update(num_images=5000),
+            r"cgan was not measured as \w+ \(fid: num_images 10000 or 5000\)",
         ),
     ],
 )

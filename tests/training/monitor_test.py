@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import zoo
 from zoo import recipes
-from zoo.evaluation import distances, features, metrics
+from zoo.evaluation import distances, evaluate, features
 from zoo.hub import checkpoints
 from zoo.training import callbacks, loop, monitor
 
@@ -75,8 +75,8 @@ def without_last_layer(model):
 def test_what_is_logged_is_what_evaluate_says_of_the_same_images(name, splits, net):
     model = zoo.create(name, network="mlp", hidden=(16,), latent_dim=20)
     logs = look(model, splits, net)
-    one_set = {**splits, "train": splits["train"].first(NUM)}  # of which a look's floor is
-    found = metrics.evaluate(model, one_set.get, held_out="validation", net=net)["samples"]
+    one_set = {**splits, "train": splits["train"].subset(NUM)}  # of which a look's floor is
+    found = evaluate.evaluate(model, one_set.get, held_out="validation", net=net)["samples"]
     assert found["num_images"] == NUM
     for prefix, part in (("val", "model"), ("floor", "floor")):
         figures = found[part]

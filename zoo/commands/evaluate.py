@@ -1,8 +1,8 @@
 """Measures a trained model on images it has not seen: zoo evaluate --pretrained=cgan.
 
 The record names its protocol: split, number of images and of samples, feature net, binarization,
-seed, versions. With `--compare=ONE.json,OTHER.json` it shows records side by side, unless their
-protocols differ.
+seed, versions. With `--compare=ONE.json,OTHER.json` it shows records side by side with their
+differences, figure by figure where these were measured alike.
 """
 
 import functools
@@ -24,7 +24,7 @@ _NUM_SAMPLES = flags.DEFINE_integer(
     "num_samples", 100, "K, the draws an image of the importance-weighted bound.", lower_bound=1
 )
 _NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 10_000, "Samples, and first images of a split, at most.", lower_bound=1
+    "num_images", 10_000, "Samples, and images of a split, at most.", lower_bound=1
 )
 _FEATURES = flags.DEFINE_enum(
     "features",
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
     import zoo
     from zoo import data
     from zoo.data import toy
-    from zoo.evaluation import metrics, modes, records
+    from zoo.evaluation import evaluate, records
     from zoo.hub import loading
     from zoo.training import inputs, provenance
 
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
             )
     if mixture is None and "sample" in model.can:
         net, no_net = feature_net(model, settings["dataset_digest"])
-    figures = metrics.evaluate(
+    figures = evaluate.evaluate(
         model,
         functools.cache(lambda name: inputs.split_of(source, name, _DATA_DIR.value, _SEED.value)),
         held_out=_SPLIT.value,
@@ -92,16 +92,9 @@ def main(argv: list[str]) -> None:
         new_classifier=lambda: loading.create(
             "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
         ),
-        with_parzen=_PARZEN.value,
+        asked_for=("parzen_nats",) if _PARZEN.value else (),
         seed=_SEED.value,
     )
-    protocol = None
-    if "samples" in figures and mixture is not None:
-        protocol = modes.PROTOCOL
-    elif "samples" in figures:
-        protocol = metrics.protocol(_SEED.value, _SPLIT.value, figures["samples"])
-        if net is not None:
-            protocol |= {"feature_net": net.name, "sha256": net.sha256, "resize": net.resize}
     record = {
         "model": settings["model"],
         "config": settings["config"],
@@ -111,7 +104,8 @@ def main(argv: list[str]) -> None:
         "split": _SPLIT.value,
         "binarization": settings["run"]["binarization"],
         "seed": _SEED.value,
-        "sample_metrics": protocol,
+        "features": net and {"name": net.name, "sha256": net.sha256, "resize": net.resize},
+        "protocols": evaluate.protocols(figures, net, _SEED.value),
         "command": shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")]),
         "seconds": round(time.perf_counter() - begin, 1),
         "peak_memory_gb": provenance.peak_memory_gb(),
@@ -130,7 +124,7 @@ def feature_net(model, dataset_digest: str):
     Raises:
       InputError: what was asked for by name cannot be had.
     """
-    from zoo.evaluation import features, metrics
+    from zoo.evaluation import evaluate, features
     from zoo.training import inputs
 
     if _FEATURES.value == "inception":
@@ -139,7 +133,7 @@ def feature_net(model, dataset_digest: str):
         return inputs.matching_feature_net(_CLASSIFIER.value, dataset_digest), ""
     judge = inputs.pretrained_classifier(dataset_digest)
     if judge is None:
-        return None, metrics.NO_CLASSIFIER if model.num_classes else metrics.NO_LABELS
+        return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
     try:
         return inputs.matching_feature_net(judge, dataset_digest), ""
     except InputError as e:  # its file is missing, say; what needs no classifier is measured

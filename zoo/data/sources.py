@@ -58,6 +58,9 @@ SHA256 = {
 }
 
 
+_SUBSETS = 0  # seed of their order; raw numbers of a bit generator never change
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Images uint8 [N, H, W, C] and their labels int32 [N]."""
@@ -67,6 +70,15 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def subset(self, count: int) -> "Split":
+        """So many images with their labels, or all, in a random order that is always the same.
+
+        A file may be ordered: MNIST's test images are, by their writers. Smaller subsets are the
+        first images of larger ones.
+        """
+        order = np.argsort(np.random.PCG64(_SUBSETS).random_raw(len(self)), kind="stable")[:count]
+        return Split(self.images[order], self.labels[order])
 
     def first(self, count: int) -> "Split":
         """The first `count` images with their labels, or all where there are fewer."""

@@ -36,7 +36,7 @@ def grid(images, columns: int | None = None) -> np.ndarray:
 
 
 def scatter(made: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Points of the plane, real ones grey and made ones red on top: a pixel is a level.
+    """2-D toy data: real points gray, generated ones red on top; a pixel is a level.
 
     Args:
       made: images [N, 1, 2, 1] that are points (x, y), float in [0, 1] or uint8.

@@ -281,6 +281,11 @@ def _rounded_up(radii: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.where(radii >= 0, radii + slack, radii)
 
 
+def flat(images: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 1] of images uint8 [N, H, W, C] as vectors: float32 [N, D]."""
+    return images.reshape(len(images), -1) / np.float32(255)
+
+
 def nearest(queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each of [N, D] the index of the nearest of [M, D], and the distance to it: [N] each."""
     index, distance = [], []

@@ -164,6 +164,28 @@ def in_bytes(images: np.ndarray) -> np.ndarray:
     return levels.astype(np.uint8)
 
 
+def labels_in_turn(model, num: int) -> np.ndarray | None:
+    """The labels int32 [num] that a conditional model is asked for: 0 .. K-1, again and again."""
+    return np.arange(num, dtype=np.int32) % model.num_classes if model.conditional else None
+
+
+def labels_as_often(model, labels: np.ndarray) -> np.ndarray | None:
+    """The labels int32 [N] that a conditional model is asked for: each as often as in `labels`.
+
+    Classes take turns as evenly as they can: equally frequent ones are 0 .. K-1, again and again.
+
+    Args:
+      model: says whether it is conditional.
+      labels: of real images, int [N].
+    """
+    if not model.conditional:
+        return None
+    counts = np.bincount(labels, minlength=model.num_classes)
+    classes = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    turns = np.concatenate([(np.arange(n) + 0.5) / max(n, 1) for n in counts])
+    return classes[np.lexsort((classes, turns))]
+
+
 def samples(
     model,
     num: int,

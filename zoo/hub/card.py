@@ -52,7 +52,7 @@ def _figures(record: dict[str, Any] | None) -> list[dict[str, Any]]:
         value = of.get("model", of).get(kind)
         if isinstance(value, dict) and "mean" in value:
             if kind == "fid":  # of other features it would be another number
-                words += f", features: {record['sample_metrics']['feature_net']}"
+                words += f", features: {record['features']['name']}"
             found.append({"type": kind, "name": words, "value": round(value["mean"], 4)})
     return found
 

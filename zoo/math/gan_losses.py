@@ -21,8 +21,8 @@ class Game(NamedTuple):
     """One pair of objectives.
 
     Attributes:
-      value: D ascends it: raw outputs of real and made images [B] -> [B].
-      generator_loss: G descends it: raw outputs of made images [B] -> [B].
+      value: D ascends it: raw outputs of real and generated images [B] -> [B].
+      generator_loss: G descends it: raw outputs of generated images [B] -> [B].
       equilibrium: `value` where G makes what is real and D is at its best.
       probabilistic: whether D = sigmoid(raw output) is the probability that an image is real.
       undecided: the raw output u at which D does not know. Real and made change places by
@@ -110,7 +110,7 @@ def gradient_penalty(
     share: tf.Tensor,
     target: float = 1.0,
 ) -> tf.Tensor:
-    """(|grad D(u)| / target - 1)^2 between real and made images, [B].
+    """(|grad D(u)| / target - 1)^2 between real and generated images, [B].
 
     Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3.
 

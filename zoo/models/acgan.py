@@ -33,7 +33,7 @@ class ACGAN(cgan.CGAN):
 
     @property
     def tracked(self):
-        """The family's quantities, and log p(y|x) of real and made images."""
+        """The family's quantities, and log p(y|x) of real and generated images."""
         return (*super().tracked, "log_p_y_real", "log_p_y_fake")
 
     def make_discriminator(self, input_shape):

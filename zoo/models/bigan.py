@@ -34,7 +34,8 @@ class Config(gan.Config):
 
     penalty: Literal["none", "gradient", "r1"] = field(
         "none",
-        "Pulls D's slope to 1 between real and made pairs (gradient), or to 0 at real ones (r1).",
+        "A penalty on D's slope: that it is 1 between real and generated pairs (gradient), or 0 at "
+        "real ones (r1).",
     )
 
 

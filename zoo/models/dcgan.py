@@ -6,8 +6,8 @@ D's first layer, ReLU in G and leaky ReLU in D, tanh at the end, weights from N(
 with a first moment of 0.5. Deviations: two stages, as images of 28 pixels allow, Gaussian latents,
 and a moving average of G that draws (Yazici et al. 2019, arXiv:1806.04498).
 
-In training D's batch normalization sees real and made images apart; on validation images, and when
-exported, it has moving averages over both, so `val_d_real` and the like are of another D.
+In training D's batch normalization sees real and generated images apart; on validation images, and
+when exported, it has moving averages over both, so `val_d_real` and the like are of another D.
 """
 
 import dataclasses

@@ -48,28 +48,29 @@ class Config:
     hidden: tuple[int, ...] = field(
         (256, 512), "Units of G's hidden layers; D's reversed (mlp).", lower=1
     )
-    dropout: float = field(0.3, "Share of D's activations dropped (conv).", lower=0.0, upper=0.95)
+    dropout: float = field(0.3, "Dropout rate in D (conv).", lower=0.0, upper=0.95)
     loss: Literal["non_saturating", "saturating", "wasserstein", "hinge", "least_squares"] = field(
         "non_saturating",
-        "The game: minimax, in which G minimizes -log D(G(z)), or (saturating) log(1 - D(G(z))); "
-        "that of the Wasserstein distance; of hinges; of least squares.",
+        "The objective: minimax, in which G minimizes -log D(G(z)), or (saturating) "
+        "log(1 - D(G(z))); the Wasserstein distance; hinge; or least squares.",
     )
     label_smoothing: float = field(
         0.0, "s of the target 1 - s that D has for real images (minimax).", lower=0.0, upper=0.5
     )
     penalty: Literal["none", "gradient", "r1", "dragan"] = field(
         "none",
-        "Pulls D's slope to 1 between real and made images (gradient) or near real ones (dragan), "
-        "or to 0 at real ones (r1).",
+        "A penalty on D's slope: that it is 1 between real and generated images (gradient) or near "
+        "real ones (dragan), or 0 at real ones (r1).",
     )
     penalty_weight: float = field(10.0, "Weight of the penalty, where there is one.", lower=0.0)
     augment: Literal["none", "diffaugment"] = field(
-        "none", "diffaugment: D sees all images lit, moved and cut at random (for small data)."
+        "none",
+        "diffaugment: random color, translation and cutout of all that D sees, for small data.",
     )
     ema_decay: float = field(
         0.0,
-        "Decay of the moving average of G's weights that draws and is exported; where G begins "
-        "with noise at most (1 + t) / (10 + t) after t steps. 0: G itself draws.",
+        "Decay of a moving average of G's weights, which samples and is exported. It is at most "
+        "(1 + t) / (10 + t) after t steps. 0 turns it off.",
         lower=0.0,
         upper=0.99999,
     )
@@ -101,7 +102,7 @@ class GAN(AdversarialModel):
         if c.augment != "none" and min(self.image_shape[:2]) < 4:
             raise InputError("augment is for images, and these are too small to be moved and cut")
         self.equilibrium, self.probabilistic = self.game.equilibrium, self.game.probabilistic
-        if s := c.label_smoothing:  # the best D is then (1 - s) / 2 where real and made are alike
+        if s := c.label_smoothing:  # the best D is then (1 - s) / 2 where the two are alike
             self.real_target = 1 - s
             self.equilibrium = math.log((1 - s) / 2) + math.log((1 + s) / 2)
         self.latent_dim = self.size_of_latents()
@@ -206,7 +207,7 @@ class GAN(AdversarialModel):
         return images
 
     def d_values(self, real_logits, fake_logits) -> dict[str, tf.Tensor]:
-        """D's part of the game, by its raw outputs [B] for real and made images."""
+        """D's part of the game, by its raw outputs [B] for real and generated images."""
         # V of the game: of the minimax one log D(x) + log(1 - D(G(z)))
         value = self.game.value(real_logits, fake_logits)
         # (1 - s) log D(x) + s log(1 - D(x)) = log D(x) - s logit, as log D - log(1 - D) = logit
@@ -231,7 +232,7 @@ class GAN(AdversarialModel):
         return self.with_penalty(values, d, 2 * real - 1, 2 * fake - 1)
 
     def with_penalty(self, values, d, real, fake) -> dict[str, tf.Tensor]:
-        """D's `values` with the penalty on the slope of `d`, at real and made inputs [B, ...]."""
+        """D's `values` with the penalty on the slope of `d`, of inputs [B, ...] of both kinds."""
         c, shape = self.config, tf.shape(real)
         if c.penalty == "none":
             return values

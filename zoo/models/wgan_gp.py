@@ -5,11 +5,11 @@
 D, called the critic, gives scores and no probabilities. While its slope is at most 1 everywhere,
 the first two terms at their best are the earth mover's distance between images and samples
 (Arjovsky et al. 2017, arXiv:1701.07875, eq. 2), which has a slope for G wherever the samples are.
-Gulrajani et al. ask for that slope on the lines between real and made images; before them, weights
-were clipped to [-c, c] (`--weight_clip=0.01 --penalty=none`; Arjovsky et al., algorithm 1). The
-critic takes several steps for each of G, on distinct images, and has no batch norm, so that its
-slope is of one image (section 4). Deviations: step sizes of 1e-3 that fall to 0 (there 1e-4),
-Adam with clipped weights too (there RMSProp), and a moving average of G that draws.
+Gulrajani et al. ask for that slope on the lines between real and generated images; before them,
+weights were clipped to [-c, c] (`--weight_clip=0.01 --penalty=none`; Arjovsky et al., algorithm 1).
+The critic takes several steps for each of G, on distinct images, and has no batch norm, so that its
+slope is of one image (section 4). Deviations: step sizes of 1e-3 that fall to 0 (there 1e-4), Adam
+with clipped weights too (there RMSProp), and a moving average of G that draws.
 """
 
 import dataclasses

@@ -11,7 +11,7 @@ CUT = 1 / 2  # of a side
 def diff_augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Images lit, moved and cut, each by draws of its own (Zhao et al. 2020, arXiv:2006.10738).
 
-    Real and made images are both so treated, in the steps of both players: D cannot learn few
+    Real and generated images are both so treated, in the steps of both players: D cannot learn few
     images by heart, and G is not taught to make moved ones, as it would be if only real ones were.
 
     Args:

@@ -508,7 +508,7 @@ def _samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
     samples = monitor.Samples(
         validation,
         pipeline.binarized(
-            dataset.train.first(monitor.NUM_SAMPLES), "train", run.binarization, run.seed
+            dataset.train.subset(monitor.NUM_SAMPLES), "train", run.binarization, run.seed
         ),
         net,
         every=run.eval_every,

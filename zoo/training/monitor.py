@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from zoo.data import Split, toy
 from zoo.errors import InputError
-from zoo.evaluation import distances, features, metrics, modes
+from zoo.evaluation import distances, evaluate, features, modes
+from zoo.evaluation.metrics import class_fidelity
 from zoo.hub import checkpoints
 from zoo.recipes import Run
 
@@ -75,7 +76,7 @@ def spectral_norms(network: keras.Model) -> dict[str, float]:
 
 
 def is_watched(model, run: Run) -> bool:
-    """Whether samples are looked at while a model trains."""
+    """Whether samples are measured while a model trains."""
     wanted = model.watched if run.watch == "auto" else run.watch == "on"
     return wanted and "sample" in model.can and run.eval_every > 0
 
@@ -126,7 +127,7 @@ class Samples(keras.callbacks.Callback):
     - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
       classifier takes for each class, and of how many classes there are (nearly) none.
 
-    `floor_...` is the same of as many real images: FID of the first training images, the rest of
+    `floor_...` is the same of as many real images: FID of training images, all else of
     validation images. FID and fidelity of the samples are what `evaluate.py --split=validation
     --num_images=1000` says of a float32 model (half precision draws a little differently, and is
     evaluated in float32); its floor of the FID is the mean of more such sets.
@@ -145,8 +146,8 @@ class Samples(keras.callbacks.Callback):
         """Looks at the real images.
 
         Args:
-          validation: N images at least two, of which the first 1,000 are looked at.
-          train: images of which the first ones are the floor.
+          validation: N images at least two, of which 1,000 are looked at.
+          train: images of which as many are the floor.
           net: a classifier of these images. None, or one of more features than there are images,
             leaves out all but `val_distinct`; `unseen` says why.
           every: epochs between two looks.
@@ -156,15 +157,15 @@ class Samples(keras.callbacks.Callback):
         super().__init__()
         self.num = min(NUM_SAMPLES, len(validation), len(train))
         self.every, self.epochs, self.class_names = every, epochs, class_names
-        real = validation.first(self.num)
+        real = validation.subset(self.num)
         self.labels = real.labels
         self.radius = distances.copy_radius(real.images)
         self.floor = {"distinct": distances.distinct(real.images, self.radius)}
         self.net, self.unseen = net, ""
         if net is None and not class_names:
-            self.unseen = metrics.NO_LABELS
+            self.unseen = evaluate.NO_LABELS
         elif net is None:
-            self.unseen = metrics.NO_CLASSIFIER
+            self.unseen = evaluate.NO_CLASSIFIER
         else:
             of_real, p = net.see(features.batches(real.images))
             if self.num <= (size := of_real.shape[1]):
@@ -174,7 +175,7 @@ class Samples(keras.callbacks.Callback):
                     f"{net.name} ({size + 1} at least)"
                 )
                 return
-            of_train, _ = net.see(features.batches(train.first(self.num).images))
+            of_train, _ = net.see(features.batches(train.subset(self.num).images))
             self.real = distances.gaussian(of_real)
             self.floor["fid"] = self._fid(of_train)
             self.floor_of_classes = {
@@ -190,7 +191,7 @@ class Samples(keras.callbacks.Callback):
         """
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
-        labels = metrics.labels_as_often(self.model, self.labels)
+        labels = features.labels_as_often(self.model, self.labels)
         images = np.concatenate(list(features.samples(self.model, self.num, _SEED, labels)))
         if not np.isfinite(images).all():
             raise checkpoints.Diverged(f"after epoch {epoch + 1} samples are not finite")
@@ -212,7 +213,7 @@ class Samples(keras.callbacks.Callback):
         return distances.frechet(self.real, distances.gaussian(of_fake))
 
     def _fidelity(self, p: np.ndarray, labels: np.ndarray) -> dict:
-        found = metrics.class_fidelity(p, labels)
+        found = class_fidelity.class_fidelity(p, labels)
         of = found["class_fidelity_per_class"]
         of = {k: v["mean"] for k, v in zip(self.class_names, of, strict=True) if v is not None}
         return {"class_fidelity": found["class_fidelity"]["mean"], "class_fidelity_of": of}
@@ -228,7 +229,7 @@ def absent(share: dict[str, float], real: dict[str, float]) -> list[str]:
 
 
 class Alarms(keras.callbacks.Callback):
-    """Says in plain words, once for each kind, what has gone wrong three times in a row.
+    """Warns, once for each kind, of what has gone wrong three times in a row.
 
     That is in three looks at samples, or three epochs of what each epoch tells. Those that end in
     the first 500 steps do not count.

@@ -8,7 +8,7 @@ from zoo import data, registry
 from zoo.core import files
 from zoo.drawing import pictures
 from zoo.errors import InputError
-from zoo.evaluation import metrics, records
+from zoo.evaluation import features, records
 from zoo.hub import card, checkpoints, folders, loading, pretrained, references
 from zoo.training import defaults
 
@@ -50,7 +50,7 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
         record = records.read_record(path)
         files.write_json(folder / folders.RECORD, record)
     if "sample" in model.can and min(model.image_shape[:2]) > 1:
-        images = model.sample(64, metrics.labels_in_turn(model, 64), seed=0)
+        images = model.sample(64, features.labels_in_turn(model, 64), seed=0)
         pictures.save_png(folder / folders.SAMPLES, pictures.grid(np.asarray(images)))
     with_samples = (folder / folders.SAMPLES).exists()
     text = card.of_run(repository, settings, name, command, record, license, with_samples)

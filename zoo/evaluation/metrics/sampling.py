@@ -1,0 +1,34 @@
+"""How sampling goes: samples a second, and what the sampler of a composed model says of itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.evaluation.intervals import mean_and_error
+from zoo.evaluation.metric import Comparison, OfSamples
+
+
+def of_sampler(diagnostics: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """What a sampler says of itself, averaged over batches of samples.
+
+    Args:
+      diagnostics: of each batch: name -> a number, or one of each class, [K] (not finite: unknown).
+    """
+    found = {}
+    for name in diagnostics[0]:
+        values = np.array([of_batch[name] for of_batch in diagnostics])
+        if values.ndim == 1:
+            found[name] = mean_and_error(values)
+            continue
+        known = [column[np.isfinite(column)] for column in values.T]
+        found[f"{name}_per_class"] = [mean_and_error(v) if len(v) else None for v in known]
+    return found
+
+
+def _of_samples(c: Comparison) -> dict:
+    found = {"samples_per_second": mean_and_error(c.speeds[1:] or c.speeds)}  # the first warms up
+    return found | of_sampler(c.diagnostics)
+
+
+METRIC = OfSamples(names=("samples_per_second",), of_samples=_of_samples)
