@@ -11,7 +11,7 @@ import zoo
 from zoo import recipes
 from zoo.evaluation import distances, evaluate, features
 from zoo.hub import checkpoints
-from zoo.training import callbacks, loop, monitor
+from zoo.training import callbacks, fitting, monitor
 
 NAMES = tuple("abcdefghij")
 NUM = 300
@@ -128,7 +128,7 @@ def test_training_says_why_samples_are_not_judged(splits, net, capsys, changes, 
     data = types.SimpleNamespace(train=few, class_names=settings["class_names"])
     of_run = recipes.Run(eval_every=settings["eval_every"], dataset=settings["dataset"])
     judge = net if seen_by else None
-    found = loop._samples(data, of_run, recipes.AdversarialRecipe(), few, judge)
+    found = fitting.samples(data, of_run, recipes.AdversarialRecipe(), few, judge)
     out = capsys.readouterr().out
     assert out.startswith(said) and out.count("\n") == bool(said)
     assert len(found) == ("are not watched" not in said)

@@ -11,7 +11,7 @@ from zoo import InputError, data, recipes, registry
 from zoo.core import files
 from zoo.data import folder
 from zoo.drawing import views
-from zoo.evaluation import metrics
+from zoo.evaluation import evaluate
 from zoo.hub import loading
 from zoo.training import defaults, inputs, loop
 
@@ -85,7 +85,7 @@ def check_unlabelled(model_name, config, source, workdir):
         assert "latents.tsv" in config.read_text() and "metadata_path" not in config.read_text()
         views.draw(model, "reconstruct", num=2, real=inputs.split_of(workdir, "test").first)
     if hasattr(model, "log_prob"):
-        found = metrics.evaluate(model, lambda name: inputs.split_of(workdir, name))
+        found = evaluate.evaluate(model, lambda name: inputs.split_of(workdir, name))
         assert found["likelihood"]["num_images"] == 4
 
 

@@ -23,7 +23,7 @@ from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
 from zoo.hub import checkpoints, export, loading, pretrained, references
-from zoo.training import callbacks, defaults, inputs, loop
+from zoo.training import callbacks, defaults, fitting, inputs, loop
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
@@ -656,7 +656,7 @@ def test_any_edit_of_metrics_and_summary_is_left_out(trained, tmp_path, count):
         for record in callbacks.MetricsFile.read(tmp_path / "metrics.jsonl", lambda line: None):
             assert record["epoch"] >= 1 and record["seconds"] >= 0
         (tmp_path / "summary.json").write_bytes(of_all)
-        assert loop._is_finished(tmp_path, 4) is False  # there is no export
+        assert fitting.is_finished(tmp_path, 4) is False  # there is no export
 
     check()
 

@@ -164,6 +164,14 @@ def in_bytes(images: np.ndarray) -> np.ndarray:
     return levels.astype(np.uint8)
 
 
+def check_classifies(net: FeatureNet, model=None) -> None:
+    """Raises InputError where a net tells no classes apart, or others than those of a model."""
+    if net.probabilities is None:
+        raise InputError(f"{net.name} does not classify")
+    if model is not None and net.num_classes != model.num_classes:
+        raise InputError(f"{net.name} knows other classes than {model.name}")
+
+
 def labels_in_turn(model, num: int) -> np.ndarray | None:
     """The labels int32 [num] that a conditional model is asked for: 0 .. K-1, again and again."""
     return np.arange(num, dtype=np.int32) % model.num_classes if model.conditional else None

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Split
-from zoo.errors import InputError
 from zoo.evaluation import features
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.left_out import LeftOut
@@ -85,13 +84,6 @@ class Comparison:
     def of_others(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The same of the other images."""
         return self._seen(self.others.images)
-
-    def check_classifies(self, own_classes: bool = False) -> None:
-        """Raises InputError where the net tells no classes apart, or others than the model's."""
-        if self.net.probabilities is None:
-            raise InputError(f"{self.net.name} does not classify")
-        if own_classes and self.net.num_classes != self.model.num_classes:
-            raise InputError(f"{self.net.name} knows other classes than {self.model.name}")
 
 
 def _nothing(comparison: Comparison) -> Figures:

@@ -3,14 +3,11 @@
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,14 +17,14 @@ import keras
 import tensorflow as tf
 
 from zoo import data, registry
-from zoo.core import config, files, schemas
+from zoo.core import config, files
 from zoo.core.backend import precision
 from zoo.data import classes, pipeline, toy
 from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Recipe, Run
-from zoo.training import callbacks, inputs, monitor, provenance, strategies
+from zoo.training import callbacks, fitting, inputs, monitor, provenance, strategies
 
 DIVERGED = 3
 # in this order --overwrite deletes: a folder with its settings can be overwritten again
@@ -211,9 +208,11 @@ def train(
                 log.write()
             if missing := _missing(log.records, min(done, total) // steps_per_epoch):
                 files.warn(f"{log.path} has nothing of {missing}, whose figures are lost")
-            about = (log, batch, settings, done, net, workers, more)
-            ended = _fit(model, dataset, recipe, run, written, *about)
-            if chief and not (done >= total and _is_finished(workdir, done)):
+            session = fitting.Session(
+                model, dataset, recipe, run, written, log, batch, settings, done, net, workers, more
+            )
+            ended = session.fit()
+            if chief and not (done >= total and fitting.is_finished(workdir, done)):
                 test = pipeline.binarized(dataset.test, "test", run.binarization, run.seed)
                 steps = max(done, ended)
                 epochs = steps // steps_per_epoch
@@ -249,10 +248,9 @@ def train(
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:
     """Raises InputError for settings that do not go together, whatever data and model are."""
-    if _prior_epochs(recipe) >= recipe.epochs:
+    if (alone := fitting.prior_epochs(recipe)) >= recipe.epochs:
         raise InputError(
-            f"prior_epochs={_prior_epochs(recipe)} of epochs={recipe.epochs} leave none for the "
-            "rest: set either one"
+            f"prior_epochs={alone} of epochs={recipe.epochs} leave none for the rest: set one"
         )
     if recipe.batch_size % replicas:
         raise InputError(f"batch_size={recipe.batch_size} does not divide by {replicas} devices")
@@ -280,11 +278,6 @@ def _check_model(model, run: Run) -> None:
                 )
     if model.binary and run.binarization == "none":
         raise InputError("this model is of black or white pixels: add --binarization=stochastic")
-
-
-def _prior_epochs(recipe: Recipe) -> int:
-    """The last epochs, of models whose prior then learns on alone."""
-    return getattr(recipe, "prior_epochs", 0)
 
 
 def _with_names(dataset: data.Dataset, before: dict[str, Any]) -> data.Dataset:
@@ -381,159 +374,6 @@ def _again(run: Run) -> str:
 def _kept(manager: checkpoints.Manager) -> str:
     steps = manager.steps()
     return f"the checkpoint of step {steps[0]} is kept" if steps else "no checkpoint was written"
-
-
-def _fit(
-    model, dataset, recipe, run, workdir, log, batch, settings, done, net, workers, more
-) -> int:
-    """Trains; the number of steps that are done then."""
-    steps_per_epoch = log.steps_per_epoch
-    total = recipe.epochs * steps_per_epoch
-    validation = pipeline.binarized(dataset.validation, "validation", run.binarization, run.seed)
-    hparams = {**settings["config"], **settings["recipe"]}
-    hparams = {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()}
-    past = [r for r in log.records if r["epoch"] <= done // steps_per_epoch]
-    board = callbacks.Board(
-        workdir,
-        hparams,
-        validation,
-        dataset.class_names,
-        epochs=recipe.epochs,
-        finished=done // steps_per_epoch,
-        past=past if workers.is_chief else (),
-    )
-    again = not workers.several and done % steps_per_epoch == 0
-    drawn = callbacks.Pictures(board, again)
-    if done >= total:
-        print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
-        if again and not _is_finished(workdir, done):  # a kill may have left the last ones out
-            for callback in (board, drawn):
-                callback.set_model(model)
-                callback.on_train_begin()
-            board.on_train_end()
-        return done
-    if done:
-        print(f"continuing after step {done} of {total}", flush=True)
-    # each replica's mean weighs the same, so that they see as many images
-    even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
-    validation_batches = pipeline.evaluation_batches(validation.first(even), recipe.batch_size)
-    alone = recipe.epochs - _prior_epochs(recipe)  # the prior's first epoch alone, if it has one
-    checkpoint = callbacks.Checkpoint(
-        checkpoints.Manager(workdir / "checkpoints"),
-        log,
-        done,
-        run.checkpoint_steps,
-        recipe.monitor,
-        judged_from=alone % recipe.epochs,  # what is exported has both stages behind it
-        workers=workers,
-    )
-    measured, alarms, averages = [], [], []
-    if "discriminate" in model.can:
-        measured.append(monitor.Players())
-    if model.watched or run.watch == "on":
-        samples = _samples(dataset, run, recipe, validation, net)
-        measured += samples
-        whole = [r for r in past if all(m.name in r for m in model.metrics)]
-        num = samples[0].num if samples else monitor.NUM_SAMPLES
-        first_epoch = math.ceil(monitor.WARM_UP / steps_per_epoch)
-        looks = monitor.Alarms(run.stop_on_collapse, num, whole, first_epoch, recipe.epochs / 2)
-        alarms.append(looks)
-    if run.dataset in toy.MIXTURES and "sample" in model.can:
-        measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
-    if "kl_per_dim" in model.can:
-        measured.append(callbacks.KLPerDimension(validation))
-    if model.weight_average is not None:
-        averages.append(callbacks.Averages())
-    watchers = [
-        callbacks.StopWhenDiverged(done),
-        *measured,
-        board,
-        log,
-        *alarms,
-        callbacks.Console(recipe.monitor, sys.stdout.isatty()),
-        *averages,
-        checkpoint,
-        drawn,
-        *more,
-    ]
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():  # another may have none
-        signals = (signal.SIGTERM, signal.SIGINT)
-        handlers = {s: signal.signal(s, checkpoint.stop) for s in signals}
-    try:
-        epoch = done // steps_per_epoch
-        while epoch < recipe.epochs:
-            if epoch >= alone:
-                model.freeze_all_but_prior()
-            start = max(done, epoch * steps_per_epoch)
-            last = alone if epoch < alone else recipe.epochs
-            if start % steps_per_epoch:  # Keras counts whole epochs: the rest of one is a call
-                last = epoch + 1
-            model.fit(
-                pipeline.train_batches(
-                    dataset.train,
-                    batch,
-                    seed=run.seed,
-                    start=start,
-                    stop=last * steps_per_epoch,
-                    binarization=run.binarization,
-                ),
-                validation_data=validation_batches,
-                initial_epoch=epoch,
-                epochs=last,
-                steps_per_epoch=(epoch + 1) * steps_per_epoch - start,
-                callbacks=watchers,
-                shuffle=False,
-                verbose=0,  # `Console` prints
-            )
-            epoch = last
-            if model.stop_training:  # one of `more` has asked for it
-                break
-        checkpoint.leave_if_asked()
-        return checkpoint.step
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
-    """What looks at samples of an adversarial model, if anything does; `net` judges them."""
-    why = "" if run.eval_every else "--eval_every=0"
-    why = "--watch=off" if run.watch == "off" else why
-    if not why and len(validation) < 2:
-        why = f"{len(validation)} validation images are too few (2 at least)"
-    if why:
-        print(f"samples are not watched ({why}), and the last checkpoint is exported", flush=True)
-        return []
-    samples = monitor.Samples(
-        validation,
-        pipeline.binarized(
-            dataset.train.subset(monitor.NUM_SAMPLES), "train", run.binarization, run.seed
-        ),
-        net,
-        every=run.eval_every,
-        epochs=recipe.epochs,
-        class_names=dataset.class_names,
-    )
-    if samples.unseen and run.dataset not in toy.MIXTURES:
-        print(
-            f"{samples.unseen}: samples are watched without FID and classes, and the last "
-            "checkpoint is exported",
-            flush=True,
-        )
-    return [samples]
-
-
-def _is_finished(workdir: pathlib.Path, steps: int) -> bool:
-    """Whether `finish` has done all that it does, after so many steps."""
-    path, saved = workdir / "summary.json", workdir / "saved_model"
-    try:
-        summary = files.read_json(path, schemas.SUMMARY)  # which it writes last
-    except InputError as e:
-        if path.exists():
-            files.warn(f"{e}: made again")
-        return False
-    return summary["steps"] == steps and (saved / "saved_model.pb").exists()
 
 
 def finish(

@@ -5,6 +5,7 @@ Higher is better. The floor is how often it sees the class of a real image.
 
 import numpy as np
 
+from zoo.evaluation import features
 from zoo.evaluation.intervals import mean_and_error, of_each_class
 from zoo.evaluation.metric import Comparison, OfSamples
 
@@ -22,7 +23,7 @@ def class_fidelity(probabilities: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def _of_samples(c: Comparison) -> dict:
-    c.check_classifies(own_classes=True)
+    features.check_classifies(c.net, c.model)
     return class_fidelity(c.of_fake[1], c.fake.labels)
 
 

@@ -6,7 +6,7 @@ Between 1 and the number of classes, higher is better: sure of each image, and o
 does not look at real images, whose own score is the floor.
 """
 
-from zoo.evaluation import distances
+from zoo.evaluation import distances, features
 from zoo.evaluation.intervals import bootstrap, of_bootstrap
 from zoo.evaluation.metric import Comparison, OfSamples
 
@@ -21,7 +21,7 @@ def inception_score(probabilities, seed: int = 0) -> dict:
 
 
 def _of_samples(c: Comparison) -> dict:
-    c.check_classifies()
+    features.check_classifies(c.net)
     return {"inception_score": inception_score(c.of_fake[1], c.seed)}
 
 

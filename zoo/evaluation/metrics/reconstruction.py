@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Split
-from zoo.errors import InputError
 from zoo.evaluation import distances, features
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.intervals import mean_and_error
@@ -48,20 +47,12 @@ def reconstruction(
     if net is None:
         return found
     with unless_measured(left_out, *CLASSES_SEEN):
-        check_classifies(net, model)
+        features.check_classifies(net, model)
         sides = (rebuilt, features.batches(real.images))
         for name, images in zip(CLASSES_SEEN, sides, strict=True):
             hits = np.argmax(net.see(images)[1], -1) == real.labels
             found[name] = mean_and_error(hits, draws=True)
     return found
-
-
-def check_classifies(net: FeatureNet, model) -> None:
-    """Raises InputError where a net tells no classes apart, or others than those of a model."""
-    if net.probabilities is None:
-        raise InputError(f"{net.name} does not classify")
-    if net.num_classes != model.num_classes:
-        raise InputError(f"{net.name} knows other classes than {model.name}")
 
 
 def _measure(of: Question) -> dict:
