@@ -159,8 +159,9 @@ def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
     model = zoo.load(watched)
     images = np.concatenate(list(features.samples(model, monitor.NUM_SAMPLES, 0)))
     images = np.round(images * 255).astype(np.uint8)
-    real = fashion_mnist.validation.images[: monitor.NUM_SAMPLES]
-    seen = [net.see([x])[0] for x in (real, images, fashion_mnist.train.images[: len(real)])]
+    splits = (fashion_mnist.validation, fashion_mnist.train)
+    real, train = (split.subset(monitor.NUM_SAMPLES).images for split in splits)
+    seen = [net.see([x])[0] for x in (real, images, train)]
     last = epochs(watched)[-1]
     logged = min(r["val_fid"] for r in epochs(watched) if "val_fid" in r)
     assert distances.fid(seen[0], seen[1]) == pytest.approx(logged, rel=1e-4)
