@@ -28,6 +28,8 @@ def main(argv: list[str]) -> None:
         pretrained.check_name(_NAME.value)
     if isinstance(source, references.Packaged):
         raise InputError(f"{source} is published already")
+    if isinstance(source, references.Remote):
+        raise InputError(f"{source} is of another place: train it here, and name its --workdir")
     if isinstance(source, references.Composed):
         name = composed(source)
     else:

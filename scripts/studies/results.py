@@ -426,7 +426,8 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
                 rows.append([KINDS.get(shown, "") + head, own, least])
     samples = figures.get("samples")
     protocol = samples and _protocol(record, [machine_of(record)], samples["observation"])
-    head = front_matter(settings, record["dataset"], record, "apache-2.0")
+    classifies = "classification" in figures
+    head = front_matter(settings, record["dataset"], record, "apache-2.0", classifies)
     return TEMPLATES.get_template("card.md.j2").render(
         head="\n".join(head),
         name=name,

@@ -120,3 +120,24 @@ except SystemExit as e:
 def _module(text):
     """Under which name absl lists the flags."""
     return text.split("flags:\n\n")[1].split(":\n")[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "--pretrained=hf://user"),
+        ("sample", "--model=bayes_conditional", "--p_x=hf://user"),
+        ("train", "--model=gan", "--init_from=hf://user", "--steps_per_epoch=1"),
+        ("train", "--model=gan", "--classifier=hf://user", "--steps_per_epoch=1"),
+        ("evaluate", "--pretrained=cgan", "--classifier=hf://user"),
+    ],
+)
+def test_an_address_of_the_hub_is_taken_where_a_model_is_asked_for(run, tmp_path, words):
+    code, _, err = run(*words, cwd=tmp_path)
+    assert code == 2 and "is not like hf://USER/NAME" in err
+    assert [line for line in err.splitlines() if "Traceback" in line] == []
+
+
+def test_an_address_of_the_hub_is_no_folder(run, tmp_path):
+    code, _, err = run("train", "--model=gan", "--data_dir=hf://user/name", cwd=tmp_path)
+    assert code == 2 and "is an address: give a path of this machine" in err

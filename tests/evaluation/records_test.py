@@ -125,6 +125,15 @@ def test_records_of_version_0_1_compare_with_one_another(tmp_path):
     assert records.differences(found[0], found[1]) == ""
     assert "neighbours 5 or 3" in records.differences(found[0], found[2])
     assert "fid" in records.apart(found[0], RECORD)  # measured in another way now
+    both = []
+    for net in ("ab", "cd"):  # what no net sees compares, whatever the net
+        path.write_text(json.dumps({**old, "sample_metrics": {**flat, "sha256": net}}))
+        both.append(records.read_record(path))
+        both[-1]["protocols"]["sharpness"] = {"neighbours": 5}
+    assert set(records.apart(*both)) == {"fid", "fid_per_class"}
+    path.write_text(json.dumps({"sample_metrics": {}}))
+    with pytest.raises(InputError, match="is no record of this version"):
+        records.read_record(path)
     path.write_text(json.dumps({**old, "sample_metrics": None}))
     assert records.read_record(path)["features"] is None
 

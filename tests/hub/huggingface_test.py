@@ -14,7 +14,8 @@ import pytest
 import zoo
 from zoo import InputError
 from zoo.core import files
-from zoo.hub import folders, huggingface, references
+from zoo.evaluation import records
+from zoo.hub import folders, huggingface, loading, pretrained, references
 
 pytest.importorskip("huggingface_hub")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -79,9 +80,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if "/commit/" in self.path:
             name = self.path.removeprefix("/api/models/").split("/commit/")[0]
             for line in map(json.loads, content.splitlines()):
+                value = line["value"]
                 if line["key"] == "file":
-                    value = line["value"]
                     self.repositories[name][value["path"]] = base64.b64decode(value["content"])
+                elif line["key"] == "deletedFile":
+                    self.repositories[name].pop(value["path"], None)
             url = f"https://huggingface.co/{name}/commit/{COMMIT}"
             return self.answer(200, {"commitUrl": url, "commitOid": COMMIT, "success": True})
         if self.path == "/api/validate-yaml":
@@ -139,6 +142,47 @@ def test_a_run_is_pushed_and_comes_back_the_same(hub, workdir, tmp_path):
     assert card.startswith('---\nlicense: "mit"\n') and 'zoo.load("hf://user/mine")' in card
     for name in ("config.json", "README.md"):  # nothing of this machine
         assert b"secret" not in content[name] and str(tmp_path).encode() not in content[name]
+
+
+def evaluated(workdir, model, **changes):
+    """Puts an evaluation of a model into its workdir, as the command would from another place."""
+    record = records.read_record(pretrained.FOLDER / "vae" / "record.json")
+    net = {"name": f"workdir {workdir}/judge", "sha256": "ab", "resize": "none"}
+    record |= {
+        "weights_sha256": loading.weights_sha256(workdir, model),
+        "dataset": f"folder:{workdir}/pictures",
+        "command": f"python scripts/evaluate.py --workdir={workdir}",
+        "features": net,
+        **changes,
+    }
+    files.write_json(workdir / "evaluation.json", record)
+
+
+def test_an_evaluation_goes_along_without_a_path_of_this_machine(hub, workdir, tmp_path):
+    evaluated(workdir, zoo.load(workdir))
+    zoo.push(workdir, "user/mine")
+    content = hub.repositories["user/mine"]
+    assert (
+        "record.json" in content and b"FID, features: a classifier of these" in content["README.md"]
+    )
+    for name, said in content.items():
+        assert str(tmp_path).encode() not in said and b"secret" not in said, name
+
+
+def test_what_was_there_of_other_weights_goes(hub, workdir, capsys):
+    evaluated(workdir, zoo.load(workdir))
+    zoo.push(workdir, "user/mine")
+    evaluated(workdir, zoo.load(workdir), weights_sha256="of other weights")
+    zoo.push(workdir, "user/mine")
+    assert "record.json" not in hub.repositories["user/mine"]
+    assert "evaluation.json is of other weights, and is left out" in capsys.readouterr().err
+
+
+def test_a_model_of_the_hub_can_be_pushed_to_another_place(hub, workdir):
+    zoo.push(zoo.push(workdir, "user/mine"), "user/other")
+    one, other = zoo.load("hf://user/mine"), zoo.load("hf://user/other")
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_what_was_fetched_is_loaded_without_the_server(hub, workdir):
@@ -208,8 +252,6 @@ def test_what_is_made_of_others_is_not_pushed(hub):
 
 
 def test_a_folder_as_a_hub_has_it_is_a_model(tmp_path):
-    from zoo.hub import pretrained
-
     folder = pretrained.FOLDER / "classifier"
     one, other = zoo.load(folder), zoo.load("classifier")
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):

@@ -96,6 +96,23 @@ def test_attention_is_where_sides_are_first_at_most_32(side, stage):
         assert [v.input.shape[1] for v in attention] == [side // 2 ** (stage + 1)]
 
 
+@pytest.mark.parametrize(("side", "number"), [(28, 1), (64, 1), (128, 2)])
+def test_attention_may_be_in_the_last_stage_of_both_players(side, number):
+    made = networks.Stages(1, number, attention=True)
+    for network in (
+        networks.conv_down((side, side, 1), made, 1, name="down"),
+        networks.conv_up(2, made, (side, side, 1), name="up"),
+    ):
+        attention = [v for v in network.layers if "attention" in v.name]
+        assert [v.input.shape[1] for v in attention] == [side // 2**number]
+
+
+def test_attention_that_all_stages_are_too_large_for_is_one_clear_line():
+    made = networks.Stages(1, 2, attention=True)
+    with pytest.raises(InputError, match="2 stages end at 64: raise num_stages"):
+        networks.conv_up(2, made, (256, 256, 1), name="up")
+
+
 def test_no_attention_unless_it_is_asked_for():
     assert networks.Stages(4, 4).attends((64, 64, 3)) == -1
     names = [v.name for v in networks.conv_up(2, networks.Stages(1), (8, 8, 1), name="up").layers]

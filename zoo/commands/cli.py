@@ -30,7 +30,8 @@ _BAD_PATH = {
     errno.EROFS,
 }
 # flags that are paths, and those of fields that `define` adds
-_PATHS = {"classifier", "compare", "data_dir", "logdir", "mnist_dir", "out", "workdir"}
+_PATHS = {"compare", "data_dir", "logdir", "mnist_dir", "out", "workdir"}
+_REFERENCES = {"classifier"}  # which may be an address of the Hugging Face Hub
 _DEFINE = {
     float: flags.DEFINE_float,
     int: flags.DEFINE_integer,
@@ -55,8 +56,8 @@ def define(config_class: type, default: Any = None, skip: Sequence[str] = ()) ->
         value, hint, text = getattr(default, f.name), hints[f.name], f.metadata["help"]
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         where = {"module_name": sys.argv[0]}  # else --help would not list them
-        if f.metadata.get("path"):
-            _PATHS.add(f.name)
+        if path := f.metadata.get("path"):
+            (_REFERENCES if path == "reference" else _PATHS).add(f.name)
         if origin is typing.Literal:
             flags.DEFINE_enum(f.name, value, list(arguments), text, **where)
         elif origin is tuple:
@@ -238,12 +239,12 @@ def _expand_paths() -> None:
     Raises:
       InputError: one is an address.
     """
-    for name in _PATHS & set(flags.FLAGS):
-        flag = flags.FLAGS[name]
+    for name in (_PATHS | _REFERENCES) & set(flags.FLAGS):
+        flag, remote = flags.FLAGS[name], name in _REFERENCES
         if isinstance(flag.value, list):
-            flag.value = [files.expanded(v, f"--{name}") for v in flag.value]
+            flag.value = [files.expanded(v, f"--{name}", remote) for v in flag.value]
         elif flag.value:
-            flag.value = files.expanded(flag.value, f"--{name}")
+            flag.value = files.expanded(flag.value, f"--{name}", remote)
 
 
 def run(main: Callable[[list[str]], int | None], flags_parser=None) -> None:

@@ -144,7 +144,7 @@ def side_by_side(paths: list[pathlib.Path]) -> str:
     """The figures of several records as a table.
 
     Raises:
-      InputError: one cannot be read, or was measured in another way than the first.
+      InputError: one cannot be read, is of other images, or has no figure that compares.
     """
     from zoo.evaluation import records
 

@@ -57,6 +57,7 @@ OF_MODEL: tuple[OfModel, ...] = tuple(
     module.METRIC
     for module in (classification, likelihood, reconstruction, representation, categories)
 )
+SUBSETS = "the first of a fixed random order"
 NO_CLASSIFIER = "no pretrained classifier knows these images (--classifier names one)"
 NO_LABELS = "these images have no labels, of which a classifier learns"
 
@@ -266,6 +267,8 @@ def evaluate(
         with left_out.unless_measured(part):
             found = function(*arguments)
             of = found["model"] if part == "samples" else found
+            if part != "samples" and ("num_train" in found or len(real) < len(split(held_out))):
+                found["subsets"] = SUBSETS
             if any(isinstance(value, dict) for value in of.values()):  # figures with their errors
                 result[part] = found
 
@@ -281,7 +284,7 @@ def evaluate(
             continue
         if model.conditional and not metric.if_conditional:
             continue
-        train = split("train").subset(num_images) if metric.of_labels else real
+        train = split("train").subset(num_images)
         if metric.of_labels and len(np.unique(train.labels)) < 2:
             left_out.add("the training images are of one class, or without labels", metric.part)
             continue
@@ -304,13 +307,14 @@ def protocols(figures: dict[str, Any], net: FeatureNet | None, seed: int) -> dic
       seed: random seed.
     """
     of = figures.get("samples", {})
-    if "modes_covered" in of.get("model", {}):
-        return {name: modes.PROTOCOL for name in modes.SCALARS}
     shared = {k: of[k] for k in ("num_images", "num_train", "num_floor_sets") if k in of}
-    shared["subsets"] = "the first of a fixed random order"
+    shared |= {"subsets": SUBSETS, "seed": seed}
+    if "modes_covered" in of.get("model", {}):
+        names = (*modes.SCALARS, "class_fidelity")
+        return {name: shared | modes.PROTOCOL for name in names if name in of["model"]}
     found = {}
     for metric in OF_SAMPLES:
-        settings = {**shared, "seed": seed, **metric.protocol}
+        settings = {**shared, **metric.protocol}
         if metric.in_features and net is not None:
             settings |= {"features": net.sha256, "resize": net.resize}
         found |= {name: settings for name in metric.names if name in of.get("model", {})}

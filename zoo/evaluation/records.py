@@ -15,7 +15,14 @@ _FIGURE = {  # what is shown; whatever else a part of the figures has is none
     "if": {"type": "object"},
     "then": {
         "required": ["mean", "standard_error"],
-        "properties": {"mean": _NUMBER, "standard_error": {"anyOf": [_NUMBER, {"type": "null"}]}},
+        "properties": {
+            "mean": _NUMBER,
+            "standard_error": {"anyOf": [_NUMBER, {"type": "null"}]},
+            "draws": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": "array", "items": _NUMBER},
+            },
+        },
     },
 }
 _PART = {"type": "object", "minProperties": 1, "additionalProperties": _FIGURE}
@@ -55,11 +62,15 @@ RECORD = {
 _SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
     "samples": (),  # each figure of samples has a protocol of its own
-    "likelihood": ("num_images", "levels", "given"),
-    "classification": ("num_images",),
-    "representation": ("num_train", "num_images", "probe"),
-    "categories": ("num_train", "num_images"),
-    "reconstruction": ("num_images",),
+    "likelihood": ("num_images", "subsets", "levels", "given"),
+    "classification": ("num_images", "subsets"),
+    "representation": ("num_train", "num_images", "subsets", "probe"),
+    "categories": ("num_train", "num_images", "subsets"),
+    "reconstruction": ("num_images", "subsets"),
+}
+_IN_FEATURES = {  # figures of samples, in records of version 0.1
+    *("fid", "kid", "precision", "recall", "density", "coverage"),
+    *("inception_score", "class_fidelity", "fid_per_class"),
 }
 _SAME_WHERE_BOTH_HAVE_IT = ("observation", "num_samples")  # a decoder's, a bound's
 _AS = {"inception_score": "classifier_score"}  # no Inception net is in it by default
@@ -89,12 +100,20 @@ def _as_now(record: Any) -> Any:
         of = record["figures"].get("samples", {})
         counts = {k: of[k] for k in ("num_images", "num_train") if k in of}
         settings = {**counts, **(shared or {})}
-        name = settings.pop("feature_net", None)
-        net = {"name": name, "sha256": settings.get("sha256"), "resize": settings.get("resize")}
-        protocols = dict.fromkeys(of.get("model", {}), settings)
-    except (AttributeError, TypeError):  # it is damaged, which the schema says
+        net = {"name": settings.pop("feature_net", None)}
+        net |= {key: settings.pop(key, None) for key in ("sha256", "resize")}
+        protocols = {
+            name: {**settings, **(net_of(net) if name in _IN_FEATURES else {})}
+            for name in of.get("model", {})
+        }
+    except (AttributeError, KeyError, TypeError):  # it is damaged, which the schema says
         return record
-    return {**record, "features": net if name else None, "protocols": protocols}
+    return {**record, "features": net if net["name"] else None, "protocols": protocols}
+
+
+def net_of(net: dict[str, Any]) -> dict[str, Any]:
+    """What a protocol says of a feature net: its name is of no matter."""
+    return {"features": net["sha256"], "resize": net["resize"]}
 
 
 def whole_differences(one: dict[str, Any], other: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ def front_matter(
     dataset: str,
     record: dict[str, Any] | None = None,
     license: str | None = None,
+    classifies: bool = False,
 ) -> list[str]:
     """Lines of YAML between two lines of dashes. JSON is YAML too, and values are written as it.
 
@@ -26,9 +27,9 @@ def front_matter(
       dataset: its name.
       record: an evaluation, whose figures the hub lists.
       license: of the weights, as the hub calls it; none is named when left out.
+      classifies: whether the model gives p(y|x).
     """
     name = settings["model"]
-    classifies = "classification" in (record or {}).get("figures", {})
     task = "image-classification" if classifies else "unconditional-image-generation"
     about = {
         "license": license,
@@ -64,6 +65,7 @@ def of_run(
     command: str,
     record: dict[str, Any] | None,
     license: str | None,
+    classifies: bool,
     with_samples: bool,
 ) -> str:
     """The card of a run that is pushed to a hub.
@@ -75,12 +77,13 @@ def of_run(
       command: with which it was trained.
       record: its evaluation, if there is one.
       license: of the weights.
+      classifies: whether the model gives p(y|x).
       with_samples: whether there is a picture of samples.
     """
     title, name = repository.split("/")[-1], settings["model"]
     height, width, channels = settings["image_shape"]
     lines = [
-        *front_matter(settings, dataset, record, license),
+        *front_matter(settings, dataset, record, license, classifies),
         f"# {title}",
         "",
         f"A `{name}` of {height}x{width} images with {channels} channels, trained on {dataset}.",

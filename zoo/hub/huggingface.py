@@ -71,5 +71,8 @@ def upload(folder: pathlib.Path, repository: str, private: bool, token: str | No
     with _plain_errors(repository):
         api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(
-            repo_id=repository, folder_path=folder, commit_message="Upload by generative-zoo"
+            repo_id=repository,
+            folder_path=folder,
+            commit_message="Upload by generative-zoo",
+            delete_patterns="*",  # what was there before, of other weights
         )

@@ -85,7 +85,7 @@ def read_config(source) -> dict[str, Any]:
         settings = pretrained.entry(reference.name)["settings"]
         usual, *_ = _checked(settings, f"the pretrained model {reference}")
         return {**settings, "config": {**usual, **settings["config"]}}
-    path = _folder(reference) / folders.CONFIG
+    path = local(reference) / folders.CONFIG
     if not os.path.exists(path):
         also = ""
         if isinstance(source, str):
@@ -116,13 +116,17 @@ def _settings_of(composed: Composed) -> dict[str, Any]:
     return {**known, "model": name, "config": dataclasses.asdict(settings)}
 
 
-def _folder(reference: pathlib.Path | Remote) -> pathlib.Path:
-    """The folder of a run or of a model, which is fetched where it is a repository."""
+def local(reference: references.Reference) -> references.Reference:
+    """A reference to what is on this machine: a repository is fetched, and is its folder.
+
+    Raises:
+      InputError: it cannot be fetched; or a path is none.
+    """
     if isinstance(reference, Remote):
         from zoo.hub import huggingface
 
         return huggingface.fetch(reference)
-    return files.local_path(reference)
+    return files.local_path(reference) if isinstance(reference, pathlib.Path) else reference
 
 
 def _checked(settings: dict[str, Any], where: object) -> list[dict[str, Any]]:
@@ -172,10 +176,12 @@ def _check_is_of_run(path: pathlib.Path, settings: Any) -> None:
 
 def load(source):
     """The model that a reference names, with trained weights, in float32; see `zoo.load`."""
-    reference, settings = references.parse(source), read_config(source)
+    reference = local(references.parse(source))  # once: a repository may change
+    given = isinstance(source, str) and not isinstance(references.parse(source), Remote)
+    settings = read_config(source if given else reference)  # as it was spelled, for messages
     folder = manager = None
-    if isinstance(reference, pathlib.Path | Remote):
-        folder = _folder(reference)
+    if isinstance(reference, pathlib.Path):
+        folder = reference
         if not folders.is_one(folder):
             manager = checkpoints.Manager(folder / "checkpoints")
             manager.check_settings(settings)

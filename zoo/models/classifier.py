@@ -30,7 +30,7 @@ class Config:
         32, "Channels of the first stage; deeper ones have up to 8 times as many.", lower=1
     )
     num_stages: int = num_stages(
-        "Times that the sides are halved. 0: until they are 4 to 7 pixels."
+        "Times that the sides are halved. 0: as often as they divide, down to 4 to 7 pixels."
     )
     dropout: float = field(0.3, "Share of activations dropped.", lower=0.0, upper=0.95)
 

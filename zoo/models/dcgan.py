@@ -3,8 +3,8 @@
 The GAN's game, between networks by the paper's rules (section 3): strided and transposed
 convolutions and nothing dense between, batch normalization in both players but for G's last and
 D's first layer, ReLU in G and leaky ReLU in D, tanh at the end, weights from N(0, 0.02^2), and Adam
-with a first moment of 0.5. Deviations: two stages, as images of 28 pixels allow, Gaussian latents,
-and a moving average of G that draws (Yazici et al. 2019, arXiv:1806.04498).
+with a first moment of 0.5. Deviations: two stages for images of 28 pixels, Gaussian latents, and a
+moving average of G that draws (Yazici et al. 2019, arXiv:1806.04498).
 
 In training D's batch normalization sees real and generated images apart; on validation images, and
 when exported, it has moving averages over both, so `val_d_real` and the like are of another D.

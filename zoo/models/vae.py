@@ -36,7 +36,8 @@ class Config:
         32, "Channels of the first convolution; deeper ones have up to 8 times as many.", lower=1
     )
     num_stages: int = num_stages(
-        "Times that the encoder halves the sides (conv). 0: until they are 4 to 7 pixels."
+        "Times that the encoder halves the sides (conv). 0: as often as "
+        "they divide, down to 4 to 7 pixels."
     )
     residual: bool = field(False, "Residual blocks in place of plain convolutions (conv).")
     hidden: tuple[int, ...] = field(

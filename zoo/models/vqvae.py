@@ -219,7 +219,9 @@ class VQVAE(LatentVariableModel):
     def importance_bound(self, images, labels=None, num_samples=1, seed=None):
         """The bound, and K: all draws are the same, and weigh the same."""
         bound = self.log_prob(images, labels, num_samples, seed)
-        return tf.stack([bound, tf.fill(tf.shape(bound), float(num_samples))], axis=-1)
+        return tf.stack(
+            [bound, tf.fill(tf.shape(bound), tf.cast(num_samples, tf.float32))], axis=-1
+        )
 
     def draw_prior(self, num_samples, seed):
         """Vectors of codes drawn from the PixelCNN, [num_samples, latent_dim]."""

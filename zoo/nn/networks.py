@@ -75,11 +75,21 @@ class Stages:
         return height // times, width // times
 
     def attends(self, image_shape: Sequence[int]) -> int:
-        """The stage, from the image inwards, with attention between its places; -1: none."""
+        """The stage, from the image inwards, with attention between its places; -1: none.
+
+        Raises:
+          InputError: attention is asked for, and all stages are too large for it.
+        """
         if not self.attention:
             return -1
         sides = [max(image_shape[:2]) // 2 ** (i + 1) for i in range(self.number)]
-        return next((i for i, side in enumerate(sides) if side <= _ATTENTION_SIDE), -1)
+        found = next((i for i, side in enumerate(sides) if side <= _ATTENTION_SIDE), -1)
+        if found < 0:
+            raise InputError(
+                f"attention is between the places of a grid of at most {_ATTENTION_SIDE} a side, "
+                f"and {self.number} stages end at {sides[-1]}: raise num_stages"
+            )
+        return found
 
 
 def mlp(
@@ -220,6 +230,8 @@ def conv_up(
             yield from (reshape, *active())
         else:
             yield from (*active(), reshape)
+        if stages.attends(output_shape) == stages.number - 1:
+            yield SelfAttention()
         for i in range(stages.number - 1, -1, -1):
             if stages.residual:
                 yield _residual(widths[i], "up", stages, stages.batch_norm, num_classes)

@@ -47,8 +47,8 @@ def feature_net(source) -> features.FeatureNet:
       InputError: it cannot be loaded, or is no classifier.
     """
     classifier = load(source)
-    packaged = isinstance(references.parse(source), references.Packaged)
-    kind = "pretrained" if packaged else "workdir"
+    kinds = {references.Packaged: "pretrained", references.Remote: "model"}
+    kind = kinds.get(type(references.parse(source)), "workdir")
     return features.of_classifier(
         classifier, f"{kind} {source}", weights_sha256(source, classifier)
     )

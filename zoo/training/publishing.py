@@ -1,6 +1,7 @@
 """A trained model as the folder that is pushed to a hub."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,6 @@ from zoo.errors import InputError
 from zoo.evaluation import features, records
 from zoo.hub import card, checkpoints, folders, loading, pretrained, references
 from zoo.training import defaults
-
-_OF_THIS_MACHINE = ("workdir", "data_dir", "init_from", "classifier")
 
 
 def write(source, folder: pathlib.Path, repository: str, license: str | None) -> None:
@@ -29,35 +28,66 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
     Raises:
       InputError: the source cannot be loaded, or is made of other models.
     """
-    reference = references.parse(source)
+    reference = loading.local(references.parse(source))
     settings = loading.read_config(reference)
     if settings["model"] in registry.COMPOSED:
         raise InputError(f"{source} is made of other models: push its parts")
-    model, run = loading.load(reference), settings["run"]
-    dataset = data.name_of(run["dataset"], run["data_dir"])
-    name = pathlib.PurePath(dataset.removeprefix("folder:")).name
-    of_folder = dataset.startswith("folder:")
-    settings["run"] = {
-        **run,
-        **{k: "" for k in _OF_THIS_MACHINE if k in run},
-        "dataset": f"folder:{name}" if of_folder else name,
-    }
+    model = loading.load(reference)
+    dataset = _dataset(settings["run"])
+    settings["run"] = _without_paths(settings["run"], dataset)
     content = folders.content_of(checkpoints.weights_of(model), reference)
     command = defaults.command(settings)
     folders.write(folder, settings, {"command": command}, content, None)
-    record = None
-    if (path := _record_of(reference)).is_file():
-        record = records.read_record(path)
+    if record := _record(reference, model, dataset):
         files.write_json(folder / folders.RECORD, record)
     if "sample" in model.can and min(model.image_shape[:2]) > 1:
         images = model.sample(64, features.labels_in_turn(model, 64), seed=0)
         pictures.save_png(folder / folders.SAMPLES, pictures.grid(np.asarray(images)))
-    with_samples = (folder / folders.SAMPLES).exists()
-    text = card.of_run(repository, settings, name, command, record, license, with_samples)
+    text = card.of_run(
+        repository,
+        settings,
+        dataset,
+        command,
+        record,
+        license,
+        classifies="classify" in model.can,
+        with_samples=(folder / folders.SAMPLES).exists(),
+    )
     files.write_text(folder / folders.CARD, text)
 
 
-def _record_of(reference: references.Reference) -> pathlib.Path:
+def _dataset(run: dict[str, Any]) -> str:
+    """The name of a data set, of a folder without what is above it."""
+    name = data.name_of(run["dataset"], run["data_dir"])
+    return pathlib.PurePath(name.removeprefix("folder:")).name
+
+
+def _without_paths(run: dict[str, Any], dataset: str) -> dict[str, Any]:
+    """Settings of a run in which data are named as on the card, and paths are left out."""
+    folder = "folder:" if run["dataset"].startswith("folder:") else ""
+    named = {
+        key: run[key]
+        for key in ("init_from", "classifier")
+        if run.get(key) and not isinstance(references.parse(run[key]), pathlib.Path)
+    }
+    blank = {k: "" for k in ("workdir", "data_dir", "init_from", "classifier") if k in run}
+    return {**run, **blank, **named, "dataset": f"{folder}{dataset}"}
+
+
+def _record(reference: references.Reference, model, dataset: str) -> dict[str, Any] | None:
+    """The evaluation of a model, if there is one of these weights."""
     if isinstance(reference, references.Packaged):
-        return pretrained.FOLDER / reference.name / folders.RECORD
-    return reference / ("record.json" if folders.is_one(reference) else "evaluation.json")
+        path = pretrained.FOLDER / reference.name / folders.RECORD
+    else:
+        path = reference / (folders.RECORD if folders.is_one(reference) else "evaluation.json")
+    if not path.is_file():
+        return None
+    record = records.read_record(path)
+    if not loading.same_weights(record["weights_sha256"], loading.weights_sha256(reference, model)):
+        files.warn(f"{path} is of other weights, and is left out: evaluate the model again")
+        return None
+    net = record["features"]
+    if net and net["name"].startswith("workdir "):
+        net = {**net, "name": "a classifier of these images"}
+    command = f"zoo evaluate --split={record['split']}"
+    return {**record, "dataset": dataset, "features": net, "command": command}

@@ -28,7 +28,9 @@ def of_sampler(diagnostics: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
 
 def _of_samples(c: Comparison) -> dict:
     found = {"samples_per_second": mean_and_error(c.speeds[1:] or c.speeds)}  # the first warms up
-    return found | of_sampler(c.diagnostics)
+    with c.left_out.unless_measured(*c.diagnostics[0]):
+        found |= of_sampler(c.diagnostics)
+    return found
 
 
-METRIC = OfSamples(names=("samples_per_second",), of_samples=_of_samples)
+METRIC = OfSamples(names=("samples_per_second", "acceptance"), of_samples=_of_samples)
