@@ -433,7 +433,7 @@ def test_what_is_made_of_others_is_not_saved_or_trained(models, tmp_path):
         model.classify(X.astype("f4"))
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_what_is_made_of_others_answers_none_with_none(models):
     kind = registry.model_class("bayes_classifier")
     assert kind(p_x_given_y=models["cvae"]).classify(X[:0]).shape == (0, 3)
@@ -535,7 +535,7 @@ def test_whatever_is_given_there_is_an_answer_or_an_input_error(name):
     models = {name: make(name)}
     models[name].run_eagerly = True
 
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=100, deadline=None, derandomize=True)
     @given(images_or_not, labels_or_not, numbers)
     def ask(first, second, number):
         ask_whatever(models, name, first, second, number)

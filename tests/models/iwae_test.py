@@ -171,7 +171,7 @@ def test_at_the_exact_posterior_the_doubly_reparameterized_gradient_vanishes():
 
 def test_the_effective_sample_size_of_gaussians_in_closed_form(images, monkeypatch):
     """E_q[(p/q)^2] = s^2 / sqrt(2 s^2 - 1) for p = N(0, 1) and q = N(0, s^2), each dimension."""
-    model, s, k = make("vae"), 1.2, 100_000
+    model, s, k = make("vae"), 1.2, 20_000
 
     def q_z_given_x(x, labels=None, training=False):
         zeros = tf.zeros([len(x), model.latent_dim])
@@ -182,7 +182,7 @@ def test_the_effective_sample_size_of_gaussians_in_closed_form(images, monkeypat
     monkeypatch.setattr(model, "p_x_given_z", lambda z, labels=None: flat)
     bound, size = model.importance_bound(images[:2], num_samples=k, seed=1).numpy().T
     expected = ((2 * s**2 - 1) ** 0.5 / s**2) ** model.latent_dim
-    np.testing.assert_allclose(size / k, expected, rtol=0.01)
+    np.testing.assert_allclose(size / k, expected, rtol=0.02)  # it spreads by 0.1%
     np.testing.assert_allclose(bound, -784 * np.log(2e3), rtol=1e-5)  # which needs no x
 
 

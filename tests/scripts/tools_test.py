@@ -80,7 +80,7 @@ np.savez(sys.argv[3], drawn=drawn, **walked)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_loops_and_chains_need_tensorflow_alone_too(run_python, tmp_path):
     image_shape = (8, 8, 1)
     small = {"network": "mlp", "hidden": (4,), "latent_dim": 2}
@@ -175,7 +175,7 @@ def test_sample_of_composed_parts(run, tmp_path):
     assert code == 2 and "is no p(x)" in err and "Traceback" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_the_course_of_chains_goes_to_tensorboard(run, workdirs, tmp_path):
     logs = f"--logdir={tmp_path / 'logs'}"
     chains = ("--method=mcmc", "--p_x=vae", "--num_burnin=12", "--num_steps=8")

@@ -13,7 +13,7 @@ from zoo.data import folder
 from zoo.drawing import views
 from zoo.evaluation import evaluate
 from zoo.hub import loading
-from zoo.training import defaults, inputs, loop
+from zoo.training import defaults, fitting, inputs, loop
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -62,7 +62,7 @@ def train(model, config, source, workdir, epochs=1, **more):
 @pytest.fixture
 def no_steps(monkeypatch):
     """Runs do all but train and export."""
-    monkeypatch.setattr(loop, "_fit", lambda *arguments: 0)
+    monkeypatch.setattr(fitting.Session, "fit", lambda session: 0)
     monkeypatch.setattr(loop, "finish", lambda *arguments: None)
 
 

@@ -49,7 +49,6 @@ def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export):
     assert settings["config"]["num_stages"] == 3
     assert "num_stages" not in defaults.command(settings)
     assert loading.load(tmp_path).config.num_stages == 3
-    assert train(tmp_path, 2).status == "done"
     assert train(tmp_path, 2, num_stages=3).status == "done"
     with pytest.raises(zoo.InputError, match="num_stages: 3 then, 2 now"):
         train(tmp_path, 2, num_stages=2)
