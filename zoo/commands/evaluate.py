@@ -5,10 +5,8 @@ seed, versions. With `--compare=ONE.json,OTHER.json` it shows records side by si
 differences, figure by figure where these were measured alike.
 """
 
-import functools
 import pathlib
 import shlex
-import time
 
 from absl import flags
 
@@ -58,86 +56,25 @@ def main(argv: list[str]) -> None:
     out = cli.output_file(_OUT.value or workdir / "evaluation.json", late=True)
     if _FEATURES.value == "inception" and _CLASSIFIER.value:
         raise InputError("--classifier and --features=inception are two feature nets: name one")
-    begin = time.perf_counter()
 
-    import zoo
-    from zoo import data
-    from zoo.data import toy
-    from zoo.evaluation import evaluate, records
-    from zoo.hub import loading
-    from zoo.training import inputs, provenance
+    from zoo.evaluation import records
+    from zoo.training import measuring
 
-    model = zoo.load(source)
-    settings = loading.read_config(source)
-    mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
-    if _FEATURES.value != "classifier" or _CLASSIFIER.value or _PARZEN.value:
-        leave = "leave --features, --classifier and --parzen out"
-        if "sample" not in model.can:
-            raise InputError(f"{model.name} draws no samples: {leave}")
-        if mixture is not None:
-            raise InputError(
-                f"samples of ring and grid are judged by the modes that they cover: {leave}"
-            )
-    if mixture is None and "sample" in model.can:
-        net, no_net = feature_net(model, settings["dataset_digest"])
-    figures = evaluate.evaluate(
-        model,
-        functools.cache(lambda name: inputs.split_of(source, name, _DATA_DIR.value, _SEED.value)),
-        held_out=_SPLIT.value,
-        num_images=_NUM_IMAGES.value,
-        num_samples=_NUM_SAMPLES.value,
-        net=net,
-        no_net=no_net,
-        mixture=mixture,
-        new_classifier=lambda: loading.create(
-            "classifier", model.image_shape, model.num_classes, {}, seed=_SEED.value
-        ),
-        asked_for=("parzen_nats",) if _PARZEN.value else (),
-        seed=_SEED.value,
+    protocol = measuring.Protocol(
+        _SPLIT.value,
+        _NUM_IMAGES.value,
+        _NUM_SAMPLES.value,
+        _FEATURES.value,
+        _CLASSIFIER.value,
+        _PARZEN.value,
+        _SEED.value,
+        _DATA_DIR.value,
     )
-    record = {
-        "model": settings["model"],
-        "config": settings["config"],
-        "weights_sha256": loading.weights_sha256(source, model),
-        "dataset": data.name_of(settings["run"]["dataset"], settings["run"]["data_dir"]),
-        "dataset_digest": settings["dataset_digest"],
-        "split": _SPLIT.value,
-        "binarization": settings["run"]["binarization"],
-        "seed": _SEED.value,
-        "features": net and {"name": net.name, "sha256": net.sha256, "resize": net.resize},
-        "protocols": evaluate.protocols(figures, net, _SEED.value),
-        "command": shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")]),
-        "seconds": round(time.perf_counter() - begin, 1),
-        "peak_memory_gb": provenance.peak_memory_gb(),
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "figures": figures,
-    }
-    print(records.table({"model": figures}), flush=True)  # in any case
+    command = shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")])
+    record = measuring.record_of(source, protocol, command)
+    print(records.table({"model": record["figures"]}), flush=True)  # in any case
     files.write_json(out, record)
     print(f"record: {out}")
-
-
-def feature_net(model, dataset_digest: str):
-    """What sees the samples of a model, or None and why there is nothing.
-
-    Raises:
-      InputError: what was asked for by name cannot be had.
-    """
-    from zoo.evaluation import evaluate, features
-    from zoo.training import inputs
-
-    if _FEATURES.value == "inception":
-        return features.inception(model.image_shape), ""
-    if _CLASSIFIER.value:
-        return inputs.matching_feature_net(_CLASSIFIER.value, dataset_digest), ""
-    judge = inputs.pretrained_classifier(dataset_digest)
-    if judge is None:
-        return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
-    try:
-        return inputs.matching_feature_net(judge, dataset_digest), ""
-    except InputError as e:  # its file is missing, say; what needs no classifier is measured
-        return None, str(e)
 
 
 def side_by_side(paths: list[pathlib.Path]) -> str:

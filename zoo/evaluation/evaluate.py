@@ -87,6 +87,7 @@ def samples(
     left_out: LeftOut,
     new_classifier: Callable[[], keras.Model] | None = None,
     asked_for: tuple[str, ...] = (),
+    floors: dict[Any, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Samples of a model against real images, and the floor: as many training images against them.
 
@@ -101,6 +102,7 @@ def samples(
       left_out: takes what cannot be measured, and why.
       new_classifier: for the classification accuracy score of a conditional model.
       asked_for: names of figures that are measured only where somebody asks for them.
+      floors: those of another model of the same images and settings, by the names of a metric.
 
     Raises:
       InputError: samples are not images.
@@ -141,9 +143,14 @@ def samples(
         if metric.in_features and net is None or metric is cas.METRIC and new_classifier is None:
             continue
         with left_out.unless_measured(*metric.names):
-            of_samples, of_floor = metric.of_samples(compared), metric.of_floor(compared)
+            of_samples = metric.of_samples(compared)
+            of_floor = (floors or {}).get(metric.names)
+            if of_floor is None:
+                of_floor = metric.of_floor(compared)
             own.update(of_samples)
             floor.update(of_floor)
+            if floors is not None:
+                floors[metric.names] = of_floor
     return {
         "num_images": num_images,
         "num_train": len(every),
@@ -228,6 +235,7 @@ def evaluate(
     new_classifier: Callable[[], keras.Model] | None = None,
     asked_for: tuple[str, ...] = (),
     seed: int = 0,
+    floors: dict[Any, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Every figure that applies to a model, and can be measured.
 
@@ -244,6 +252,7 @@ def evaluate(
       new_classifier: gives an untrained classifier, for the classification accuracy score.
       asked_for: names of figures that are measured only where somebody asks for them.
       seed: random seed.
+      floors: see `samples`.
 
     Returns:
       The parts of the figures by name; and, where a figure or a part that applies could not be
@@ -277,7 +286,7 @@ def evaluate(
     elif "sample" in model.can:
         if net is None:
             left_out.add(no_net, *figures_in_features(model))
-        of_samples = (held_out, num_images, seed, left_out, new_classifier, asked_for)
+        of_samples = (held_out, num_images, seed, left_out, new_classifier, asked_for, floors)
         measure("samples", samples, model, net, split, *of_samples)
     for metric in OF_MODEL:
         if metric.can not in model.can or (mixture is not None and not metric.of_points):

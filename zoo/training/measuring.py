@@ -1,0 +1,127 @@
+"""The evaluation of a trained model as a record: what it is, how it was measured, its figures."""
+
+import dataclasses
+import functools
+import time
+from typing import Any
+
+from zoo import data
+from zoo.data import toy
+from zoo.errors import InputError
+from zoo.evaluation import evaluate, features
+from zoo.hub import loading
+from zoo.training import inputs, provenance
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How a model is measured.
+
+    Attributes:
+      split: `test` or `validation`.
+      num_images: images of it at most, and as many samples.
+      num_samples: K of an importance-weighted bound.
+      features: `classifier`, or `inception`.
+      classifier: a workdir or a name; "": the pretrained one of the same images.
+      parzen: whether the Parzen-window log-likelihood is wanted.
+      seed: random seed.
+      data_dir: where the data lies now, if it has moved.
+    """
+
+    split: str = "test"
+    num_images: int = 10_000
+    num_samples: int = 100
+    features: str = "classifier"
+    classifier: str = ""
+    parzen: bool = False
+    seed: int = 0
+    data_dir: str = ""
+
+
+def record_of(
+    source,
+    protocol: Protocol,
+    command: str,
+    floors: dict[Any, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Measures a model.
+
+    Args:
+      source: what `zoo.load` takes.
+      protocol: how.
+      command: what measures it again.
+      floors: those of other models of the same images, which are not measured again; what is new is
+        added.
+
+    Raises:
+      InputError: the model or its data cannot be read, the protocol does not fit, or nothing can be
+        measured.
+    """
+    begin, seed = time.perf_counter(), protocol.seed
+    model, settings = loading.load(source), loading.read_config(source)
+    mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
+    if protocol.features != "classifier" or protocol.classifier or protocol.parzen:
+        leave = "leave --features, --classifier and --parzen out"
+        if "sample" not in model.can:
+            raise InputError(f"{model.name} draws no samples: {leave}")
+        if mixture is not None:
+            raise InputError(
+                f"samples of ring and grid are measured by the modes that they cover: {leave}"
+            )
+    if mixture is None and "sample" in model.can:
+        net, no_net = _feature_net(model, settings["dataset_digest"], protocol)
+    alike = dataclasses.replace(protocol, num_samples=1, parzen=False)  # of no matter to a floor
+    of_images = (settings["dataset_digest"], settings["run"].get("binarization"), alike)
+    figures = evaluate.evaluate(
+        model,
+        functools.cache(lambda name: inputs.split_of(source, name, protocol.data_dir, seed)),
+        held_out=protocol.split,
+        num_images=protocol.num_images,
+        num_samples=protocol.num_samples,
+        net=net,
+        no_net=no_net,
+        mixture=mixture,
+        new_classifier=lambda: loading.create(
+            "classifier", model.image_shape, model.num_classes, {}, seed=seed
+        ),
+        asked_for=("parzen_nats",) if protocol.parzen else (),
+        seed=seed,
+        floors=None if floors is None else floors.setdefault(of_images, {}),
+    )
+    return {
+        "model": settings["model"],
+        "config": settings["config"],
+        "weights_sha256": loading.weights_sha256(source, model),
+        "dataset": data.name_of(settings["run"]["dataset"], settings["run"]["data_dir"]),
+        "dataset_digest": settings["dataset_digest"],
+        "split": protocol.split,
+        "binarization": settings["run"]["binarization"],
+        "seed": seed,
+        "features": net and {"name": net.name, "sha256": net.sha256, "resize": net.resize},
+        "protocols": evaluate.protocols(figures, net, seed),
+        "command": command,
+        "seconds": round(time.perf_counter() - begin, 1),
+        "peak_memory_gb": provenance.peak_memory_gb(),
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "figures": figures,
+    }
+
+
+def _feature_net(model, dataset_digest: str, protocol: Protocol):
+    """In whose features samples are compared, or None and why there is nothing.
+
+    Raises:
+      InputError: what was asked for by name cannot be had.
+    """
+    if protocol.features == "inception":
+        return features.inception(model.image_shape), ""
+    if protocol.classifier:
+        return inputs.matching_feature_net(protocol.classifier, dataset_digest), ""
+    usual = inputs.pretrained_classifier(dataset_digest)
+    if usual is None:
+        return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
+    try:
+        return inputs.matching_feature_net(usual, dataset_digest), ""
+    except InputError as e:  # its file is missing, say; what needs no classifier is measured
+        return None, str(e)
