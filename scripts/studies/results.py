@@ -439,7 +439,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         rows=rows,
         protocol=protocol and protocol[0],
         of_classes=_per_class(settings["class_names"], figures),
-        neighbours=_neighbours(samples),
+        neighbors=_neighbors(samples),
     )
 
 
@@ -491,7 +491,7 @@ def _cell(value: Any, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _neighbours(samples: dict[str, Any] | None) -> str:
+def _neighbors(samples: dict[str, Any] | None) -> str:
     """Quantiles of the distance to the nearest training image: memorization would show."""
     if not samples:
         return ""

@@ -294,7 +294,7 @@ def _cells(figures: dict[str, Any], digits: int) -> dict[str, str]:
 
 
 def _fids(records: dict[str, Any], dataset: str) -> dict[str, Any]:
-    """Of models of a data set's grey images, by their names."""
+    """Of models of a data set's gray images, by their names."""
     return {
         name: record["figures"]["samples"]["model"]["fid"]
         for name, record in records.items()
@@ -448,7 +448,7 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
         "### “GANs drop modes”",
         "",
         "Gaussians in the plane, 8 on a ring and 25 on a grid. A mode is covered if one of 2,500 "
-        "samples lies within 3 sigma of its centre, and samples that do so are of high quality "
+        "samples lies within 3 sigma of its center, and samples that do so are of high quality "
         "(of real points 0.99 are). Noise, spread evenly over the plane, covers modes too: its "
         "row, computed, is what to read the others against. The figures are of each seed, after "
         "the last epoch. Each model has its own recipe (steps of D, step sizes, moving average), "
@@ -479,7 +479,7 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
             f"![Points that {', '.join(record['runs'])} draw](docs/claims/{name}.png)",
             "",
             f"*Left to right {', '.join(record['runs'])}, the first seed: samples red, real points "
-            "grey.*",
+            "gray.*",
             "",
         ]
     return lines

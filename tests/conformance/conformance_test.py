@@ -253,7 +253,7 @@ def test_labels_that_cannot_be_are_refused(name, data):
 
 
 @of_each([name for name in VARIANTS if name.endswith("of black and white")])
-def test_grey_images_have_no_likelihood_under_black_and_white_pixels(name, data, tmp_path):
+def test_gray_images_have_no_likelihood_under_black_and_white_pixels(name, data, tmp_path):
     model = make(name)
     export.saved_model(model, tmp_path / "saved_model")
     exported = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["log_prob"]
@@ -261,11 +261,11 @@ def test_grey_images_have_no_likelihood_under_black_and_white_pixels(name, data,
     calls = [model.log_prob, lambda x: exported(images=tf.constant(x), **more)]
     if hasattr(model, "complete"):
         calls.append(lambda x: model.complete(x, 6, seed=0))
-    grey = data[0][:2] / np.float32(255)
+    gray = data[0][:2] / np.float32(255)
     for call in calls:
-        call(of_its_pixels(model, grey))
+        call(of_its_pixels(model, gray))
         with pytest.raises(REFUSED, match="pixels must be 0 or 1"):
-            call(grey)
+            call(gray)
 
 
 @every_model

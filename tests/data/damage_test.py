@@ -38,19 +38,19 @@ def encoded(image, form, **options):
 
 def picture_seeds():
     others = [PICTURE.rotate(90)]
-    grey = PICTURE.convert("L")
+    gray = PICTURE.convert("L")
     deep = Image.fromarray(RNG.integers(0, 65536, (16, 16)).astype(np.uint16))
     return {
         "png": encoded(PICTURE, "PNG", exif=TURNED, pnginfo=INFO, icc_profile=b"x" * 20),
         "png of 16 bits": encoded(deep, "PNG", transparency=7),
         "png with a palette": encoded(PICTURE.convert("P"), "PNG", transparency=3),
         "png of two levels": encoded(PICTURE.convert("1"), "PNG"),
-        "png with alpha": encoded(grey.convert("LA"), "PNG"),
+        "png with alpha": encoded(gray.convert("LA"), "PNG"),
         "animated png": encoded(PICTURE, "PNG", save_all=True, append_images=others),
         "jpeg": encoded(PICTURE, "JPEG", exif=TURNED, icc_profile=b"x" * 20, comment=b"x"),
         "progressive jpeg": encoded(PICTURE, "JPEG", progressive=True, dpi=(72, 72)),
         "jpeg of cmyk": encoded(PICTURE.convert("CMYK"), "JPEG"),
-        "grey jpeg": encoded(grey, "JPEG", xmp=b'<x tiff:Orientation="6"/>'),
+        "gray jpeg": encoded(gray, "JPEG", xmp=b'<x tiff:Orientation="6"/>'),
         "jpeg of two": encoded(PICTURE, "MPO", save_all=True, append_images=others),
         "webp": encoded(PICTURE, "WEBP", exif=TURNED, xmp=b"<x/>"),
         "webp without loss": encoded(PICTURE.convert("RGBA"), "WEBP", lossless=True),
@@ -63,7 +63,7 @@ def picture_seeds():
         + bytes(1024)
         + b"\x10\x05\0\0" * 16
         + b"\0\1",
-        "gif": encoded(grey, "GIF"),
+        "gif": encoded(gray, "GIF"),
         "tiff": encoded(PICTURE, "TIFF"),
         "eps": encoded(PICTURE, "EPS"),
     }

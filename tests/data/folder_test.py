@@ -23,7 +23,7 @@ def picture(path, value, color=False, side=8):
 
 
 def fill(root, names=("cat", "dog"), count=10, start=0):
-    """`count` grey pictures in a folder of each name (or, of the name "", in the root)."""
+    """`count` gray pictures in a folder of each name (or, of the name "", in the root)."""
     for k, name in enumerate(names):
         for i in range(count):
             picture(root / name / f"{i}.png", start + count * k + i)
@@ -249,18 +249,18 @@ def test_a_run_of_before_has_its_images_and_classes_again(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
-@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("labeled", [True, False])
 @pytest.mark.parametrize("has_test", [True, False])
-def test_a_validation_folder_is_the_validation_split(tmp_path, name, labelled, has_test):
-    names = ("cat", "dog") if labelled else ("",)
+def test_a_validation_folder_is_the_validation_split(tmp_path, name, labeled, has_test):
+    names = ("cat", "dog") if labeled else ("",)
     fill(tmp_path / "train", names, count=20)
     fill(tmp_path / name, names[-1:], count=7, start=100)
     if has_test:
         fill(tmp_path / "test", names[-1:], count=5, start=200)
     found = load(tmp_path)
-    assert found.class_names == (names if labelled else ())
+    assert found.class_names == (names if labeled else ())
     assert values(found.validation) == set(range(100, 107))
-    assert set(found.validation.labels) == {int(labelled)}
+    assert set(found.validation.labels) == {int(labeled)}
     if has_test:
         assert values(found.train) == set(range(20 * len(names)))
         assert values(found.test) == set(range(200, 205))

@@ -57,7 +57,7 @@ def pixels(kind, start=0, stop=8, seed=1):
 
 
 @pytest.mark.parametrize("kind", ["static", "stochastic"])
-def test_binarized_pixels_are_coins_of_their_grey_level(kind):
+def test_binarized_pixels_are_coins_of_their_gray_level(kind):
     x = np.stack(list(pixels(kind).values()))
     assert set(np.unique(x)) == {0, 255}
     n = x.size if kind == "stochastic" else x.size // 2  # two epochs of the same draws
@@ -108,9 +108,9 @@ def test_the_orders_of_epochs_are_unrelated():
     batches = pipeline.train_batches(split, n // 50, seed=0, stop=50 * epochs)
     orders = np.concatenate([y.numpy() for _, y in batches]).reshape(epochs, n)
     between = np.corrcoef(orders)[np.triu_indices(epochs, 1)]
-    with_neighbour = [np.corrcoef(order[:-1], order[1:])[0, 1] for order in orders]
+    with_neighbor = [np.corrcoef(order[:-1], order[1:])[0, 1] for order in orders]
     # chance has a standard deviation of 1/sqrt(n)
-    assert np.abs(np.r_[between, with_neighbour]).max() < 5 / np.sqrt(n)
+    assert np.abs(np.r_[between, with_neighbor]).max() < 5 / np.sqrt(n)
 
 
 def test_bad_arguments_are_named():

@@ -13,11 +13,11 @@ DIGESTS = {
 
 
 def test_the_centres_are_those_of_the_papers():
-    ring = toy.MIXTURES["ring"].centres - 127.5
+    ring = toy.MIXTURES["ring"].centers - 127.5
     np.testing.assert_allclose(np.linalg.norm(ring, axis=1), 102)
     chords = np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1)
     np.testing.assert_allclose(chords, 2 * 102 * np.sin(np.pi / 8))  # of a regular octagon
-    grid = (toy.MIXTURES["grid"].centres - 127.5) / 25.5
+    grid = (toy.MIXTURES["grid"].centers - 127.5) / 25.5
     expected = {(x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)}
     assert set(map(tuple, np.round(grid, 9))) == expected and len(grid) == 25
     assert toy.MIXTURES["ring"].sigma / 102 == pytest.approx(0.02)
@@ -33,7 +33,7 @@ def test_points_have_the_moments_of_the_mixture(name):
     counts = np.bincount(modes, minlength=k)
     chi_square = ((counts - n / k) ** 2 / (n / k)).sum()
     assert len(counts) == k and chi_square < k - 1 + 5 * np.sqrt(2 * (k - 1))
-    rest = points - mixture.centres[modes]
+    rest = points - mixture.centers[modes]
     for mode in range(k):
         mean = rest[modes == mode].mean(0)
         assert (np.abs(mean) < 5 * mixture.sigma / np.sqrt(counts[mode])).all(), mode

@@ -37,7 +37,7 @@ def draw(model, fashion_mnist, what, **changes):
     ("model", "what", "settings", "count"),
     [
         ("cgan", "prior", {"labels": [7, 7, 3]}, 4),
-        ("cgan", "neighbours", {}, 8),
+        ("cgan", "neighbors", {}, 8),
         ("cgan", "traverse", {"num": 2}, 10),
         ("cgan", "interpolate", {}, 20),
         ("cvae", "prior", {"labels": [7, 7, 3]}, 4),
@@ -78,11 +78,11 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
         rows = settings.get("rows", 14)
         np.testing.assert_allclose(images[1::2, :rows], images[::2, :rows], atol=1e-6)
         assert np.abs(images[1::2, rows:] - images[::2, rows:]).max() > 0.1
-    if what == "neighbours":
+    if what == "neighbors":
         known = fashion_mnist.train.images[:500] / np.float32(255)
-        for sample, neighbour in zip(images[::2], images[1::2], strict=True):
+        for sample, neighbor in zip(images[::2], images[1::2], strict=True):
             squares = ((known - sample) ** 2).sum((1, 2, 3))
-            np.testing.assert_array_equal(neighbour, known[squares.argmin()])
+            np.testing.assert_array_equal(neighbor, known[squares.argmin()])
     if what == "edit" and "labels" in settings:
         real = fashion_mnist.test.first(4)
         code = models[model].encode(real.images, real.labels).mean()

@@ -86,7 +86,7 @@ def test_inception_score_of_known_rows():
 
 
 def brute_force(real, fake, k):
-    """The four numbers by scikit-learn's neighbours, as their papers define them."""
+    """The four numbers by scikit-learn's neighbors, as their papers define them."""
 
     def balls(x):
         return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, k]
@@ -165,7 +165,7 @@ def test_distances_grow_with_the_damage(what):
 
 
 def test_distances_grow_with_blur(fashion_mnist):
-    def features(images):  # means of 4x4 squares would hide a blur: differences of neighbours too
+    def features(images):  # means of 4x4 squares would hide a blur: differences of neighbors too
         small = images[:, ::4, ::4].reshape(len(images), -1)
         edges = np.diff(images[:, 1::4], axis=2)[:, :, ::4].reshape(len(images), -1)
         return np.concatenate([small, edges], 1)
@@ -183,7 +183,7 @@ def test_distances_grow_with_blur(fashion_mnist):
     assert (np.diff(np.array(found), axis=0) > 0).all(), found
 
 
-def test_nearest_neighbours():
+def test_nearest_neighbors():
     queries, among = normal(20, 3), normal(50, 3, seed=1)
     distance, index = NearestNeighbors(n_neighbors=1).fit(among).kneighbors(queries)
     got_index, got_distance = distances.nearest(queries, among)
@@ -246,7 +246,7 @@ def test_the_copy_radius_is_half_of_what_is_usual():
 
 
 @pytest.mark.parametrize("copies", [0, 40])
-def test_neighbours_without_a_part_are_those_of_the_rest(copies):
+def test_neighbors_without_a_part_are_those_of_the_rest(copies):
     real, fake = normal(53, 3), normal(47, 3, seed=1) + 0.3
     fake[:copies] = fake[0]  # as a generator that has collapsed makes them
     found = dataclasses.asdict(distances.manifold(real, fake, 4, k=3))

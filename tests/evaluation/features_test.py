@@ -9,7 +9,7 @@ from zoo.evaluation import features
 
 
 @pytest.mark.weekly
-def test_inception_sees_grey_images_as_the_same_in_three_channels():
+def test_inception_sees_gray_images_as_the_same_in_three_channels():
     keras.utils.set_random_seed(0)
     net = features.inception((28, 28, 1), weights=None)
     images = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)

@@ -189,7 +189,7 @@ def test_what_a_sampler_says_is_averaged_over_batches():
 
 
 class Sampler:
-    """Draws grey images, and says of each class how sure it is."""
+    """Draws gray images, and says of each class how sure it is."""
 
     name, conditional, num_classes, can = "sampler", True, 3, frozenset({"sample", "draw"})
 

@@ -20,7 +20,7 @@ def ring():
 
 @pytest.mark.parametrize("mixture", [RING, GRID])
 def test_samples_at_the_centres_cover_every_mode(mixture):
-    found = modes.figures(np.repeat(mixture.centres, 7, axis=0), mixture)
+    found = modes.figures(np.repeat(mixture.centers, 7, axis=0), mixture)
     assert found["modes_covered"] == {"mean": mixture.num_modes, "standard_error": None}
     assert found["high_quality"] == {"mean": 1.0, "standard_error": 0.0}
     assert found["high_quality_per_mode"] == [7] * mixture.num_modes
@@ -30,11 +30,11 @@ def test_samples_at_the_centres_cover_every_mode(mixture):
 @pytest.mark.parametrize("angle", [0.3, 2.0, 4.4])
 def test_quality_ends_at_three_sigma(mixture, angle):
     away = mixture.sigma * np.array([np.cos(angle), np.sin(angle)])
-    near = modes.figures(mixture.centres + 2.9 * away, mixture)
+    near = modes.figures(mixture.centers + 2.9 * away, mixture)
     assert near["high_quality"]["mean"] == 1 and near["modes_covered"]["mean"] == len(
-        mixture.centres
+        mixture.centers
     )
-    far = modes.figures(mixture.centres + 3.1 * away, mixture)
+    far = modes.figures(mixture.centers + 3.1 * away, mixture)
     assert far["high_quality"]["mean"] == far["modes_covered"]["mean"] == 0
 
 
@@ -47,7 +47,7 @@ def test_noise_is_what_draws_of_it_give(mixture):
 
 
 def test_a_missing_mode_and_one_that_is_only_nearly_hit():
-    points = np.concatenate([GRID.centres[:-2], GRID.centres[-2:-1] + 4 * GRID.sigma])
+    points = np.concatenate([GRID.centers[:-2], GRID.centers[-2:-1] + 4 * GRID.sigma])
     found = modes.figures(points, GRID)
     assert found["modes_covered"]["mean"] == 23
     assert found["high_quality"]["mean"] == pytest.approx(23 / 24)
@@ -55,8 +55,8 @@ def test_a_missing_mode_and_one_that_is_only_nearly_hit():
 
 
 def test_modes_are_counted_in_whole_sets_of_2500():
-    points = np.resize(RING.centres[:7], (5999, 2))
-    points[0] = points[5500] = RING.centres[7]  # in the first set, and after the last whole one
+    points = np.resize(RING.centers[:7], (5999, 2))
+    points[0] = points[5500] = RING.centers[7]  # in the first set, and after the last whole one
     found = modes.figures(points, RING)
     assert found["modes_covered"] == {"mean": 7.5, "standard_error": 0.5}
     assert found["high_quality"]["mean"] == 1 and found["high_quality_per_mode"][7] == 2
@@ -65,8 +65,8 @@ def test_modes_are_counted_in_whole_sets_of_2500():
 @pytest.mark.parametrize("mixture", [RING, GRID])
 def test_shares_of_the_mixture_and_of_noise_are_those_of_theory(mixture):
     rng = np.random.default_rng(0)
-    centres = mixture.centres[rng.integers(mixture.num_modes, size=20_000)]
-    found = modes.figures(centres + rng.normal(0, mixture.sigma, centres.shape), mixture)
+    centers = mixture.centers[rng.integers(mixture.num_modes, size=20_000)]
+    found = modes.figures(centers + rng.normal(0, mixture.sigma, centers.shape), mixture)
     share = found["high_quality"]
     assert abs(share["mean"] - (1 - np.exp(-4.5))) < 5 * share["standard_error"]
     found = modes.figures(rng.uniform(-0.5, 255.5, (20_000, 2)), mixture)
@@ -89,7 +89,7 @@ class Oracle:
         chosen = rng.integers(self.keep, size=count)
         if self.conditional and self.obeys:
             chosen = labels
-        points = RING.centres[chosen] + rng.normal(0, RING.sigma, (count, 2))
+        points = RING.centers[chosen] + rng.normal(0, RING.sigma, (count, 2))
         return (points / 255).astype(np.float32).reshape(count, 1, 2, 1)
 
 
@@ -147,7 +147,7 @@ def test_a_scatter_plot_shows_each_point_where_it_is():
         np.testing.assert_array_equal(canvas, expected)
 
 
-@pytest.mark.parametrize(("what", "first"), [("prior", 0), ("neighbours", 0), ("reconstruct", 1)])
+@pytest.mark.parametrize(("what", "first"), [("prior", 0), ("neighbors", 0), ("reconstruct", 1)])
 def test_a_scatter_plot_of_pairs_colours_what_was_made(ring, what, first):
     images = np.arange(12, dtype=np.uint8).reshape(6, 1, 2, 1)  # off the ring
     canvas = views.picture(what, images, None, ring.test.first)

@@ -32,7 +32,7 @@ def few_samples_far_out(n, seed):
     return x
 
 
-def test_errors_of_rare_neighbours_are_not_too_small():
+def test_errors_of_rare_neighbors_are_not_too_small():
     pairs = [(normal(600, i), few_samples_far_out(600, i + 100)) for i in range(25)]
     found = [compare(*pair) for pair in pairs]
     for name in found[0].keys() - {"fid", "kid"}:

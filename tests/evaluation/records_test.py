@@ -114,22 +114,22 @@ def test_a_new_metric_leaves_records_of_before_comparable():
 
 
 def test_records_of_version_0_1_compare_with_one_another(tmp_path):
-    flat = {"feature_net": "one", "sha256": "ab", "resize": "none", "neighbours": 5}
+    flat = {"feature_net": "one", "sha256": "ab", "resize": "none", "neighbors": 5}
     old = {k: v for k, v in RECORD.items() if k not in ("features", "protocols")}
     path = tmp_path / "x.json"
     found = []
-    for neighbours in (5, 5, 3):
-        path.write_text(json.dumps({**old, "sample_metrics": {**flat, "neighbours": neighbours}}))
+    for neighbors in (5, 5, 3):
+        path.write_text(json.dumps({**old, "sample_metrics": {**flat, "neighbors": neighbors}}))
         found.append(records.read_record(path))
     assert found[0]["features"] == {"name": "one", "sha256": "ab", "resize": "none"}
     assert records.differences(found[0], found[1]) == ""
-    assert "neighbours 5 or 3" in records.differences(found[0], found[2])
+    assert "neighbors 5 or 3" in records.differences(found[0], found[2])
     assert "fid" in records.apart(found[0], RECORD)  # measured in another way now
     both = []
     for net in ("ab", "cd"):  # what no net sees compares, whatever the net
         path.write_text(json.dumps({**old, "sample_metrics": {**flat, "sha256": net}}))
         both.append(records.read_record(path))
-        both[-1]["protocols"]["sharpness"] = {"neighbours": 5}
+        both[-1]["protocols"]["sharpness"] = {"neighbors": 5}
     assert set(records.apart(*both)) == {"fid", "fid_per_class"}
     path.write_text(json.dumps({"sample_metrics": {}}))
     with pytest.raises(InputError, match="is no record of this version"):

@@ -121,7 +121,7 @@ def test_what_is_published_has_all_that_belongs_to_it():
         record = records.read_record(home / folders.RECORD)
         files = [folders.CARD]
         if "samples" in record["figures"]:
-            files += [folders.SAMPLES, folders.NEIGHBOURS]
+            files += [folders.SAMPLES, folders.NEIGHBORS]
         assert all((home / file).is_file() for file in files), name
         if "parts" not in about:
             assert (home / folders.WEIGHTS).stat().st_size == about["bytes"] <= 4.3e6, name
@@ -152,7 +152,7 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
     images, labels = fashion_mnist.test.images[:1000], fashion_mnist.test.labels[:1000]
     if hasattr(model, "sample"):
         made = np.asarray(model.sample(64, seed=0))
-        assert made.shape == (64, 28, 28, 1) and made.std() > 0.2  # no grey mush
+        assert made.shape == (64, 28, 28, 1) and made.std() > 0.2  # no gray mush
     if settings["dataset_digest"] != fashion_mnist.digest:
         # what was learnt from digits finds clothing strange
         if hasattr(model, "classify"):

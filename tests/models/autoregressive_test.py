@@ -103,13 +103,13 @@ def test_a_completed_image_is_drawn_given_its_first_rows(kind):
 @pytest.mark.parametrize("kind", [kind for kind in EACH if kind.values != ("bernoulli",)])
 def test_given_rows_are_on_the_models_levels(kind):
     model = make(kind, (4, 4, 1))
-    grey = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
-    rounded = np.round(grey * 2) / np.float32(2)
-    labels = labels_of(model, grey)
-    one, other = (model.complete(x, 2, labels, seed=6).numpy() for x in (grey, rounded))
+    gray = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
+    rounded = np.round(gray * 2) / np.float32(2)
+    labels = labels_of(model, gray)
+    one, other = (model.complete(x, 2, labels, seed=6).numpy() for x in (gray, rounded))
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(one[:, :2], rounded[:, :2])
-    np.testing.assert_array_equal(model.log_prob(grey, labels), model.log_prob(rounded, labels))
+    np.testing.assert_array_equal(model.log_prob(gray, labels), model.log_prob(rounded, labels))
 
 
 def test_each_image_has_a_label_of_its_own():

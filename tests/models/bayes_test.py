@@ -452,8 +452,8 @@ def test_parts_of_different_data_are_refused():
 def test_both_parts_see_the_image_on_its_levels():
     p_x = zoo.create("pixelcnn", SHAPE, 3, **CNN, levels=2)
     model = BayesConditional(Config(), p_y_given_x=LinearClassifier(), p_x=p_x, p_y=np.ones(3) / 3)
-    grey, y = np.clip(IMAGES, 0.2, 0.8), np.ones(16, np.int32)
-    np.testing.assert_allclose(model.log_prob(grey, y), model.log_prob(IMAGES, y), rtol=1e-5)
+    gray, y = np.clip(IMAGES, 0.2, 0.8), np.ones(16, np.int32)
+    np.testing.assert_allclose(model.log_prob(gray, y), model.log_prob(IMAGES, y), rtol=1e-5)
 
 
 def test_parts_that_do_not_fit_are_refused(world):

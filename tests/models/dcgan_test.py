@@ -29,7 +29,7 @@ def test_networks_follow_the_rules_of_the_paper():
     correlation = np.corrcoef(kernels) - np.eye(len(kernels))
     assert np.abs(correlation).max() < 0.6  # each layer has draws of its own
     images = model.sample(4, seed=0).numpy()
-    assert np.abs(images - 0.5).max() < 0.2  # weights so small make grey images at first
+    assert np.abs(images - 0.5).max() < 0.2  # weights so small make gray images at first
 
 
 def test_a_penalized_d_sees_each_image_alone():

@@ -104,10 +104,10 @@ def test_the_codebook_follows_the_means():
 
 
 def test_standing_still_the_averages_reach_the_clusters_means():
-    centres = np.array([[5.0, 0], [0, 5], [-5, -5]], np.float32)
+    centers = np.array([[5.0, 0], [0, 5], [-5, -5]], np.float32)
     rng = np.random.default_rng(6)
     layer = VectorQuantizer(3, 2, decay=0.9)
-    z = (centres[np.arange(60) % 3] + 0.1 * rng.standard_normal((60, 2))).astype(np.float32)
+    z = (centers[np.arange(60) % 3] + 0.1 * rng.standard_normal((60, 2))).astype(np.float32)
     for step in range(100):
         layer.follow(z, layer.nearest(z), tf.constant([step, 0]))
     means = np.stack([z[k::3].mean(0) for k in range(3)])
@@ -207,7 +207,7 @@ def test_at_rest_only_the_prior_learns(images):
 
 
 @pytest.mark.parametrize("name", ["vae", "vqvae"])
-def test_a_density_of_1_takes_all_bits_of_a_grey_level(name):
+def test_a_density_of_1_takes_all_bits_of_a_gray_level(name):
     model = zoo.create(name, likelihood="gaussian", width=4)
     nats = np.zeros(3, np.float32)
     for _ in range(2):  # the caller's array stays as it is

@@ -21,7 +21,7 @@ def test_a_move_is_a_shift_with_black_behind_it(down, right):
 
 
 def test_each_image_has_its_own_light_contrast_move_and_cut():
-    # two halves of grey: light moves both, contrast their difference
+    # two halves of gray: light moves both, contrast their difference
     flat = tf.concat([tf.fill([1500, 16, 6, 1], 0.4), tf.fill([1500, 16, 6, 1], 0.6)], axis=2)
     seen = augmentation.diff_augment(flat, tf.constant([0, 1])).numpy()
     levels = [np.unique(np.round(x[np.abs(x - 0.5) > 1e-6], 5)) for x in seen]
@@ -32,9 +32,9 @@ def test_each_image_has_its_own_light_contrast_move_and_cut():
     assert middle.max() == pytest.approx(0.75, abs=0.02)
     assert difference.min() == pytest.approx(0.1, abs=0.01)
     assert difference.max() == pytest.approx(0.3, abs=0.01)
-    grey = (np.abs(seen - 0.5) < 1e-6).mean((1, 2, 3))
-    # the cut alone is a quarter where it lies wholly inside, and moves add grey edges
-    assert grey.max() > 0.25 and grey.min() < 0.15
+    gray = (np.abs(seen - 0.5) < 1e-6).mean((1, 2, 3))
+    # the cut alone is a quarter where it lies wholly inside, and moves add gray edges
+    assert gray.max() > 0.25 and gray.min() < 0.15
     assert len(np.unique(seen.reshape(1500, -1), axis=0)) == 1500
     np.testing.assert_array_equal(seen, augmentation.diff_augment(flat, tf.constant([0, 1])))
     assert (seen != augmentation.diff_augment(flat, tf.constant([0, 2])).numpy()).any()
@@ -52,13 +52,13 @@ def test_moves_are_of_an_eighth_of_a_side_and_cuts_of_half_of_it():
         assert cut.max() == side / 2 and cut.min() == side / 4
 
 
-def test_saturation_leaves_grey_images_and_the_mean_of_channels():
+def test_saturation_leaves_gray_images_and_the_mean_of_channels():
     color = np.random.default_rng(1).random((200, 8, 8, 3)).astype(np.float32)
     seen = augmentation.diff_augment(tf.constant(color), tf.constant([0, 1])).numpy()
-    grey = np.repeat(color.mean(3, keepdims=True), 3, 3)
-    seen_grey = augmentation.diff_augment(tf.constant(grey), tf.constant([0, 1])).numpy()
-    np.testing.assert_allclose(seen.mean(3), seen_grey.mean(3), atol=1e-5)
-    np.testing.assert_allclose(seen_grey, seen_grey[..., :1].repeat(3, 3), atol=1e-5)
+    gray = np.repeat(color.mean(3, keepdims=True), 3, 3)
+    seen_gray = augmentation.diff_augment(tf.constant(gray), tf.constant([0, 1])).numpy()
+    np.testing.assert_allclose(seen.mean(3), seen_gray.mean(3), atol=1e-5)
+    np.testing.assert_allclose(seen_gray, seen_gray[..., :1].repeat(3, 3), atol=1e-5)
     spread = seen.std(3).mean((1, 2)) / color.std(3).mean()
     assert spread.min() < 0.1 and spread.max() > 1.5
 

@@ -38,7 +38,7 @@ def by_hand(model):
     mixture, covered, good = toy.MIXTURES["ring"], set(), 0
     drawn = np.concatenate([model.sample(500, seed=[0, 500 * i + 1]) for i in range(5)])
     for x, y in np.round(drawn.reshape(-1, 2) * 255):
-        distance = [np.hypot(x - a, y - b) for a, b in mixture.centres]
+        distance = [np.hypot(x - a, y - b) for a, b in mixture.centers]
         if min(distance) <= 3 * 2.04:
             covered.add(int(np.argmin(distance)))
             good += 1

@@ -66,7 +66,7 @@ def no_steps(monkeypatch):
     monkeypatch.setattr(loop, "finish", lambda *arguments: None)
 
 
-def check_unlabelled(model_name, config, source, workdir):
+def check_unlabeled(model_name, config, source, workdir):
     """Trains, loads, draws and measures."""
     assert train(model_name, config, source, workdir) == 0
     settings = files.read_json(workdir / "config.json")
@@ -75,7 +75,7 @@ def check_unlabelled(model_name, config, source, workdir):
     model = zoo.load(workdir)
     images, _ = views.draw(
         model,
-        "neighbours",
+        "neighbors",
         num=2,
         train_images=lambda: inputs.split_of(workdir, "train").images,
     )
@@ -91,7 +91,7 @@ def check_unlabelled(model_name, config, source, workdir):
 
 def test_a_vae_of_pictures_without_labels(tmp_path):
     source = fill(tmp_path / "set", [""], count=40)
-    check_unlabelled("vae", VAE, source, tmp_path / "run")
+    check_unlabeled("vae", VAE, source, tmp_path / "run")
     # the others say what they need, and write nothing
     for name, config in NEED_LABELS.items():
         with pytest.raises(InputError, match=f"{name} needs labels, so num_classes"):
@@ -106,7 +106,7 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
 @pytest.mark.parametrize("name", UNCONDITIONAL)
 def test_unconditional_models_learn_from_pictures_without_labels(tmp_path, name):
     source = fill(tmp_path / "set", [""], count=40)
-    check_unlabelled(name, UNCONDITIONAL[name], source, tmp_path / "run")
+    check_unlabeled(name, UNCONDITIONAL[name], source, tmp_path / "run")
 
 
 def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(

@@ -17,7 +17,7 @@ from zoo.errors import InputError, one_line
 
 KINDS = (
     "prior",
-    "neighbours",
+    "neighbors",
     "complete",
     "reconstruct",
     "traverse",
@@ -30,8 +30,8 @@ cli.define_source()
 _WHAT = flags.DEFINE_enum(
     "what",
     "prior",
-    KINDS,
-    "prior: new images; neighbours: new images, each with the training image that is nearest in "
+    (*KINDS, "neighbours"),  # as version 0.1 spelled it
+    "prior: new images; neighbors: new images, each with the training image that is nearest in "
     "pixels on its right; complete: test images beside what the model makes of their first --rows; "
     "reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
@@ -98,6 +98,8 @@ def main(argv: list[str]) -> None:
     if _LOGDIR.value:
         files.check_utf8(pathlib.Path(_LOGDIR.value))
 
+    what = {"neighbours": "neighbors"}.get(_WHAT.value, _WHAT.value)
+
     import numpy as np
 
     import zoo
@@ -121,7 +123,7 @@ def main(argv: list[str]) -> None:
     told = []
     images, columns = views.draw(
         model,
-        _WHAT.value,
+        what,
         num=_NUM.value,
         labels=labels,
         seed=_SEED.value,
@@ -136,11 +138,11 @@ def main(argv: list[str]) -> None:
         told=told.append,
         train_images=lambda: _split("train").images,
     )
-    arrays = views.arrays(_WHAT.value, images)
+    arrays = views.arrays(what, images)
     if out.suffix == ".npz":
         files.write_atomically(out, lambda f: np.savez(f, **arrays))
     else:
-        pictures.save_png(out, views.picture(_WHAT.value, images, columns, real), _ZOOM.value)
+        pictures.save_png(out, views.picture(what, images, columns, real), _ZOOM.value)
     print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
         _write_trace(_LOGDIR.value, told[0].trace)

@@ -14,7 +14,7 @@ _least = contextvars.ContextVar("least", default=0)
 
 
 def size_for(image_shape: Sequence[int]) -> int:
-    """Images that are computed at a time: 500 of 28x28 grey pixels, at least 16 of large ones."""
+    """Images that are computed at a time: 500 of 28x28 gray pixels, at least 16 of large ones."""
     return max(16, _PIXELS // max(1, int(np.prod(image_shape))))
 
 

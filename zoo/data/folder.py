@@ -13,7 +13,7 @@ import numpy as np
 from zoo.data import idx, images
 from zoo.errors import InputError
 
-RESIZE = "centre crop to a square, then Pillow's antialiased bicubic resize"
+RESIZE = "center crop to a square, then Pillow's antialiased bicubic resize"
 VALIDATION = ("val", "valid", "validation")
 _SUFFIXES_BEFORE = {".png", ".jpg", ".jpeg"}
 _KINDS = 8  # of files left out that are named
@@ -47,7 +47,7 @@ def read(
     all are 0. Validation images lie in `val`, `valid` or `validation`. Without a `test` folder the
     last tenth of `train` is the test split.
 
-    Images are grey [.., 1] if every one is, else RGB [.., 3]; upright, as their EXIF says; what is
+    Images are gray [.., 1] if every one is, else RGB [.., 3]; upright, as their EXIF says; what is
     transparent is white. Files are in the order of a hash of their names, so that classes are mixed
     and the end of `train`, the validation split, is like the rest.
 
@@ -65,10 +65,10 @@ def read(
         raise InputError(f"{path}: no such folder")
     roots, left_out = _roots(path, before)
     scans = {part: _Scan(root, before) for part, root in roots.items()}
-    labelled = before or any(c.pictures for c in scans["train"].classes.values())
-    names = _class_names(scans["train"], before) if labelled else []
+    labeled = before or any(c.pictures for c in scans["train"].classes.values())
+    names = _class_names(scans["train"], before) if labeled else []
     for scan in scans.values():
-        left_out += scan.left_out(labelled)
+        left_out += scan.left_out(labeled)
     listings = {part: _listing(scan, names) for part, scan in scans.items()}
     _check_classes(scans, names, listings)
     pixels, listings, num_broken = _pixels(path, listings, image_size, skip_broken)
@@ -136,9 +136,9 @@ class _Scan:
         self.own = _Contents(root, before)
         self.classes = {name: _Contents(root / name, before) for name in self.own.folders}
 
-    def left_out(self, labelled: bool) -> collections.Counter:
+    def left_out(self, labeled: bool) -> collections.Counter:
         """Kind -> number of the files that are not read."""
-        if not labelled:
+        if not labeled:
             below = {"in subfolders": self.own.below()}
             return self.own.others + collections.Counter(below)
         found = collections.Counter(
@@ -251,14 +251,14 @@ def _pixels(
     size = image_size
     if size is None and headers:
         size = _common_size(headers, broken)
-    mode = "L" if all(h.grey for h in headers.values()) else "RGB"
+    mode = "L" if all(h.gray for h in headers.values()) else "RGB"
     shape = (size, size, len(mode))
     if headers and (total := len(headers) * math.prod(shape)) > idx.MAX_BYTES:
         raise InputError(
             f"{path}: {len(headers):,} images of {size}x{size} take {total:,} bytes, more than can "
             "be read: give a smaller --image_size"
         )
-    pixels, grey, good = np.empty((len(headers), *shape), np.uint8) if headers else None, True, {}
+    pixels, gray, good = np.empty((len(headers), *shape), np.uint8) if headers else None, True, {}
     done = 0
     for part, listing in listings.items():
         good[part] = []
@@ -271,7 +271,7 @@ def _pixels(
                 broken[file] = str(e)
                 continue
             good[part].append((file, label))
-            grey = grey and headers[file].grey
+            gray = gray and headers[file].gray
             done += 1
     if broken and not skip_broken:
         named = ", ".join(f"{file} ({why})" for file, why in sorted(broken.items()))
@@ -282,7 +282,7 @@ def _pixels(
     if not done:
         raise InputError(f"{path}: every file is broken")
     pixels = pixels[:done]
-    if grey and mode == "RGB":  # the only ones in color were broken
+    if gray and mode == "RGB":  # the only ones in color were broken
         pixels = np.ascontiguousarray(pixels[..., :1])
     return pixels, good, len(broken)
 

@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 
 
 def read_images(path) -> np.ndarray:
-    """Reads square grey images.
+    """Reads square gray images.
 
     Returns:
       uint8 [N, H, W, 1].

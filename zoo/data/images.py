@@ -57,7 +57,7 @@ class Unreadable(Exception):
 class Header:
     """What a file says of its picture, before anything is decoded."""
 
-    grey: bool
+    gray: bool
     size: tuple[int, int]  # (width, height), as it is stored
 
 
@@ -100,10 +100,10 @@ def decode(path: pathlib.Path, mode: str, image_size: int | None) -> np.ndarray:
             image = image.crop((left, top, left + side, top + side))
         if image.mode.startswith("I"):  # 16 bits: Pillow would clip, not scale
             levels, clear = np.asarray(image), image.info.get("transparency")
-            grey = np.round(np.arange(1 << 16) / 257).astype(np.uint8)[levels]
+            gray = np.round(np.arange(1 << 16) / 257).astype(np.uint8)[levels]
             if clear is not None:
-                grey[levels == clear] = 255
-            image = Image.fromarray(grey)
+                gray[levels == clear] = 255
+            image = Image.fromarray(gray)
         elif image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -153,29 +153,29 @@ def _header(f: BinaryIO) -> Header:
         length, name, width, height, depth, color = struct.unpack(">I4sIIBB", f.read(18))
         if name != b"IHDR" or length < 13:
             raise Unreadable("its header is damaged")
-        grey, size = color in (0, 4), (width, height)
+        gray, size = color in (0, 4), (width, height)
         row = 1 + math.ceil(width * depth * _CHANNELS.get(color, 1) / 8)
         least = row * height // 1040  # deflate makes at most 1,032 bytes of one
     elif kind == "JPEG":
         for marker, body in _segments(f):
             if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
                 _, height, width, components = struct.unpack_from(">BHHB", body)
-                grey, size = components == 1, (width, height)
+                gray, size = components == 1, (width, height)
                 if marker <= 0xC7:  # Huffman codes: a block of 8x8 pixels takes a bit at least
                     least = width * height // 1024
                 break
         else:
             raise Unreadable("its header is damaged")
     elif kind == "WebP":
-        grey, size = False, _webp_size(f.read(30))
+        gray, size = False, _webp_size(f.read(30))
     else:
         image = BmpImagePlugin.BmpImageFile(f)
-        grey, size = image.mode in ("1", "L"), image.size
+        gray, size = image.mode in ("1", "L"), image.size
         codec, _, offset, args = image.tile[0]
         if codec == "raw":
             least = offset + args[1] * (image.height - 1)
     pixels = math.prod(size)
-    large = pixels * (1 if grey else 4) > _LARGE and pixels > _PIXELS_A_BYTE * file_size
+    large = pixels * (1 if gray else 4) > _LARGE and pixels > _PIXELS_A_BYTE * file_size
     if pixels > MAX_PIXELS or large or not pixels:
         raise Unreadable(
             f"its header claims {size[0]}x{size[1]} pixels in {file_size:,} bytes: such a file is "
@@ -186,7 +186,7 @@ def _header(f: BinaryIO) -> Header:
             f"its header claims {size[0]}x{size[1]} pixels, and {file_size:,} bytes cannot hold "
             "as many"
         )
-    return Header(grey, size)
+    return Header(gray, size)
 
 
 def _open(f: BinaryIO) -> tuple[ImageFile.ImageFile, dict]:

@@ -19,25 +19,25 @@ _SEED = 0  # one data set, whatever the seed of a run
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mixture:
-    """Equally likely Gaussians N(centre, sigma^2 I), in levels.
+    """Equally likely Gaussians N(center, sigma^2 I), in levels.
 
     Attributes:
-      centres: float64 [K, 2].
+      centers: float64 [K, 2].
       sigma: the standard deviation of each, in each direction.
     """
 
-    centres: np.ndarray
+    centers: np.ndarray
     sigma: float
 
     @property
     def num_modes(self) -> int:
         """K."""
-        return len(self.centres)
+        return len(self.centers)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Points as images, uint8 [count, 1, 2, 1], and the number of each one's mode, int32."""
         modes = rng.integers(self.num_modes, size=count, dtype=np.int32)
-        points = self.centres[modes] + self.sigma * rng.standard_normal((count, 2))
+        points = self.centers[modes] + self.sigma * rng.standard_normal((count, 2))
         levels = np.clip(np.round(points), 0, 255).astype(np.uint8)
         return levels.reshape(count, *IMAGE_SHAPE), modes
 

@@ -41,7 +41,7 @@ def draw(
 
     Args:
       model: a generative model.
-      what: `prior`, `neighbours`, `complete`, `reconstruct`, `traverse`, `interpolate`, `edit` or
+      what: `prior`, `neighbors`, `complete`, `reconstruct`, `traverse`, `interpolate`, `edit` or
         `components`.
       num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each, or
@@ -49,7 +49,7 @@ def draw(
       seed: random seed.
       observation: `mean` or `sample` (of p(x|z), for models with a decoder); when left out the
         mean, but for new points of 2-D toy data a draw.
-      truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbours`.
+      truncation: of a GAN's latents, at most so far from 0, for `prior` and `neighbors`.
       spherical: whether `interpolate` keeps to the sphere.
       steps: columns of `traverse`, which are the categories where latents have some, and of
         `interpolate`; `STEPS` when left out.
@@ -58,7 +58,7 @@ def draw(
       progress: whether models that draw pixel by pixel count the rows on stderr.
       real: gives n images with their labels, uint8; needed where there is an encoder.
       told: is given what a model says of how well it has drawn, if it says so.
-      train_images: gives all training images, uint8 [M, H, W, C]; for `neighbours`.
+      train_images: gives all training images, uint8 [M, H, W, C]; for `neighbors`.
 
     Returns:
       Images [N, H, W, C] and the number of columns (None: about a square).
@@ -97,7 +97,7 @@ def draw(
             given = np.arange(count, dtype=np.int32) % model.num_classes
         return model.draw_prior(count, seed), given
 
-    if what in ("prior", "neighbours"):
+    if what in ("prior", "neighbors"):
         if has_decoder and observation is None:
             observation = "sample" if points else "mean"
         extra = {"observation": observation} if observation and "observation" in options else {}
@@ -209,9 +209,9 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name} has no p(x|z): there is only one image of a latent")
     if truncation is not None and "discriminate" not in model.can:
         raise InputError(f"{model.name} is no GAN: its latents are not truncated")
-    if truncation is not None and what not in ("prior", "neighbours"):
+    if truncation is not None and what not in ("prior", "neighbors"):
         raise InputError(f"truncation is of new images: leave it out of {what}")
-    if observation is not None and what not in ("prior", "neighbours", "reconstruct"):
+    if observation is not None and what not in ("prior", "neighbors", "reconstruct"):
         raise InputError(f"observation is of whole new images: {what} shows p(x|z)'s mean")
     if labels is not None and what == "reconstruct":
         raise InputError("an image is reconstructed with its own label: leave labels out")
@@ -256,7 +256,7 @@ def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     if what in ("reconstruct", "edit", "complete"):
         return {"images": images[1::2], "beside": images[::2]}
-    if what == "neighbours":
+    if what == "neighbors":
         return {"images": images[::2], "beside": images[1::2]}
     return {"images": images}
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.errors import InputError
 
-NEIGHBOURS = 5  # k of precision, recall, density and coverage
+NEIGHBORS = 5  # k of precision, recall, density and coverage
 _CHUNK = 1000  # rows of a distance matrix at a time
 _NONE = -1  # no part of a set
 _ROUNDINGS = 8  # units in the last place by which a squared distance may be wrong
@@ -142,7 +142,7 @@ def copy_radius(real: np.ndarray) -> float:
         as many samples.
 
     Returns:
-      A Euclidean distance in grey levels (0..255).
+      A Euclidean distance in gray levels (0..255).
 
     Raises:
       InputError: there are not two images.
@@ -161,7 +161,7 @@ def distinct(images: np.ndarray, radius: float) -> float:
 
     Args:
       images: uint8 [N, H, W, C].
-      radius: in grey levels; 0 for exact copies only.
+      radius: in gray levels; 0 for exact copies only.
     """
     x, copies = _levels(images), 0
     for i in range(0, len(x), _CHUNK):
@@ -171,7 +171,7 @@ def distinct(images: np.ndarray, radius: float) -> float:
 
 
 def _levels(images: np.ndarray) -> np.ndarray:
-    """Grey levels [N, D] in float64, in which squared distances of whole numbers are exact."""
+    """Gray levels [N, D] in float64, in which squared distances of whole numbers are exact."""
     return images.reshape(len(images), -1).astype(np.float64)
 
 
@@ -181,7 +181,7 @@ class Manifold:
 
     Attributes:
       precision: the share of fake images that lie in the ball of some real one (the ball reaches
-        to that one's k-th neighbour): Kynkaanniemi et al. 2019.
+        to that one's k-th neighbor): Kynkaanniemi et al. 2019.
       recall: the share of real images that lie in the ball of some fake one.
       density: the mean number of real balls that hold a fake image, over k: Naeem et al. 2020.
       coverage: the share of real images whose ball holds a fake one.
@@ -193,7 +193,7 @@ class Manifold:
     coverage: np.ndarray
 
 
-def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHBOURS) -> Manifold:
+def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHBORS) -> Manifold:
     """Precision, recall, density and coverage of features [N, D] and [M, D].
 
     Args:
@@ -201,7 +201,7 @@ def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHB
       fake: features [M, D].
       parts: of how many disjoint parts of both sets to leave out one at a time, for the jackknife;
         consecutive images make one.
-      k: the neighbour that a ball reaches to.
+      k: the neighbor that a ball reaches to.
 
     Raises:
       InputError: as `checked`; more than k images are needed on each side, twice as many with
@@ -209,8 +209,8 @@ def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHB
     """
     least = 2 * k + 2 if parts else k + 1
     real, fake = checked(real, least), checked(fake, least)
-    centre = real.mean(0)  # distances of float32 lose less near the origin
-    real, fake = ((x - centre).astype(np.float32) for x in (real, fake))
+    center = real.mean(0)  # distances of float32 lose less near the origin
+    real, fake = ((x - center).astype(np.float32) for x in (real, fake))
     of_real, of_fake = (np.arange(len(x)) * parts // len(x) for x in (real, fake))
     left_out = (_NONE, *range(parts))
     real_radii = _rounded_up(_radii(real, k, of_real, left_out), real)
@@ -243,11 +243,11 @@ def manifold(real: np.ndarray, fake: np.ndarray, parts: int = 0, k: int = NEIGHB
 
 
 def _radii(features: np.ndarray, k: int, part: np.ndarray, left_out: Sequence[int]) -> np.ndarray:
-    """Squared distance of each image to its k-th neighbour in its set without a part of it.
+    """Squared distance of each image to its k-th neighbor in its set without a part of it.
 
     Args:
       features: [N, D].
-      k: which neighbour.
+      k: which neighbor.
       part: [N], the part that each image belongs to, in ascending order.
       left_out: the parts to leave out, one at a time.
 
@@ -271,13 +271,13 @@ def _radii(features: np.ndarray, k: int, part: np.ndarray, left_out: Sequence[in
     return found
 
 
-def _rounded_up(radii: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _rounded_up(radii: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Squared radii [G, N] of balls that hold what is at their edge but for rounding.
 
     |x - c|^2 is computed of the squares of both, and at the edge |x|^2 <= 2 (|c|^2 + r^2).
     """
     unit = _ROUNDINGS * np.finfo(radii.dtype).eps
-    slack = unit * (3 * (centres**2).sum(1) + 2 * radii)
+    slack = unit * (3 * (centers**2).sum(1) + 2 * radii)
     return np.where(radii >= 0, radii + slack, radii)
 
 

@@ -97,7 +97,7 @@ def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet
     projects do not compare.
 
     Args:
-      image_shape: (H, W, C) of the images to be seen, C = 1 or 3; grey ones become three channels.
+      image_shape: (H, W, C) of the images to be seen, C = 1 or 3; gray ones become three channels.
       weights: as Keras' `weights`; None for random ones.
 
     Raises:
@@ -144,7 +144,7 @@ def observation(model) -> str | None:
 
     The decoder is the model's own, or that of the p(x) which a model is made of.
 
-    Its mean, but a draw where pixels are black or white, because means would be grey, and where
+    Its mean, but a draw where pixels are black or white, because means would be gray, and where
     images are 2-D toy data, because how far they scatter is what is looked at.
     """
     if "decode" not in getattr(model, "unconditional", model).can:

@@ -1,7 +1,7 @@
 """How many modes of a known mixture samples cover, and how many samples lie in one.
 
 The counts of Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761, section 4.1): a sample is of high
-quality within 3 sigma of the centre nearest to it, and a mode is covered where at least one
+quality within 3 sigma of the center nearest to it, and a mode is covered where at least one
 high-quality sample out of 2,500 is nearest to it. Read the two together: `noise`, spread evenly
 over the plane, covers nearly all modes, with 1.5 (`ring`) or 2.0% (`grid`) of high quality. Of the
 mixture's own draws 1 - exp(-9/2) = 98.9% are; rounded to whole levels, as data are, a little less.
@@ -18,19 +18,19 @@ SET = 2500  # samples among which a mode is looked for: more of them find more
 RADIUS = 3.0  # sigma
 SCALARS = ("modes_covered", "high_quality")
 PROTOCOL = {
-    "modes": f"covered by a sample within {RADIUS:g} sigma of the centre nearest to it, of {SET}",
+    "modes": f"covered by a sample within {RADIUS:g} sigma of the center nearest to it, of {SET}",
     "images": "samples are rounded to 8 bits",
 }
 
 
 def nearest(points: np.ndarray, mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
-    """The mode whose centre is nearest, int [N], and whether it is near enough, bool [N].
+    """The mode whose center is nearest, int [N], and whether it is near enough, bool [N].
 
     Args:
       points: [N, 2], in levels.
-      mixture: has centres [K, 2] and sigma, in levels.
+      mixture: has centers [K, 2] and sigma, in levels.
     """
-    distance = np.linalg.norm(points[:, None] - mixture.centres, axis=-1)
+    distance = np.linalg.norm(points[:, None] - mixture.centers, axis=-1)
     return distance.argmin(1), distance.min(1) <= RADIUS * mixture.sigma
 
 
@@ -40,7 +40,7 @@ def figures(points: np.ndarray, mixture: Mixture) -> dict[str, Any]:
     Args:
       points: [N, 2], in levels, in no order; modes are counted in each `SET` of them, as many as
         there are whole ones (in all of fewer).
-      mixture: has centres [K, 2] and sigma, in levels.
+      mixture: has centers [K, 2] and sigma, in levels.
 
     Returns:
       `modes_covered` and `high_quality`, each with its standard error (over the sets, and over the

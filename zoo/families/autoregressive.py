@@ -78,7 +78,7 @@ class AutoregressiveModel(LikelihoodModel):
         raise NotImplementedError
 
     def on_levels(self, images) -> tf.Tensor:
-        """Images in [0, 1] as they are modelled: those of few grey levels rounded to them."""
+        """Images in [0, 1] as they are modeled: those of few gray levels rounded to them."""
         return images
 
     def log_p_pixels(self, images, labels=None, training: bool = False) -> tf.Tensor:
@@ -114,7 +114,7 @@ class AutoregressiveModel(LikelihoodModel):
           seed: likewise.
 
         Raises:
-          InputError: images or labels are not what this model takes, or the images are grey and
+          InputError: images or labels are not what this model takes, or the images are gray and
             the model's black and white.
         """
         checks.whole("num_samples", num_samples, 1)

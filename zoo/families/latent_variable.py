@@ -143,7 +143,7 @@ class LatentVariableModel(LikelihoodModel):
 
         Raises:
           InputError: images or labels are not what this model takes, `num_samples` is below 1, or
-            the images are grey and p(x|z) is of black or white pixels.
+            the images are gray and p(x|z) is of black or white pixels.
         """
         return self.importance_bound(images, labels, num_samples, seed)[:, 0]
 
@@ -197,7 +197,7 @@ class LatentVariableModel(LikelihoodModel):
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel.
 
-        For the density of `likelihood=gaussian` the width of a grey level, 1/255, is counted in;
+        For the density of `likelihood=gaussian` the width of a gray level, 1/255, is counted in;
         it stays an approximation that can fall below zero, and compares with no other model.
         """
         if getattr(self.config, "likelihood", None) == "gaussian":

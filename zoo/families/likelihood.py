@@ -35,7 +35,7 @@ class LikelihoodModel(ImageModel):
         """Images [N, H, W, C] whose likelihood is asked for, as float32 in [0, 1].
 
         Raises:
-          InputError: they are grey, and of the model's pixels, black or white, a grey one would get
+          InputError: they are gray, and of the model's pixels, black or white, a gray one would get
             a number that is no likelihood.
         """
         images = in_unit_range(images)

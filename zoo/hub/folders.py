@@ -6,7 +6,7 @@
 | `model.safetensors` | the weights, each under the attribute path of its layer |
 | `summary.json` | how the training ended, as in a workdir |
 | `record.json` | an evaluation, as `zoo evaluate --out` writes it |
-| `README.md`, `samples.png`, `neighbours.png` | the card and its pictures |
+| `README.md`, `samples.png`, `neighbors.png` | the card and its pictures |
 
 The first two are enough to load a model.
 """
@@ -21,7 +21,7 @@ from zoo.core import files, schemas
 from zoo.errors import InputError, one_line
 
 CONFIG, WEIGHTS, SUMMARY, RECORD = "config.json", "model.safetensors", "summary.json", "record.json"
-CARD, SAMPLES, NEIGHBOURS = "README.md", "samples.png", "neighbours.png"
+CARD, SAMPLES, NEIGHBORS = "README.md", "samples.png", "neighbors.png"
 _PREFIX = "weights/"  # of the names that checkpoints give to weights
 
 

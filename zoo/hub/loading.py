@@ -48,9 +48,9 @@ def create(
     if name in registry.COMPOSED:
         sources = [getattr(settings, part) for part in cls.parts]
         known = {source: read_config(source) for source in sources}
-        if unlabelled := [source for source in sources if not known[source]["num_classes"]]:
+        if unlabeled := [source for source in sources if not known[source]["num_classes"]]:
             raise InputError(
-                f"{name} needs labels, and {unlabelled[0]} learnt from images without them: train "
+                f"{name} needs labels, and {unlabeled[0]} learnt from images without them: train "
                 "its parts on a folder with a folder for each class, PATH/CLASS/*.png"
             )
         if len({settings["dataset_digest"] for settings in known.values()}) > 1:

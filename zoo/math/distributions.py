@@ -5,8 +5,8 @@ import tensorflow as tf
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 
-BIN = 1.0 / 255.0  # the distance of two grey levels
-MIN_SCALE = 1e-2 * BIN  # far below a grey level nothing changes but the rounding errors
+BIN = 1.0 / 255.0  # the distance of two gray levels
+MIN_SCALE = 1e-2 * BIN  # far below a gray level nothing changes but the rounding errors
 
 
 def positive(raw: tf.Tensor, minimum: float = 1e-4) -> tf.Tensor:
@@ -37,7 +37,7 @@ def one_hots(logits: tf.Tensor) -> tfd.Distribution:
 
 
 class _Quantized(tfd.Distribution):
-    """The mass of a symmetric distribution, moved and scaled, on each grey level k/(levels - 1).
+    """The mass of a symmetric distribution, moved and scaled, on each gray level k/(levels - 1).
 
     P(k) = F((x + b/2 - loc) / scale) - F((x - b/2 - loc) / scale), x = k b, b = 1/(levels - 1); the
     outermost levels take the tails, so the probabilities sum to 1. Unlike a density on discrete
@@ -93,7 +93,7 @@ class _Quantized(tfd.Distribution):
 
 
 class QuantizedNormal(_Quantized):
-    """A Gaussian's mass on each grey level."""
+    """A Gaussian's mass on each gray level."""
 
     standard = tfd.Normal
 
@@ -107,13 +107,13 @@ class QuantizedNormal(_Quantized):
 
 
 class QuantizedLogistic(_Quantized):
-    """A logistic distribution's mass on each grey level."""
+    """A logistic distribution's mass on each gray level."""
 
     standard = tfd.Logistic
 
 
 class Levels(tfd.Categorical):
-    """A probability for each grey level k/(K - 1), from logits [..., K]."""
+    """A probability for each gray level k/(K - 1), from logits [..., K]."""
 
     def __init__(self, logits, name="Levels"):
         """Args: logits."""
@@ -141,7 +141,7 @@ class Bernoulli(tfd.Bernoulli):
 
 
 def logistic_mixture(raw: tf.Tensor, levels: int) -> tfd.Distribution:
-    """A mixture of M logistics' mass on grey levels, from raw network outputs [..., 3 M].
+    """A mixture of M logistics' mass on gray levels, from raw network outputs [..., 3 M].
 
     Salimans et al. 2017 (arXiv:1701.05517), section 2.1; the means start spread over the range.
     """
@@ -157,7 +157,7 @@ def image_distribution(likelihood: str, loc: tf.Tensor, scale: tf.Tensor) -> tfd
     """p(x|z) over images [B, H, W, C], with independent pixels.
 
     Args:
-      likelihood: `quantized_gaussian` (mass on grey levels), `gaussian` (a density: unbounded on
+      likelihood: `quantized_gaussian` (mass on gray levels), `gaussian` (a density: unbounded on
         discrete data) or `bernoulli` (for binarized images; `loc` are its logits).
       loc: [B, H, W, C], float32.
       scale: positive, of a shape that broadcasts with `loc`.

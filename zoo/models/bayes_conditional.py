@@ -18,7 +18,7 @@ image comes again where many are asked for. `mcmc`, for latents that are real nu
 Hamiltonian Monte Carlo on p(z|y), which is proportional to p(y|x = E[x|z])^s p(z), one chain an
 image; the share of accepted steps and R-hat (Gelman & Rubin 1992; Brooks & Gelman 1998, eq. 1.1 and
 its root) say whether to trust it: R-hat is near 1 where chains of a class have mixed. Where
-p(x) has a decoder of grey levels, both show and weigh its means, as other samples do: images are
+p(x) has a decoder of gray levels, both show and weigh its means, as other samples do: images are
 then E[x|z] of z ~ p(z | y), with p(y|E[x|z]) in p(y|z)'s place, while `log_prob` is of x itself. By
 `observation="sample"` the candidates of `sir` are x ~ p(x), and what is drawn is of that p(x|y).
 """
@@ -131,7 +131,7 @@ class BayesConditional(ImageModel):
                 raise InputError(
                     f"{unconditional.name} has no latents to walk in: use --method=sir"
                 )
-            if self.binary:  # p(y|.) of the grey means is not that of what would be drawn
+            if self.binary:  # p(y|.) of the gray means is not that of what would be drawn
                 raise InputError(
                     f"{unconditional.name} draws black and white pixels, whose means are no "
                     "images of its kind: use --method=sir"
@@ -266,7 +266,7 @@ class BayesConditional(ImageModel):
           labels: int32 [num_samples]; drawn uniformly when left out.
           seed: an integer; the same one gives the same images.
           progress: whether a p(x) that draws pixel by pixel counts its rows on stderr.
-          observation: of a p(x) with a decoder of grey levels, `mean` to weigh and show its means,
+          observation: of a p(x) with a decoder of gray levels, `mean` to weigh and show its means,
             `sample` draws of p(x|z).
 
         Raises:

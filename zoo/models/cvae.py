@@ -46,6 +46,6 @@ class CVAE(vae.VAE):
         return tfd.MultivariateNormalDiag(*distributions.loc_and_scale(output))
 
     def p_x_given_z(self, latents, labels=None, training=False):
-        """p(x|z, y) = N(loc(z, y), diag(scale^2)) on grey levels, of batch shape [B]."""
+        """p(x|z, y) = N(loc(z, y), diag(scale^2)) on gray levels, of batch shape [B]."""
         z_and_y = tf.concat([latents, self.one_hot(labels)], axis=-1)
         return super().p_x_given_z(z_and_y, training=training)

@@ -4,7 +4,7 @@
 
 Pixels come row by row, the channels of one in turn. A stack of causal convolutions computes all the
 conditionals of an image at once, so the likelihood is exact and is what is maximized. Each
-conditional is a softmax over the grey levels, a mixture of logistics' mass on them (Salimans et al.
+conditional is a softmax over the gray levels, a mixture of logistics' mass on them (Salimans et al.
 2017, arXiv:1701.05517, section 2.1), or Bernoulli. Given a label, its embedding is added inside
 every gate (eq. 4). Deviations: residual connections in both stacks; a channel sees the earlier ones
 of its pixel in the last layers alone.
@@ -32,7 +32,7 @@ class Config:
         "Each conditional: a softmax over the levels, a mixture of logistics' mass on them, or "
         "Bernoulli (binarized data).",
     )
-    levels: int = field(256, "Grey levels (bernoulli has two).", lower=2, upper=65536)
+    levels: int = field(256, "Gray levels (bernoulli has two).", lower=2, upper=65536)
     num_components: int = field(10, "Logistics of the mixture (logistic_mixture).", lower=1)
     width: int = field(32, "Channels of both stacks.", lower=1)
     num_layers: int = field(8, "Gated layers.", lower=1)
@@ -114,7 +114,7 @@ class PixelCNN(AutoregressiveModel):
         return distributions.logistic_mixture(raw, self.levels)
 
     def on_levels(self, images):
-        """Images in [0, 1] rounded to the model's grey levels; black and white ones as they are."""
+        """Images in [0, 1] rounded to the model's gray levels; black and white ones as they are."""
         if self.binary:
             return images
         return tf.round(images * (self.levels - 1)) / (self.levels - 1)

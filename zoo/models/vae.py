@@ -4,7 +4,7 @@
     ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) <= log p(x)                           (eq. 3)
     -KL = 1/2 sum_j (1 + log s_j^2 - m_j^2 - s_j^2)                                (appendix B)
 
-The expectation takes one reparameterized draw z = m + s * noise (eq. 4). Grey levels are discrete,
+The expectation takes one reparameterized draw z = m + s * noise (eq. 4). Gray levels are discrete,
 and a density on discrete data is unbounded, so the decoder's Gaussian is by default quantized: its
 mass on each of the 256 levels. `beta` (Higgins et al. 2017) weighs the KL in the loss alone; the
 ELBO that is reported is never weighted.
@@ -45,7 +45,7 @@ class Config:
     )
     likelihood: Literal["quantized_gaussian", "gaussian", "bernoulli"] = field(
         "quantized_gaussian",
-        "p(x|z): a Gaussian's mass on grey levels, its density, or Bernoulli (binarized data).",
+        "p(x|z): a Gaussian's mass on gray levels, its density, or Bernoulli (binarized data).",
     )
     scale: Literal["per_pixel", "shared"] = field(
         "per_pixel", "The decoder's learned scale: a function of z for each pixel, or one number."
@@ -107,7 +107,7 @@ class VAE(LatentVariableModel):
         return tfd.MultivariateNormalDiag(*distributions.loc_and_scale(output))
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
-        """p(x|z) = N(loc(z), diag(scale^2)) on grey levels, of batch shape [B]."""
+        """p(x|z) = N(loc(z), diag(scale^2)) on gray levels, of batch shape [B]."""
         output, c = self.decoder(latents, training=training), self.config
         if self.binary:
             return distributions.image_distribution("bernoulli", output, None)

@@ -15,7 +15,7 @@ from it.
 Deviations: a code that is hardly used is dead and moves to an encoder's output of the batch, drawn
 at random (`zoo.nn.layers.VectorQuantizer`), which the paper does not do; the codebook starts with
 counts of 0; the prior learns from the first step on, and not only when the rest is done; p(x|z) is
-a Gaussian's mass on grey levels, with a scale of its own for each pixel; steps of Adam fall along a
+a Gaussian's mass on gray levels, with a scale of its own for each pixel; steps of Adam fall along a
 cosine; smaller networks, and a codebook of 128 vectors of 16 numbers for one of 512.
 """
 
@@ -58,7 +58,7 @@ class Config:
     num_blocks: int = field(2, "Residual blocks of encoder and decoder.", lower=0)
     likelihood: Literal["quantized_gaussian", "gaussian", "bernoulli"] = field(
         "quantized_gaussian",
-        "p(x|z): a Gaussian's mass on grey levels, its density, or Bernoulli (binarized data).",
+        "p(x|z): a Gaussian's mass on gray levels, its density, or Bernoulli (binarized data).",
     )
     beta: float = field(0.25, "Weight of the commitment in the loss.", lower=0.0)
     ema_decay: float = field(0.99, "Of the codebook's moving averages.", lower=0.0, upper=0.9999)

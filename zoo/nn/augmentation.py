@@ -21,14 +21,14 @@ def diff_augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Returns:
       [B, H, W, C]: with other brightness (by up to 1/4 of the range), saturation (0 to 2 times) and
       contrast (1/2 to 3/2 times), moved by up to 1/8 of a side, and without a square of half the
-      side; that, and what comes in at the edges, is grey.
+      side; that, and what comes in at the edges, is gray.
     """
     u = tf.unstack(standard_uniform([tf.shape(images)[0], 7], seed), axis=1)
     brightness, saturation, contrast = (v[:, None, None, None] for v in u[:3])
-    x = images - 0.5  # grey is 0 from here on
+    x = images - 0.5  # gray is 0 from here on
     x = x + (brightness - 0.5) / 2
-    grey = tf.reduce_mean(x, axis=3, keepdims=True)
-    x = grey + (x - grey) * 2 * saturation
+    gray = tf.reduce_mean(x, axis=3, keepdims=True)
+    x = gray + (x - gray) * 2 * saturation
     mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     x = mean + (x - mean) * (contrast + 0.5)
     height, width = images.shape[1:3]

@@ -41,6 +41,6 @@ METRIC = OfSamples(
     names=tuple(field.name for field in dataclasses.fields(distances.Manifold)),
     of_samples=_of_samples,
     of_floor=_of_floor,
-    protocol={"neighbors": distances.NEIGHBOURS, "error": f"jackknife over {PARTS} parts"},
+    protocol={"neighbors": distances.NEIGHBORS, "error": f"jackknife over {PARTS} parts"},
     in_features=True,
 )

@@ -14,7 +14,7 @@ def sharpness(images: np.ndarray) -> np.ndarray:
     """Variance of the Laplacian of each image, [N].
 
     Args:
-      images: uint8 [N, H, W, C]; the unit is that of squared grey levels in [0, 1].
+      images: uint8 [N, H, W, C]; the unit is that of squared gray levels in [0, 1].
     """
     x = images / np.float32(255)
     inner = x[:, 1:-1, 1:-1]
