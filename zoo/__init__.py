@@ -138,7 +138,7 @@ def load(reference: Any) -> Any:
         a name of `zoo/pretrained`, such as "vae", whatever folders there are;
         a folder as a path: a run of `train`, or a model as a hub has it. One that is called as a
         pretrained model is "./vae", or a `pathlib.Path`;
-        "hf://USER/NAME" or "hf://USER/NAME@REVISION", with the extra `generative-zoo[hub]`.
+        "hf://USER/NAME" or "hf://USER/NAME@REVISION", with huggingface_hub, the extra `hub`.
 
     Raises:
       InputError: it is none of these; the folder holds no whole checkpoint; or the weights' file is
@@ -165,14 +165,14 @@ def push(
 
     >>> zoo.push("runs/mine", "USER/NAME", license="cc-by-4.0")
 
-    The repository holds the weights in float32, all settings, a card, and, where the workdir has
-    them, the evaluation and samples. No path of this machine is in it. It needs the extra
-    `pip install 'generative-zoo[hub]'`.
+    The repository holds the weights in float32, all settings, a card and samples; and the workdir's
+    evaluation, if it is of these weights. Files that are there already are deleted. No path of this
+    machine is in it. It needs huggingface_hub, the extra `hub`.
 
     Args:
       source: what `zoo.load` takes; not a model that is made of others.
       repository: USER/NAME; it is made where it does not exist.
-      private: whether a new repository is seen by you alone.
+      private: whether a repository that is made by this is seen by you alone.
       token: for the hub; that of `hf auth login` when left out.
       license: of the weights, as the hub calls it, such as "mit".
 

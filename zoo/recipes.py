@@ -25,7 +25,9 @@ class Recipe:
         0, "First steps, in which step sizes grow from 0.", lower=0, upper=2**31 - 1
     )
     weight_decay: float = field(
-        0.0, "AdamW's decay: each step takes this times the step size off every weight.", lower=0.0
+        0.0,
+        "AdamW's weight decay: each step shrinks every weight by this times the step size.",
+        lower=0.0,
     )
     clip_norm: float = field(
         0.0, "Scale a gradient down whose norm is greater; 0 turns it off.", lower=0.0
@@ -62,7 +64,9 @@ class AdversarialRecipe(Recipe):
     )
     beta_1: float = field(0.5, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
     monitor: str = field(
-        "val_fid", "That of least FID on a small sample; where none is measured, the last."
+        "val_fid",
+        "The logged scalar by which the best checkpoint is chosen; the last one where it is not "
+        "measured.",
     )
 
 
@@ -103,8 +107,8 @@ class Run:
     )
     init_from: str = field(
         "",
-        "Start from the weights of this pretrained model or workdir, whose networks are of the "
-        "same shapes.",
+        "Start from the weights of this pretrained model, workdir or hf://USER/NAME, whose "
+        "networks are of the same shapes.",
         path="reference",
     )
     steps_per_epoch: int = field(
@@ -123,9 +127,10 @@ class Run:
     )
     jit_compile: Literal["auto", "on", "off"] = field(
         "auto",
-        "XLA; auto: off. On CPUs without AVX-512 it quickens most convolutional GANs, on others it "
-        "gains nothing, and on GPUs it was not tried: the gradient of a classifier's pooling has "
-        "no deterministic form there, and a resumed run may end in other bits.",
+        "Compile steps with XLA; auto: off. On CPUs it is often faster for dense networks, and for "
+        "convolutional GANs without AVX-512. On GPUs it was not tried: the gradient of a "
+        "classifier's pooling has no deterministic form there, and a resumed run may end in other "
+        "bits.",
     )
     steps_per_execution: int = field(
         1,
@@ -146,8 +151,8 @@ class Run:
     )
     classifier: str = field(
         "",
-        "The classifier whose features these measurements use: a pretrained one or a workdir; "
-        "default the pretrained one that was trained on the same images.",
+        "The classifier whose features these measurements use: a pretrained one, a workdir or "
+        "hf://USER/NAME. Default: the pretrained one that was trained on the same images.",
         path="reference",
     )
     stop_on_collapse: bool = field(

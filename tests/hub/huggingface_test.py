@@ -236,7 +236,7 @@ def test_nobody_answers(hub, monkeypatch):
 def test_without_the_library_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     for do in (lambda: zoo.load("hf://user/mine"), lambda: zoo.push("vae", "user/mine")):
-        with pytest.raises(InputError, match=r"pip install 'generative-zoo\[hub\]'"):
+        with pytest.raises(InputError, match=r"pip install 'huggingface_hub"):
             do()
 
 

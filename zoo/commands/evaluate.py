@@ -14,15 +14,20 @@ from zoo.commands import cli
 from zoo.core import files
 from zoo.errors import InputError
 
-_COMPARE = flags.DEFINE_list("compare", None, "Records to show side by side, instead.")
+_COMPARE = flags.DEFINE_list(
+    "compare", None, "Record files to compare, separated by commas, instead of evaluating."
+)
 cli.define_source("compare")
-_SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "Which images.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["validation", "test"], "The split to evaluate on.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _NUM_SAMPLES = flags.DEFINE_integer(
-    "num_samples", 100, "K, the draws an image of the importance-weighted bound.", lower_bound=1
+    "num_samples",
+    100,
+    "K, the latent draws for each image of the importance-weighted bound.",
+    lower_bound=1,
 )
 _NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 10_000, "Samples, and images of a split, at most.", lower_bound=1
+    "num_images", 10_000, "The most samples, and real images, to use.", lower_bound=1
 )
 _FEATURES = flags.DEFINE_enum(
     "features",
@@ -33,7 +38,8 @@ _FEATURES = flags.DEFINE_enum(
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
     "",
-    "Workdir or name of the classifier; default: the pretrained one of the same data.",
+    "Workdir, name or hf://USER/NAME of the classifier. Default: the pretrained one of the same "
+    "images.",
 )
 _PARZEN = flags.DEFINE_bool(
     "parzen", False, "Also the Parzen-window log-likelihood of the first GAN papers."

@@ -1,6 +1,6 @@
 """Writes a trained model for use without this package: zoo export --pretrained=cgan --out=DIR.
 
-The SavedModel's signatures are listed by `saved_model_cli show --all --dir D`.
+The SavedModel's signatures are listed by `saved_model_cli show --all --dir DIR`.
 """
 
 from absl import flags

@@ -1,7 +1,7 @@
 """Trains a model, or continues a run: zoo train --model=cgan.
 
 Run again on the same workdir, it goes on where it was stopped. `--help --model=NAME` lists that
-model's own settings and defaults: those shown without a model are of none.
+model's own settings and defaults. Without a model, generic ones are shown.
 """
 
 import dataclasses

@@ -59,7 +59,7 @@ RECORD = {
 }
 
 # what two records must share to be compared, by the part of the figures
-_SAME = ("dataset", "dataset_digest", "split", "seed", "binarization")
+_SAME = ("dataset_digest", "split", "seed", "binarization")
 _SAME_FIGURES = {
     "samples": (),  # each figure of samples has a protocol of its own
     "likelihood": ("num_images", "subsets", "levels", "given"),

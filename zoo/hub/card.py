@@ -74,7 +74,7 @@ def of_run(
       repository: USER/NAME.
       settings: those of `config.json`.
       dataset: its name.
-      command: with which it was trained.
+      command: with which it was trained, in words.
       record: its evaluation, if there is one.
       license: of the weights.
       classifies: whether the model gives p(y|x).
@@ -90,12 +90,12 @@ def of_run(
         "",
         *(["![Samples](samples.png)", ""] if with_samples else []),
         "```python",
-        "import zoo  # pip install 'generative-zoo[hub]'",
+        "import zoo  # the generative model zoo, with pip install 'huggingface_hub>=1,<3'",
         "",
         f'model = zoo.load("hf://{repository}")',
         "```",
         "",
-        f"Trained by `{command}`, random seed {settings['run']['seed']}.",
+        f"Trained by {command}, random seed {settings['run']['seed']}.",
         "",
     ]
     if figures := _figures(record):

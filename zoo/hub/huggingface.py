@@ -14,7 +14,7 @@ def _library():
         import huggingface_hub
     except ImportError:
         raise InputError(
-            "the Hugging Face Hub needs its library: pip install 'generative-zoo[hub]'"
+            "the Hugging Face Hub needs its library: pip install 'huggingface_hub>=1,<3'"
         ) from None
     return huggingface_hub
 

@@ -56,12 +56,15 @@ class Config:
         "log(1 - D(G(z))); the Wasserstein distance; hinge; or least squares.",
     )
     label_smoothing: float = field(
-        0.0, "s of the target 1 - s that D has for real images (minimax).", lower=0.0, upper=0.5
+        0.0,
+        "D's target for real images is 1 minus this (non_saturating, saturating).",
+        lower=0.0,
+        upper=0.5,
     )
     penalty: Literal["none", "gradient", "r1", "dragan"] = field(
         "none",
-        "A penalty on D's slope: that it is 1 between real and generated images (gradient) or near "
-        "real ones (dragan), or 0 at real ones (r1).",
+        "Gradient penalty on D: its norm is to be 1 between real and generated images (gradient) "
+        "or near real ones (dragan), or 0 at real ones (r1).",
     )
     penalty_weight: float = field(10.0, "Weight of the penalty, where there is one.", lower=0.0)
     augment: Literal["none", "diffaugment"] = field(

@@ -51,8 +51,8 @@ class Config:
         32, "Channels of the first convolution; deeper ones have up to 8 times as many.", lower=1
     )
     num_stages: int = num_stages(
-        "Times that the encoder halves the sides. 0: 2, and more while the grid of codes has sides "
-        "of 16 or more.",
+        "Times that the encoder halves the sides. 0: 2, and more as long as the grid of codes "
+        "keeps sides of at least 16.",
         smallest=16,
     )
     num_blocks: int = field(2, "Residual blocks of encoder and decoder.", lower=0)

@@ -47,7 +47,7 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
         repository,
         settings,
         dataset,
-        command,
+        "`zoo.train` in Python" if dataset == data.sources.ARRAYS else f"`{command}`",
         record,
         license,
         classifies="classify" in model.can,
