@@ -91,7 +91,7 @@ def test_evaluate_judges_by_the_modes(trained, run):
     rows = {line.split()[0] for line in out.splitlines()[1:]}
     assert rows == {"modes_covered", "high_quality", "record:"}
     code, _, err = run("evaluate", f"--workdir={workdir}", "--classifier=classifier")
-    assert code == 2 and "judged by the modes that they cover" in err and "Traceback" not in err
+    assert code == 2 and "measured by the modes that they cover" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
