@@ -20,6 +20,8 @@ from zoo.data import sources
 from zoo.hub import pretrained
 
 FILE = pathlib.Path(__file__).with_name("golden.json")
+# of the published ones one of each family in CI, all weekly
+OF_FAMILIES = {"vae", "flow_vae", "vqvae", "pixelcnn", "cgan", "projection_cgan", "classifier"}
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
 
 
@@ -65,8 +67,13 @@ def test_a_new_model_is_what_it_was(name, fashion_mnist):
     assert found == pytest.approx(GOLDEN["new"][name], rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", GOLDEN.get("published", ()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n in OF_FAMILIES else pytest.mark.weekly)
+        for n in GOLDEN.get("published", ())
+    ],
+)
 def test_a_published_model_is_what_it_was(name, fashion_mnist):
     found = of_a_published_model(name, fashion_mnist)
     for key, value in GOLDEN["published"][name].items():

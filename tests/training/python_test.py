@@ -24,7 +24,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), np.uint8)
 
 
-def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, monkeypatch):
+def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, capsys):
     labels = np.arange(100) % 3
     seen = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
@@ -32,6 +32,9 @@ def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, monkeypatch):
     result = zoo.train("vae", (images, labels), epochs=1, **settings)
     assert (result.status, len(result.history), result.workdir) == ("done", 1, tmp_path)
     assert seen[0]["val_loss"] == result.history[0]["val_loss"]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("2/2 - ")]
+    shown = [part.split(":")[0] for part in line.split(" - ")[3:]]
+    assert shown == ["loss", "val_loss", "val_bits_per_dim", "val_kl_nats"]
     whole = zoo.train("vae", (images, labels), epochs=2, **settings)
     assert whole.history[0] == result.history[0] and len(whole.history) == len(seen) == 2
     assert whole.load().sample(2).shape == (2, 8, 8, 3)
