@@ -109,14 +109,14 @@ def samples(
     """
     every, real = split("train"), split(held_out)
     num_images = min(num_images, len(real), len(every))
-    num_sets = len(every) // num_images  # whole ones, for the floor
+    real, num_sets = real.subset(num_images), len(every) // num_images  # whole ones, for floors
 
     def choosing():
         if held_out == "test":
             return split("validation").subset(len(split("validation"))).images
         return every.subset(len(every)).images[num_images:]
 
-    labels = features.labels_as_often(model, real.subset(num_images).labels)
+    labels = features.labels_as_often(model, real.labels)
     drawn, speeds, diagnostics = [], [], []
     begin = time.perf_counter()
     for batch, of_batch in features.draws(model, num_images, seed, labels):
@@ -128,7 +128,7 @@ def samples(
         model,
         net,
         Split(np.concatenate(drawn), labels),
-        real.subset(num_images),
+        real,
         every,
         every.subset(num_sets * num_images),
         functools.cache(choosing),
@@ -288,13 +288,13 @@ def evaluate(
             left_out.add(no_net, *figures_in_features(model))
         of_samples = (held_out, num_images, seed, left_out, new_classifier, asked_for, floors)
         measure("samples", samples, model, net, split, *of_samples)
+    train = functools.cache(lambda: split("train").subset(num_images))
     for metric in OF_MODEL:
         if metric.can not in model.can or (mixture is not None and not metric.of_points):
             continue
         if model.conditional and not metric.if_conditional:
             continue
-        train = split("train").subset(num_images)
-        if metric.of_labels and len(np.unique(train.labels)) < 2:
+        if metric.of_labels and len(np.unique(train().labels)) < 2:
             left_out.add("the training images are of one class, or without labels", metric.part)
             continue
         of = Question(model, real, train, net, no_net, num_samples, seed, left_out)

@@ -120,7 +120,7 @@ class Question:
     Attributes:
       model: trained.
       real: images of the held-out split.
-      train: as many training images.
+      train: gives as many training images, when they are needed.
       net: a classifier, or None.
       no_net: why there is none.
       num_samples: K of an importance-weighted bound.
@@ -130,7 +130,7 @@ class Question:
 
     model: Any
     real: Split
-    train: Split
+    train: Callable[[], Split]
     net: FeatureNet | None
     no_net: str
     num_samples: int

@@ -21,9 +21,13 @@ FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
 
 def names() -> list[str]:
     """The names of all of them."""
-    if not FOLDER.is_dir():
+    return _names(FOLDER)
+
+
+def _names(folder: pathlib.Path) -> list[str]:
+    if not folder.is_dir():
         return []
-    return sorted(p.name for p in FOLDER.iterdir() if (p / folders.CONFIG).is_file())
+    return sorted(p.name for p in folder.iterdir() if (p / folders.CONFIG).is_file())
 
 
 def manifest(folder: pathlib.Path | None = None) -> dict[str, Any]:
@@ -33,8 +37,7 @@ def manifest(folder: pathlib.Path | None = None) -> dict[str, Any]:
       InputError: one cannot be read, or is not what it must be.
     """
     of = FOLDER if folder is None else folder
-    found = sorted(p.name for p in of.iterdir() if (p / folders.CONFIG).is_file())
-    return {name: _entry(of / name) for name in found}
+    return {name: _entry(of / name) for name in _names(of)}
 
 
 def entry(name: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def categories(model, train: Split, real: Split) -> dict[str, Any]:
 
 
 def _measure(of: Question) -> dict:
-    return categories(of.model, of.train, of.real)
+    return categories(of.model, of.train(), of.real)
 
 
 METRIC = OfModel("categories", "categorize", _measure, of_labels=True, of_points=False)

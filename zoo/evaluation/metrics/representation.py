@@ -58,7 +58,7 @@ def representation(
 
 
 def _measure(of: Question) -> dict:
-    return representation(of.model, of.train, of.real, of.left_out)
+    return representation(of.model, of.train(), of.real, of.left_out)
 
 
 # codes that were told the label say nothing of the image
