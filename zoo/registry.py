@@ -53,6 +53,12 @@ MODELS = {
     "vqvae": _own(
         "vqvae:VQVAE", TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim")
     ),
+    "flow_matching": _own(
+        "flow_matching:FlowMatching",
+        LikelihoodRecipe(
+            epochs=14, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
+        ),
+    ),
     "bayes_conditional": _own("bayes_conditional:BayesConditional"),
     "bayes_classifier": _own("bayes_classifier:BayesClassifier"),
     "gan": _own("gan:GAN", AdversarialRecipe()),
@@ -84,6 +90,8 @@ LAYERS = (
     "zoo.nn.layers:ResidualBlock",
     "zoo.nn.layers:SelfAttention",
     "zoo.nn.layers:VectorQuantizer",
+    "zoo.nn.u_net:FourierFeatures",
+    "zoo.nn.u_net:ModulatedBlock",
     "zoo.models.pixelrnn:RowLSTM",
     "zoo.models.wgan_gp:Clip",
 )

@@ -199,16 +199,16 @@ def samples(
     num: int,
     seed: int,
     labels: np.ndarray | None = None,
-    truncation: float | None = None,
+    **options,
 ):
     """Samples of a model, some hundreds at a time: the same for the same seed.
 
-    A decoder shows what `observation` says; the latents of a GAN can be truncated.
+    A decoder shows what `observation` says; `options` are others of the model's `sample`.
 
     Yields:
       float32 [B, H, W, C] in [0, 1].
     """
-    return (images for images, _ in draws(model, num, seed, labels, truncation))
+    return (images for images, _ in draws(model, num, seed, labels, **options))
 
 
 def draws(
@@ -216,7 +216,7 @@ def draws(
     num: int,
     seed: int,
     labels: np.ndarray | None = None,
-    truncation: float | None = None,
+    **options,
 ):
     """As `samples`, with what the sampler says of itself.
 
@@ -224,8 +224,8 @@ def draws(
       images float32 [B, H, W, C] in [0, 1], and diagnostics: name -> a number or one of each class,
       [K]. A model without such has none.
     """
-    options = {"observation": observation(model)} if "decode" in model.can else {}
-    options |= {} if truncation is None else {"truncation": truncation}
+    if "decode" in model.can:
+        options["observation"] = observation(model)
     for i in range(0, num, _BATCH):
         count = min(_BATCH, num - i)
         part = None if labels is None else labels[i : i + count]

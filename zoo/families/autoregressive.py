@@ -77,10 +77,6 @@ class AutoregressiveModel(LikelihoodModel):
         """What the rows above leave to the next one, after the pixels `row`, [B, W, C]."""
         raise NotImplementedError
 
-    def on_levels(self, images) -> tf.Tensor:
-        """Images in [0, 1] as they are modeled: those of few gray levels rounded to them."""
-        return images
-
     def log_p_pixels(self, images, labels=None, training: bool = False) -> tf.Tensor:
         """Log p of each pixel given those before, of images [B, H, W, C], in nats [B, H, W]."""
         images = self.on_levels(images)

@@ -56,6 +56,7 @@ class ImageModel(keras.Model):
     can: frozenset[str] = frozenset()  # see `zoo/families/capabilities.py`
     weight_average: averaging.WeightAverage | None = None  # of a model that keeps one
     watched = False  # whether its samples are looked at while it trains, if nothing else is asked
+    watched_options: Mapping[str, Any] = {}  # of `sample` for such looks, to be quick
     conditional = False  # whether `sample` and `log_prob` take labels
     supervised = False  # whether it learns from labels without being given them
     takes_weights = True  # whether examples may weigh more or less in its loss
@@ -391,6 +392,10 @@ class ImageModel(keras.Model):
             return None
         count = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
         return checks.labels(labels, self.num_classes, count)
+
+    def on_levels(self, images) -> tf.Tensor:
+        """Images in [0, 1] as they are modeled: those of few gray levels rounded to them."""
+        return images
 
     def asked(self, images, labels=None) -> tuple[Any, tf.Tensor | None]:
         """The images that a method is asked about, as they came, and their labels; both checked.

@@ -7,7 +7,7 @@ METHODS = {
     "features": ("features",),  # of images, in which samples are measured
     "log_prob": ("log_prob", "bits_per_dim"),  # log p(x), or a bound on it: see `exact`
     "importance": ("importance_bound",),  # the bound by weighted draws, and how many count
-    "complete": ("complete", "on_levels"),  # the rest of an image, pixel by pixel
+    "complete": ("complete",),  # an image of which a part is given
     "encode": ("encode", "code"),  # images -> latents
     "reconstruct": ("reconstruct",),  # images -> latents -> images
     "generate": ("generate", "draw_prior"),  # latents -> images

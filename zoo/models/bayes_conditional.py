@@ -198,9 +198,7 @@ class BayesConditional(ImageModel):
         """S log p(y|x) + log p(x), [N]."""
 
         def product(x, y, seed):
-            x = in_unit_range(x)
-            if "complete" in self.unconditional.can:  # both parts are to see the same image
-                x = self.unconditional.on_levels(x)
+            x = self.unconditional.on_levels(in_unit_range(x))  # both parts see the same image
             log_p_x = self.unconditional.log_prob(x, num_samples=num_samples, seed=seed)
             return tf.reduce_sum(self.one_hot(y) * self.log_weights(x), -1) + log_p_x
 

@@ -192,7 +192,9 @@ class Samples(keras.callbacks.Callback):
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
         labels = features.labels_as_often(self.model, self.labels)
-        images = np.concatenate(list(features.samples(self.model, self.num, _SEED, labels)))
+        options = self.model.watched_options
+        drawn = features.samples(self.model, self.num, _SEED, labels, **options)
+        images = np.concatenate(list(drawn))
         if not np.isfinite(images).all():
             raise checkpoints.Diverged(f"after epoch {epoch + 1} samples are not finite")
         images = features.in_bytes(images)

@@ -1,0 +1,215 @@
+"""Flow matching: its field, its loss, guidance and completion."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.families.denoising import DenoisingModel
+
+MEANS = np.float32([[-0.5, -0.5], [0.5, 0.0], [-0.3, 0.5]])
+SCALES = np.float32([0.05, 0.08, 0.03])
+SHARES = np.float32([0.5, 0.3, 0.2])
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    sampler: str = "heun"
+    num_steps: int = 64
+    guidance: float = 1.0
+
+
+class Exact(DenoisingModel):
+    """v*(x, t) = E[x_1 - x_0 | x_t = x] of a mixture of Gaussians in the plane, or of one of them.
+
+    Of component k x_t is N(t m_k, (1 - t)^2 + t^2 s_k^2), and x_1 - x_0 given x_t is Gaussian.
+    """
+
+    Config = Sampler
+    conditional = True
+
+    def velocity(self, x, t, labels=None, training=False):
+        x, t = tf.reshape(x, [-1, 1, 2]), t[:, None]
+        variance = (1 - t) ** 2 + t**2 * SCALES**2  # [B, K]
+        away = x - t[..., None] * MEANS
+        log_p = -tf.reduce_sum(away**2, -1) / 2 / variance - tf.math.log(variance)
+        share = tf.nn.softmax(log_p + tf.math.log(SHARES))
+        if labels is not None:
+            one = tf.one_hot(labels, len(SHARES))  # zeros for the null label
+            share = tf.where(labels[:, None] == self.null_label, share, one)
+        v = MEANS + ((t * SCALES**2 - (1 - t)) / variance)[..., None] * away
+        return tf.reshape(tf.reduce_sum(share[..., None] * v, 1), [-1, 1, 2, 1])
+
+
+def exact(**config):
+    model = Exact(Sampler(**config), (1, 2, 1), num_classes=3, name="exact")
+    model.build()
+    return model
+
+
+def points(images):
+    return 2 * np.asarray(images).reshape(-1, 2) - 1
+
+
+def test_the_exact_field_carries_noise_to_the_mixture():
+    x = points(exact().sample(20_000, np.zeros(20_000, np.int32), seed=0, guidance=0.0))
+    of = ((x[:, None] - MEANS) ** 2).sum(-1).argmin(1)
+    np.testing.assert_allclose(np.bincount(of) / len(x), SHARES, atol=0.015)  # 4 deviations
+    for k, (mean, scale) in enumerate(zip(MEANS, SCALES, strict=True)):
+        np.testing.assert_allclose(x[of == k].mean(0), mean, atol=0.006)
+        np.testing.assert_allclose(x[of == k].std(0), scale, rtol=0.06)
+
+
+def test_a_label_leads_to_its_component():
+    x = points(exact().sample(2_000, np.ones(2_000, np.int32), seed=1))
+    np.testing.assert_allclose(x.mean(0), MEANS[1], atol=0.01)
+    np.testing.assert_allclose(x.std(0), SCALES[1], rtol=0.08)
+
+
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("heun", 2)])
+def test_the_error_of_samples_falls_with_the_order_of_the_solver(name, order):
+    """A Gaussian's field is linear in x: the path ends at the mean and s times the noise."""
+    labels = np.ones(100, np.int32)
+    truth = points(exact(sampler="heun").sample(100, labels, seed=2, num_steps=2_000))
+    errors = []
+    for num_steps in (20, 40):
+        x = points(exact(sampler=name).sample(100, labels, seed=2, num_steps=num_steps))
+        errors.append(np.abs(x - truth).mean())
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.35)
+
+
+def test_no_field_has_a_lower_loss_than_the_exact_one():
+    """The loss falls by the square of the distance to it, as it is the mean of all paths'."""
+
+    def loss(of):
+        model = zoo.create("flow_matching", (1, 2, 1), 3, network="mlp", hidden=(4,), seed=1)
+        model.velocity = of
+        images = 0.5 + 0.5 * (MEANS[y] + SCALES[y][:, None] * noise)
+        images = tf.constant(images.reshape(-1, 1, 2, 1), tf.float32)
+        return float(tf.reduce_mean(model.losses(images, tf.constant(y), False)["loss"]))
+
+    rng, field = np.random.default_rng(0), exact().velocity
+    y = rng.choice(3, 50_000, p=SHARES.astype(np.float64) / SHARES.sum()).astype(np.int32)
+    noise = rng.standard_normal((len(y), 2)).astype(np.float32)
+    least = loss(field)
+    worse = loss(lambda x, t, y, training: field(x, t, y) + 0.3)
+    assert worse - least == pytest.approx(0.09, abs=0.03)  # the error of a mean of 100,000
+    # E|x_1 - x_0|^2 less what x_t tells: with labels less is left than without
+    assert least < loss(lambda x, t, y, training: field(x, t)) < 1.3
+
+
+def test_guidance_is_between_the_model_without_labels_and_beyond_the_one_with_them():
+    model = exact()
+    x = tf.random.stateless_normal([5, 1, 2, 1], [0, 1])
+    labels, nothing = tf.ones(5, tf.int32), tf.fill([5], model.null_label)
+    told, without = (model.velocity(x, tf.fill([5], 0.4), y) for y in (labels, nothing))
+    for scale in (0.0, 1.0, 2.0, 0.5):
+        found = model.guided_velocity(x, tf.constant(0.4), labels, scale)
+        np.testing.assert_allclose(found, without + scale * (told - without), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return zoo.create("flow_matching", (8, 8, 3), 4, width=4, num_blocks=1, num_steps=3)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+
+
+def test_calls_are_counted(model):
+    assert model.num_calls() == 6
+    assert model.num_calls(num_steps=10) == 20
+    assert model.num_calls(num_steps=10, guidance=2.0) == 40
+    assert model.num_calls(num_steps=10, guidance=0.0) == 20
+
+
+def test_more_steps_or_more_guidance_are_another_image(model):
+    labels = [0, 1, 2, 3]
+    kinds = [{}, {"num_steps": 4}, {"guidance": 3.0}, {"guidance": 0.0}]
+    drawn = [np.asarray(model.sample(4, labels, seed=0, **kind)) for kind in kinds]
+    np.testing.assert_array_equal(drawn[0], model.sample(4, labels, seed=0, num_steps=3))
+    for other in drawn[1:]:
+        assert (drawn[0] != other).any()
+    # without guidance by labels it does not matter which they are
+    np.testing.assert_array_equal(drawn[3], model.sample(4, [3, 3, 3, 3], seed=0, guidance=0.0))
+
+
+def test_given_pixels_stay_and_nothing_given_is_a_sample(model, images):
+    labels = [0, 1, 2, 3, 0]
+    some = np.random.default_rng(1).random((5, 8, 8)) < 0.5
+    drawn = np.asarray(model.complete(images, labels=labels, mask=some, seed=0))
+    np.testing.assert_array_equal(drawn[some], images[some])
+    assert (np.abs(drawn - images)[~some] > 1e-3).mean() > 0.9
+    nothing = model.complete(images, labels=labels, mask=np.zeros((8, 8)), seed=0)
+    np.testing.assert_array_equal(nothing, model.sample(5, labels, seed=0))
+    rows = model.complete(images, 3, labels, seed=0)
+    by_mask = model.complete(images, labels=labels, mask=np.arange(8)[:, None] < [3] * 8, seed=0)
+    np.testing.assert_array_equal(rows, by_mask)
+
+
+def test_completion_follows_what_is_given():
+    """Of a Gaussian along the diagonal, given one coordinate, the other is nearer to it."""
+
+    class Diagonal(Exact):
+        def velocity(self, x, t, labels=None, training=False):
+            x, t = tf.reshape(x, [-1, 2]), t[:, None]
+            covariance = np.float32([[0.1, 0.099], [0.099, 0.1]])
+            a = (1 - t)[..., None] ** 2 * np.eye(2) + t[..., None] ** 2 * covariance
+            b = t[..., None] * covariance - (1 - t)[..., None] * np.eye(2)
+            return tf.reshape(tf.linalg.matvec(b @ tf.linalg.inv(a), x), [-1, 1, 2, 1])
+
+    model = Diagonal(Sampler(num_steps=100), (1, 2, 1), num_classes=3, name="diagonal")
+    given = np.linspace(0.3, 0.7, 200, dtype=np.float32)
+    images = np.stack([given, np.zeros(200, np.float32)], -1).reshape(200, 1, 2, 1)
+    labels = np.zeros(200, np.int32)
+    drawn = np.asarray(model.complete(images, labels=labels, mask=[[True, False]], seed=0))
+    assert np.corrcoef(drawn[:, 0, :, 0].T)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"num_steps": 0}, "num_steps must be at least 1, not 0"),
+        ({"num_steps": 2.5}, "num_steps"),
+        ({"guidance": -1.0}, "guidance is -1.0, and must be a number of at least 0"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"guidance": "much"}, "guidance is 'much'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(model, settings, said):
+    with pytest.raises(zoo.InputError, match=said):
+        model.sample(2, [0, 1], **settings)
+
+
+def test_what_is_given_must_be_said_once_and_have_the_shape_of_images(model, images):
+    labels = [0] * 5
+    for given in ({}, {"num_rows": 2, "mask": np.ones((8, 8))}):
+        with pytest.raises(zoo.InputError, match="by num_rows, or by a mask"):
+            model.complete(images, labels=labels, **given)
+    with pytest.raises(zoo.InputError, match=r"\[N, 8, 8\] or \[8, 8\], not \(8, 7\)"):
+        model.complete(images, labels=labels, mask=np.ones((8, 7)))
+    with pytest.raises(zoo.InputError, match="5 images need as many masks, not 3"):
+        model.complete(images, labels=labels, mask=np.ones((3, 8, 8)))
+
+
+def test_a_model_without_labels_has_no_guidance():
+    model = zoo.create("flow_matching", (8, 8, 1), 0, width=4, num_blocks=1, num_steps=1)
+    assert not model.conditional
+    model.sample(2, guidance=1.0)
+    with pytest.raises(zoo.InputError, match="is unconditional: guidance goes with labels"):
+        model.sample(2, guidance=2.0)
+
+
+@pytest.mark.parametrize(("training", "share"), [(True, 0.3), (False, 0.0)])
+def test_labels_are_dropped_in_training_alone(training, share):
+    model = zoo.create("flow_matching", (1, 2, 1), 3, network="mlp", label_dropout=0.3)
+    told = []
+    model.velocity = lambda x, t, labels, training: told.append(labels) or x
+    model.losses(tf.zeros([10_000, 1, 2, 1]), tf.ones(10_000, tf.int32), training)
+    assert float(np.mean(told[0] == model.null_label)) == pytest.approx(share, abs=0.02)

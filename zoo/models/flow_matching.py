@@ -1,0 +1,105 @@
+"""Flow matching (Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003).
+
+Noise x_0 ~ N(0, I) goes to an image x_1 on a straight path, from time 0 to time 1:
+
+    x_t = (1 - t) x_0 + t x_1        dx_t/dt = x_1 - x_0
+
+A network learns the mean velocity of all paths through a place, which is all that is needed to go
+from noise to images:
+
+    L = E_{t, x_0, x_1} |v(x_t, t) - (x_1 - x_0)|^2        v*(x, t) = E[x_1 - x_0 | x_t = x]
+
+The solution of dx/dt = v*(x, t) from x_0 has at each time the distribution of x_t, so at time 1
+that of images. Samples follow it in a few steps of Euler's or Heun's method.
+
+Times are logit-normal, t = sigmoid(n) with n ~ N(0, 1), more often in the middle, where most is to
+be learned (Esser et al. 2024, arXiv:2403.03206, section 3.1). Given labels, a tenth of them is
+dropped in training, so that the one network is also the unconditional model, and classifier-free
+guidance has both (Ho & Salimans 2022, arXiv:2207.12598).
+"""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+
+from zoo.core.config import field
+from zoo.core.stages import num_stages
+from zoo.families.denoising import DenoisingModel
+from zoo.math.noise import standard_normal, standard_uniform
+from zoo.math.pixels import signed
+from zoo.nn.u_net import perceptron, u_net
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Network and sampler."""
+
+    network: Literal["unet", "mlp"] = field("unet", "A U-Net, or a perceptron.")
+    width: int = field(48, "Channels of the U-Net's first grid.", lower=2)
+    num_stages: int = num_stages("How often the U-Net halves the sides; 0: to 7 or 8.", smallest=7)
+    patch_size: int = field(
+        2, "Side of the patches that are the places of the U-Net's first grid.", lower=1
+    )
+    num_blocks: int = field(2, "Residual blocks of each grid, down and up.", lower=1)
+    dropout: float = field(0.0, "Share of activations dropped.", lower=0.0, upper=0.9)
+    hidden: tuple[int, ...] = field((256, 256, 256), "Units of the perceptron's layers.", lower=1)
+    conditional: bool = field(True, "Learn p(x|y) where images have labels.")
+    label_dropout: float = field(
+        0.1, "Share of labels not told in training, for guidance.", lower=0.0, upper=1.0
+    )
+    sampler: Literal["euler", "heun"] = field("heun", "Solver: one or two network calls a step.")
+    num_steps: int = field(12, "Steps of the sampler, when nothing else is asked for.", lower=1)
+    guidance: float = field(
+        1.0, "How much the label counts in samples; 1: as in the data.", lower=0.0
+    )
+
+
+class FlowMatching(DenoisingModel):
+    """A velocity field of images [N, H, W, C], or of images and labels."""
+
+    Config = Config
+
+    def __init__(self, config=None, **kwargs):
+        super().__init__(config, **kwargs)
+        c = self.config
+        num_labels = self.num_classes + 1 if self.conditional else 0  # with the null label
+        if c.network == "mlp":
+            self.network = perceptron(self.image_shape, c.hidden, num_labels, name="network")
+        else:
+            self.network = u_net(
+                self.image_shape,
+                width=c.width,
+                num_stages=c.num_stages,
+                patch_size=c.patch_size,
+                num_blocks=c.num_blocks,
+                dropout=c.dropout,
+                num_labels=num_labels,
+                name="network",
+            )
+        self.build()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether images come with labels that are learned from."""
+        return self.config.conditional and self.num_classes > 0
+
+    def velocity(self, x, t, labels=None, training=False):
+        """V(x, t), or v(x, t, y): [B, H, W, C]."""
+        given = [x, t] if labels is None else [x, t, labels]
+        return self.network([tf.convert_to_tensor(v) for v in given], training=training)
+
+    def losses(self, images, labels, training):
+        """Loss = |v(x_t, t) - (x_1 - x_0)|^2, a mean over pixels, at one time for each image."""
+        x_1 = signed(images)
+        batch = tf.shape(x_1)[:1]
+        x_0 = standard_normal(tf.shape(x_1), self.next_seed())
+        t = tf.sigmoid(standard_normal(batch, self.next_seed()))
+        s = t[:, None, None, None]
+        if not self.conditional:
+            labels = None
+        elif training:
+            told = standard_uniform(batch, self.next_seed()) >= self.config.label_dropout
+            labels = tf.where(told, labels, self.null_label)
+        v = self.velocity((1 - s) * x_0 + s * x_1, t, labels, training)
+        return {"loss": tf.reduce_mean((v - (x_1 - x_0)) ** 2, [1, 2, 3])}
