@@ -66,7 +66,7 @@ setup(
             *(f"pretrained/*/*.{kind}" for kind in ("json", "md", "png")),
             *(f"pretrained/{name}/model.safetensors" for name in BUNDLED),
         ],
-        "zoo.data": ["fashion_mnist/*"],
+        "zoo.data": ["emoji/*", "fashion_mnist/*"],
     },
     install_requires=[
         "absl-py>=2.1,<3",

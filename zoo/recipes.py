@@ -83,8 +83,10 @@ class Run:
 
     dataset: str = field(
         "",
-        "fashion_mnist (embedded, the default), mnist, cifar10 (downloaded), ring, grid (8 or 25 "
-        "Gaussians in the plane), or folder:PATH with PNG, JPEG, WebP or BMP files: in a folder "
+        "fashion_mnist (embedded, the default), emoji (embedded, in color), stacked_fashion_mnist "
+        "(three garments as red, green and blue: 1,000 modes), mnist, cifar10 (downloaded), ring, "
+        "grid (8 or 25 Gaussians in the plane), or folder:PATH with PNG, JPEG, WebP or BMP files: "
+        "in a folder "
         "for each class, or without classes; in PATH, or in PATH/train with PATH/test or PATH/val.",
         path=True,
     )
@@ -94,7 +96,10 @@ class Run:
         path=True,
     )
     image_size: int = field(
-        0, "Side to which the images of folder:PATH are resized; 0: as they are.", lower=0
+        0,
+        "Side to which the images of folder:PATH are resized, 0: as they are; or those of emoji, "
+        "at most 64, 0: 32.",
+        lower=0,
     )
     skip_broken: bool = field(
         False, "Leave out files of folder:PATH that cannot be decoded, in place of stopping."

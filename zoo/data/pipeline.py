@@ -3,6 +3,8 @@
 Images stay uint8 all the way to the device, which scales them.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -109,7 +111,7 @@ def binarized(split: Split, name: str, binarization: str, seed: int = 0) -> Spli
     if binarization == "none":
         return split
     drawn = binarize(split.images, name, _STATIC_SEED if binarization == "static" else seed)
-    return Split(drawn, split.labels)
+    return dataclasses.replace(split, images=drawn)
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:

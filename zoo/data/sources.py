@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from zoo.core import files
-from zoo.data import folder, idx, toy
+from zoo.data import emoji, folder, idx, stacked, toy
 from zoo.errors import InputError, one_line
 
 ARRAYS = "arrays"  # what a data set from Python is called
@@ -43,7 +43,12 @@ CLASS_NAMES = {
         "truck",
     ),
 }
-NOT_READ = {"cifar10": "downloaded", **dict.fromkeys(toy.MIXTURES, "drawn")}  # no IDX files
+NOT_READ = {  # no IDX files
+    "cifar10": "downloaded",
+    "emoji": "embedded",
+    "stacked_fashion_mnist": "embedded",
+    **dict.fromkeys(toy.MIXTURES, "drawn"),
+}
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -63,10 +68,11 @@ _SUBSETS = 0  # seed of their order; raw numbers of a bit generator never change
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images uint8 [N, H, W, C] and their labels int32 [N]."""
+    """Images uint8 [N, H, W, C] and their labels int32 [N]; maybe a caption for each, str [N]."""
 
     images: np.ndarray
     labels: np.ndarray
+    captions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -78,11 +84,15 @@ class Split:
         first images of larger ones.
         """
         order = np.argsort(np.random.PCG64(_SUBSETS).random_raw(len(self)), kind="stable")[:count]
-        return Split(self.images[order], self.labels[order])
+        return self._of(order)
 
     def first(self, count: int) -> "Split":
         """The first `count` images with their labels, or all where there are fewer."""
-        return Split(self.images[:count], self.labels[:count])
+        return self._of(slice(count))
+
+    def _of(self, which) -> "Split":
+        captions = None if self.captions is None else self.captions[which]
+        return Split(self.images[which], self.labels[which], captions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,11 +146,13 @@ def load(
     """Reads a data set.
 
     Args:
-      name: `fashion_mnist` (embedded, the default), `mnist`, `cifar10` (by keras.datasets),
-        `ring`, `grid` (2-D toy data, `zoo/data/toy.py`), or `folder:PATH`.
+      name: `fashion_mnist` (embedded, the default), `emoji` (embedded, in color,
+        `zoo/data/emoji.py`), `stacked_fashion_mnist` (`zoo/data/stacked.py`), `mnist`, `cifar10`
+        (by keras.datasets), `ring`, `grid` (2-D toy data, `zoo/data/toy.py`), or `folder:PATH`.
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
-      image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`).
+      image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`); for
+        `emoji` at most 64, and 32 when left out.
       skip_broken: for `folder:PATH`, whether files that cannot be decoded are left out.
       digest: of the images that a model was trained on, if any. A folder whose images are those
         only as version 0.1.0 read it is read so.
@@ -154,14 +166,15 @@ def load(
         raise InputError("the images of this run came from Python: give them to zoo.train as data")
     name = name_of(name, data_dir)
     is_folder = name.startswith("folder:")
-    for setting, given in (("image_size", image_size is not None), ("skip_broken", skip_broken)):
-        if given and not is_folder:
-            raise InputError(f"{setting} goes with --dataset=folder:PATH only")
+    if image_size is not None and not is_folder and name != "emoji":
+        raise InputError("image_size goes with --dataset=folder:PATH and --dataset=emoji only")
+    if skip_broken and not is_folder:
+        raise InputError("skip_broken goes with --dataset=folder:PATH only")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}, and must be at least 1")
     if is_folder and data_dir:
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
-    how = ""
+    how, captions = "", None
     if is_folder:
         return _read_folder(name, image_size, skip_broken, digest)
     if data_dir:
@@ -173,17 +186,22 @@ def load(
             class_names = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
     elif name == "fashion_mnist":
         arrays, class_names = _read_quadruple(EMBEDDED, SHA256), CLASS_NAMES[name]
+    elif name == "emoji":
+        arrays, class_names, captions = emoji.read(image_size)
+    elif name == "stacked_fashion_mnist":
+        arrays = stacked.of(_read_quadruple(EMBEDDED, SHA256))
+        class_names = tuple(f"{k:03d}" for k in range(stacked.NUM_CLASSES))
     elif name in CLASS_NAMES:
         arrays, class_names = _download(name), CLASS_NAMES[name]
     elif name in toy.MIXTURES:
         arrays = toy.read(name)
         class_names = tuple(map(str, range(toy.MIXTURES[name].num_modes)))
     else:
-        names = ", ".join((*CLASS_NAMES, *toy.MIXTURES))
+        names = ", ".join((*CLASS_NAMES, "emoji", "stacked_fashion_mnist", *toy.MIXTURES))
         raise InputError(
             f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
         )
-    return _split(name, arrays, class_names, how)
+    return _split(name, arrays, class_names, how, captions=captions)
 
 
 def of_arrays(data) -> Dataset:
@@ -270,7 +288,7 @@ def _read_folder(
     return now
 
 
-def _split(name, arrays, class_names, how, validation=None) -> Dataset:
+def _split(name, arrays, class_names, how, validation=None, captions=None) -> Dataset:
     """Splits the last training images off, unless there is a `validation` of (images, labels)."""
     images, labels, test_images, test_labels = arrays
     parts = {"train": (images, labels), "test": (test_images, test_labels)}
@@ -300,6 +318,10 @@ def _split(name, arrays, class_names, how, validation=None) -> Dataset:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     splits = {part: Split(*pair) for part, pair in parts.items()}
+    if captions is not None:
+        of_train, of_test = captions
+        of = {"train": of_train[:cut], "validation": of_train[cut:], "test": of_test}
+        splits = {k: dataclasses.replace(v, captions=of[k]) for k, v in splits.items()}
     sizes = ", ".join(f"{len(splits[part]):,} {part}" for part in ("train", "validation", "test"))
     counts = np.bincount(splits["train"].labels, minlength=len(class_names))
     unseen = ", ".join(itertools.compress(class_names, counts == 0))
