@@ -58,9 +58,14 @@ def fork_server():
 
 @pytest.fixture(scope="session")
 def start(fork_server):
-    """Starts a script as a process of its own: `start("train", "--model=vae", ...)`."""
+    """Starts a script as a process of its own: `start("train", "--model=vae", ...)`.
+
+    An epoch of the small sets of tests is a pass, where nothing else is asked for.
+    """
 
     def start(script, *flags, **kwargs):
+        if script == "train":
+            flags = ("--steps_per_epoch=0", *flags)
         return Forked(fork_server, [ROOT / "scripts" / f"{script}.py", *flags], **kwargs)
 
     return start

@@ -13,7 +13,12 @@ from zoo.core.config import field
 class Recipe:
     """Settings of a training run that are not the model's own."""
 
-    epochs: int = field(20, "Passes over the training images.", lower=1, upper=2**31 - 1)
+    epochs: int = field(
+        20,
+        "Passes over the training images, or epochs of steps_per_epoch.",
+        lower=1,
+        upper=2**31 - 1,
+    )
     batch_size: int = field(128, "Images a step, over all devices.", lower=1)
     learning_rate: float = field(1e-3, "Adam's step size.", lower=1e-9)
     beta_1: float = field(0.9, "Adam's decay of the first moment.", lower=0.0, upper=0.9999)
@@ -56,7 +61,12 @@ class LikelihoodRecipe(Recipe):
 class AdversarialRecipe(Recipe):
     """The same for two players; steps and first moment are those of Radford et al. 2016 (DCGAN)."""
 
-    epochs: int = field(12, "Passes over the training images.", lower=1, upper=2**31 - 1)
+    epochs: int = field(
+        12,
+        "Passes over the training images, or epochs of steps_per_epoch.",
+        lower=1,
+        upper=2**31 - 1,
+    )
     batch_size: int = field(64, "Images for each step of D, over all devices.", lower=1)
     learning_rate: float = field(2e-4, "Adam's step size for the generator.", lower=1e-9)
     discriminator_learning_rate: float = field(
@@ -117,7 +127,11 @@ class Run:
         path="reference",
     )
     steps_per_epoch: int = field(
-        0, "Steps an epoch; 0: a pass over the data.", lower=0, upper=2**31 - 1
+        0,
+        "Steps an epoch; 0: a pass over the data. When left out an epoch of fewer than 27,500 or "
+        "more than 110,000 images sees 55,000 of them.",
+        lower=0,
+        upper=2**31 - 1,
     )
     seed: int = field(
         0, "Random seed of weights, noise and the order of the data.", lower=0, upper=2**31 - 1

@@ -202,6 +202,12 @@ def given(*but: str) -> list[str]:
     return [f.serialize() for f in own]
 
 
+def present() -> set[str]:
+    """The names of this script's flags that were given, whatever their values."""
+    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {f.name for f in own if f.present}
+
+
 def parser(define_flags: Callable[..., None], *also: str) -> Callable[[list[str]], list[str]]:
     """A flags parser that peeks at `--model` and then lets `define_flags(model)` add its flags.
 

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     from zoo.training import loop  # TensorFlow, once the settings are known to be good
 
-    return loop.train(_MODEL.value, model_config, recipe, settings)
+    return loop.train(_MODEL.value, model_config, recipe, settings, asked=cli.present())
 
 
 def run() -> None:

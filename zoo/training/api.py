@@ -56,7 +56,7 @@ def train(
         )
         for part, names in zip(parts, known, strict=True)
     )
-    code = loop.train(model, dataclasses.asdict(options), recipe, run, dataset, more)
+    code = loop.train(model, dataclasses.asdict(options), recipe, run, dataset, more, set(given))
     place = loop.workdir_of(model, run)
     status = {0: "done", 1: "disk full", loop.DIVERGED: "diverged"}.get(code, "stopped")
     history = callbacks.MetricsFile.read(place / "metrics.jsonl")

@@ -6,8 +6,10 @@ from typing import Any
 
 from zoo import registry
 from zoo.core import config
-from zoo.data import toy
+from zoo.data import Dataset, toy
 from zoo.recipes import Recipe, Run
+
+EPOCH = 55_000  # training images, of Fashion-MNIST, on which recipes were measured
 
 _PARTS = ("config", "recipe", "run")
 # of 2-D toy data: perceptrons, and many small steps in less than a minute
@@ -42,6 +44,35 @@ def settings_of(model: str, dataset: str) -> tuple[Any, Recipe, Run]:
         return dataclasses.replace(default, **{name: points[name] for name in names})
 
     return tuple(map(of_points, found))
+
+
+def for_data(dataset: Dataset, batch_size: int, batches: int) -> dict[str, int]:
+    """The settings that are left to the data, where these ask for others than the defaults.
+
+    The length of a recipe is in images seen, not in passes: an epoch sees about as many images
+    whatever the size of the set, and a batch is no larger than the set.
+
+    Args:
+      dataset: the images.
+      batch_size: that holds where nothing else is asked for.
+      batches: in a step: those of `discriminator_steps`, or one.
+
+    Returns:
+      Setting -> value.
+    """
+    if dataset.name in toy.MIXTURES:
+        return {}
+    count = len(dataset.train)
+    found = {}
+    if batch_size * batches > count >= batches:
+        found["batch_size"] = batch_size = count // batches
+    if not EPOCH / 2 <= count <= 2 * EPOCH:
+        steps = max(1, EPOCH // (batch_size * batches))
+        found["steps_per_epoch"] = steps - steps % 10 or steps  # steps_per_execution divides it
+    return found
+
+
+FOR_DATA = ("batch_size", "steps_per_epoch")  # what `for_data` chooses
 
 
 def command(settings: dict[str, Any]) -> str:

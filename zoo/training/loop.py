@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports the others)
@@ -24,7 +24,15 @@ from zoo.errors import InputError, brief, no_space
 from zoo.evaluation import modes
 from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Recipe, Run
-from zoo.training import callbacks, fitting, inputs, monitor, provenance, strategies
+from zoo.training import (
+    callbacks,
+    defaults,
+    fitting,
+    inputs,
+    monitor,
+    provenance,
+    strategies,
+)
 
 DIVERGED = 3
 # in this order --overwrite deletes: a folder with its settings can be overwritten again
@@ -82,6 +90,7 @@ def train(
     run: Run,
     dataset: data.Dataset | None = None,
     more: Sequence[keras.callbacks.Callback] = (),
+    asked: Collection[str] | None = None,
 ) -> int:
     """Trains, continues or finishes a run.
 
@@ -92,6 +101,8 @@ def train(
       run: everything else.
       dataset: the images, where they come from Python and `run.dataset` does not name them.
       more: Keras callbacks, which see an epoch's logs when all else is done.
+      asked: names of the settings that somebody asked for; of the others some are left to the data
+        (`defaults.for_data`). When left out all of them were asked for.
 
     Returns:
       The exit code: 0 done, 1 when the disk is full, 3 diverged or collapsed, 128 + n when signal
@@ -122,7 +133,11 @@ def train(
     if before:
         model_config = config.kept(config_class, model_config, before["config"])
     options = config.make(config_class, model_config)
-    batch = recipe.batch_size * getattr(options, "discriminator_steps", 1)
+    batches, chosen = getattr(options, "discriminator_steps", 1), {}
+    if asked is not None:
+        recipe, run, chosen = _left_to_data(dataset, recipe, run, batches, asked, before)
+        _check(recipe, run, strategy.num_replicas_in_sync)
+    batch = recipe.batch_size * batches
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
     steps_per_epoch = run.steps_per_epoch or steps
     for what, count in (("an epoch", steps_per_epoch), ("checkpoint_steps", run.checkpoint_steps)):
@@ -186,6 +201,9 @@ def train(
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(workers, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
+        if chosen:
+            said = ", ".join(f"--{name}={value}" for name, value in chosen.items())
+            print(f"chosen by the number of images: {said}")
         if dataset.class_names and dataset.name.startswith("folder:"):
             print(f"classes: {classes.in_words(dataset.class_names)}")
         print(
@@ -244,6 +262,37 @@ def train(
                 raise
             return 1
     return 0
+
+
+def _left_to_data(
+    dataset: data.Dataset,
+    recipe: Recipe,
+    run: Run,
+    batches: int,
+    asked: Collection[str],
+    before: dict[str, Any] | None,
+) -> tuple[Recipe, Run, dict[str, Any]]:
+    """Recipe and run with what nobody asked for and the data choose, or chose at the start.
+
+    Returns:
+      Both, and what the data chose.
+    """
+    if before:
+        known = {**before["recipe"], **before["run"]}
+        chosen = {name: known[name] for name in defaults.FOR_DATA}
+    else:
+        chosen = defaults.for_data(dataset, recipe.batch_size, batches)
+    chosen = {name: value for name, value in chosen.items() if name not in asked}
+
+    def changed(part):
+        own = {f.name for f in dataclasses.fields(part)}
+        return config.make(type(part), dataclasses.asdict(part) | _only(chosen, own))
+
+    return changed(recipe), changed(run), {} if before else chosen
+
+
+def _only(values: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:
