@@ -1,5 +1,6 @@
 """What several tests share: a slice of the real data as IDX files, and scripts as processes."""
 
+import os
 import subprocess
 import sys
 
@@ -25,6 +26,18 @@ def quick_graphs(request):
         import tensorflow as tf  # isort: skip
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What tests keep for later is not among what their user keeps."""
+    before = os.environ.get("ZOO_CACHE")
+    os.environ["ZOO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["ZOO_CACHE"]
+    else:
+        os.environ["ZOO_CACHE"] = before
 
 
 @pytest.fixture(scope="session")

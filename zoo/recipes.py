@@ -111,6 +111,27 @@ class Run:
         "at most 64, 0: 32.",
         lower=0,
     )
+    fit: Literal["crop", "pad"] = field(
+        "crop",
+        "How images of folder:PATH become square before they are resized: crop to their middle, or "
+        "pad with white.",
+    )
+    gray: bool = field(False, "Turn images of folder:PATH that are in color into gray ones.")
+    flip: bool = field(False, "Mirror each training image, left for right, half of the time.")
+    validation: float = field(
+        -1.0,
+        "Share of the training images that is held out for validation; -1: a tenth, at most 5,000, "
+        "and none of fewer than 50 images.",
+        lower=-1.0,
+        upper=0.9,
+    )
+    test: float = field(
+        -1.0,
+        "Share of the images of a folder that is held out for the test split, if there is no "
+        "folder PATH/test; -1: a tenth, and none of fewer than 50 images.",
+        lower=-1.0,
+        upper=0.9,
+    )
     skip_broken: bool = field(
         False, "Leave out files of folder:PATH that cannot be decoded, in place of stopping."
     )

@@ -199,7 +199,9 @@ def test_numbered_classes_are_in_their_order(tmp_path):
     found = load(tmp_path / "set")
     assert found.class_names == tuple(map(str, range(12)))
     for split in everything(found):
-        assert all(int(x[1, 1, 0]) // 2 == y for x, y in zip(*vars(split).values(), strict=True))
+        assert all(
+            int(x[1, 1, 0]) // 2 == y for x, y in zip(split.images, split.labels, strict=True)
+        )
     fill(tmp_path / "signed", names=["-1", "+1", "0", "007"], count=5)
     assert load(tmp_path / "signed").class_names == ("-1", "0", "+1", "007")
     fill(tmp_path / "mixed", names=["10", "2", "x"], count=5)
@@ -217,7 +219,7 @@ def digest_of(*arrays):
 
 def before(root):
     """A folder as version 0.1.0 read it, and its digest."""
-    found = folder.read(root, None, before=True)
+    found = folder.read(root, folder.Reading(before=True))
     arrays = [array for part in ("train", "test") for array in found.parts[part]]
     return found, digest_of(*arrays)
 

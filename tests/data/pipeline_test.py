@@ -120,3 +120,21 @@ def test_bad_arguments_are_named():
         pipeline.train_batches(SPLIT, B, binarization="statik", seed=0, stop=1)
     with pytest.raises(InputError, match="binarization is 'statik'"):
         pipeline.binarized(SPLIT, "test", "statik")
+
+
+def test_half_of_the_images_are_mirrored_and_each_step_anew():
+    images = np.arange(64 * 4, dtype=np.uint8).reshape(64, 2, 2, 1)
+    split = Split(images, np.arange(64, dtype=np.int32))
+    settings = {"batch_size": 64, "seed": 5, "flip": True}
+    seen = []
+    for x, y in pipeline.train_batches(split, start=0, stop=20, **settings):
+        straight, mirrored = images[y.numpy()], images[y.numpy()][:, :, ::-1]
+        is_mirrored = (x.numpy() == mirrored).all((1, 2, 3))
+        assert (is_mirrored | (x.numpy() == straight).all((1, 2, 3))).all()
+        seen.append(is_mirrored[np.argsort(y)])
+    seen = np.array(seen)
+    assert 0.45 < seen.mean() < 0.55  # 4 deviations of 1,280 draws
+    assert 0 < seen.mean(0).min() and seen.mean(0).max() < 1
+    [(x, _)] = pipeline.train_batches(split, start=7, stop=8, **settings)
+    [(again, _)] = list(pipeline.train_batches(split, start=5, stop=8, **settings))[2:]
+    np.testing.assert_array_equal(x, again)

@@ -115,8 +115,9 @@ def test_a_run_of_version_0_1_0_goes_on_with_its_order_of_classes(
     source, workdir = fill(tmp_path / "set", ["2", "10"]), tmp_path / "run"
     load, read = data.load, folder.read
     with monkeypatch.context() as then:
-        then.setattr(folder, "read", lambda *arguments: read(*arguments[:-1], True))
-        then.setattr(data, "load", lambda *arguments: load(*arguments))
+        then.setattr(
+            folder, "read", lambda path, how: read(path, dataclasses.replace(how, before=True))
+        )
         assert train("vae", VAE, source, workdir) == 0
     before = files.read_json(workdir / "config.json")
     assert before["class_names"] == ["10", "2"]
@@ -148,3 +149,22 @@ def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, 
     (source / "broken.png").unlink()  # the images stay what they are
     assert train("vae", VAE, source, workdir) == 0
     assert "--skip_broken=True" in defaults.command(settings)
+
+
+def test_of_a_very_small_folder_nothing_is_held_out_and_what_that_costs_is_said(tmp_path, capsys):
+    source = fill(tmp_path / "set", [""], count=30)
+    given = {"steps_per_epoch": 2, "epochs": 1, **VAE}
+    result = zoo.train("vae", f"folder:{source}", tmp_path / "run", **given)
+    out = capsys.readouterr().out
+    assert "30 train, 0 validation, 0 test images" in out
+    assert "no validation images: the last checkpoint is exported" in out
+    assert "no test images: nothing can be evaluated" in out
+    assert "--validation=0.0, --test=0.0, --batch_size=30" in out
+    assert result.status == "done" and (tmp_path / "run" / "samples" / "epoch_0001.png").exists()
+    assert "val_loss" not in result.history[0]
+    again = zoo.train("vae", f"folder:{source}", tmp_path / "run", **{**given, "epochs": 2})
+    assert again.status == "done" and len(again.history) == 2
+    assert len(inputs.split_of(tmp_path / "run", "train")) == 30
+    asked = {**given, "test": 0.1, "validation": 0.2}
+    zoo.train("vae", f"folder:{source}", tmp_path / "asked", **asked)
+    assert "22 train, 5 validation, 3 test images" in capsys.readouterr().out

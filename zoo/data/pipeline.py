@@ -1,6 +1,7 @@
 """Batches that are a function of (seed, step): a run can go on anywhere, at no cost.
 
-Images stay uint8 all the way to the device, which scales them.
+Images stay uint8 all the way to the device, which scales them. Those that are in a file, and not in
+memory, are read from there batch by batch.
 """
 
 import dataclasses
@@ -8,6 +9,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from zoo.data import store
 from zoo.data.sources import Split
 from zoo.errors import InputError
 
@@ -55,6 +57,7 @@ def train_batches(
     start: int = 0,
     stop: int,
     binarization: str = "none",
+    flip: bool = False,
 ) -> tf.data.Dataset:
     """Batches `start` to `stop` - 1 of an endless training, each a function of (seed, i) alone.
 
@@ -67,6 +70,7 @@ def train_batches(
       start: the first step.
       stop: the step after the last.
       binarization: `none`; `static`, drawn once for all runs; `stochastic`, anew at each step.
+      flip: whether each image is mirrored, left for right, with probability 1/2.
 
     Returns:
       Pairs of uint8 [B, H, W, C] and int32 [B].
@@ -79,8 +83,9 @@ def train_batches(
     pixels = split.images
     if binarization == "static":
         pixels = binarize(pixels, "train", _STATIC_SEED)
+    take = _taking(pixels)
     with tf.device("CPU:0"):
-        images, labels = tf.constant(pixels), tf.constant(split.labels)
+        labels = tf.constant(split.labels)
 
     def batch(i):
         epoch, k = i // per_epoch, i % per_epoch
@@ -90,7 +95,11 @@ def train_batches(
             max_index=tf.constant(len(split) - 1, tf.int64),
             rounds=_SHUFFLE_ROUNDS,
         )
-        x, y = tf.gather(images, index), tf.gather(labels, index)
+        x, y = take(index), tf.gather(labels, index)
+        if flip:
+            key = tf.random.experimental.stateless_fold_in(tf.stack([seed, 2]), i)
+            mirrored = tf.random.stateless_uniform([batch_size, 1, 1, 1], key) < 0.5
+            x = tf.where(mirrored, x[:, :, ::-1], x)
         if binarization == "stochastic":
             key = tf.random.experimental.stateless_fold_in(tf.stack([seed, 1]), i)
             noise = tf.random.stateless_uniform([batch_size, *split.images.shape[1:]], key)
@@ -100,6 +109,23 @@ def train_batches(
 
     steps = tf.data.Dataset.range(start, stop)
     return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _taking(images: np.ndarray):
+    """A function that gives, in a graph, the images of these numbers."""
+    if not store.is_on_disk(images):
+        with tf.device("CPU:0"):
+            held = tf.constant(images)
+        return lambda index: tf.gather(held, index)
+
+    def read(index: np.ndarray) -> np.ndarray:
+        return np.asarray(images[index])
+
+    def take(index):
+        x = tf.numpy_function(read, [index], tf.uint8)
+        return tf.ensure_shape(x, [index.shape[0], *images.shape[1:]])
+
+    return take
 
 
 def binarized(split: Split, name: str, binarization: str, seed: int = 0) -> Split:
@@ -116,6 +142,10 @@ def binarized(split: Split, name: str, binarization: str, seed: int = 0) -> Spli
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Every image once, in order, with its label; the last batch may be smaller."""
+    if store.is_on_disk(split.images):
+        take, labels = _taking(split.images), tf.constant(split.labels)
+        numbers = tf.data.Dataset.range(len(split)).batch(batch_size)
+        return numbers.map(lambda i: (take(i), tf.gather(labels, i))).prefetch(2)
     with tf.device("CPU:0"):
         images = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
     return images.batch(batch_size).prefetch(2)

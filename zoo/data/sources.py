@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import itertools
 import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -63,6 +64,7 @@ SHA256 = {
 }
 
 
+_BLOCK = 1 << 26  # bytes that a digest takes at once
 _SUBSETS = 0  # seed of their order; raw numbers of a bit generator never change
 
 
@@ -92,7 +94,10 @@ class Split:
 
     def _of(self, which) -> "Split":
         captions = None if self.captions is None else self.captions[which]
-        return Split(self.images[which], self.labels[which], captions)
+        images = self.images[which]
+        if not isinstance(which, slice):
+            images = np.asarray(images)  # in memory, though it was taken from a file
+        return Split(images, self.labels[which], captions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +147,11 @@ def load(
     image_size: int | None = None,
     skip_broken: bool = False,
     digest: str | None = None,
+    *,
+    fit: str = "crop",
+    gray: bool = False,
+    validation: float | None = None,
+    test: float | None = None,
 ) -> Dataset:
     """Reads a data set.
 
@@ -155,7 +165,12 @@ def load(
         `emoji` at most 64, and 32 when left out.
       skip_broken: for `folder:PATH`, whether files that cannot be decoded are left out.
       digest: of the images that a model was trained on, if any. A folder whose images are those
-        only as version 0.1.0 read it is read so.
+        only as an earlier version read it is read so.
+      fit: for `folder:PATH`, how pictures become square before a resize: `crop` or `pad`.
+      gray: for `folder:PATH`, whether pictures in color become gray.
+      validation: share of the training images that is the validation split, where the set has none
+        of its own; None: a tenth, at most 5,000.
+      test: likewise for the test split, of all images of a folder.
 
     Raises:
       InputError: something is missing or wrong; the line names the file.
@@ -168,15 +183,22 @@ def load(
     is_folder = name.startswith("folder:")
     if image_size is not None and not is_folder and name != "emoji":
         raise InputError("image_size goes with --dataset=folder:PATH and --dataset=emoji only")
-    if skip_broken and not is_folder:
-        raise InputError("skip_broken goes with --dataset=folder:PATH only")
+    for setting, asked in (
+        ("skip_broken", skip_broken),
+        ("fit", fit != "crop"),
+        ("gray", gray),
+        ("test", test is not None),
+    ):
+        if asked and not is_folder:
+            raise InputError(f"{setting} goes with --dataset=folder:PATH only")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}, and must be at least 1")
     if is_folder and data_dir:
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
     how, captions = "", None
     if is_folder:
-        return _read_folder(name, image_size, skip_broken, digest)
+        reading = folder.Reading(image_size, fit, gray, skip_broken, test)
+        return _read_folder(name, reading, digest, validation)
     if data_dir:
         arrays = _read_quadruple(files.local_path(data_dir))
         how = f" from {data_dir}"
@@ -201,18 +223,20 @@ def load(
         raise InputError(
             f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
         )
-    return _split(name, arrays, class_names, how, captions=captions)
+    return _split(name, arrays, class_names, how, captions=captions, share=validation)
 
 
-def of_arrays(data) -> Dataset:
+def of_arrays(data, validation: float | None = None, test: float | None = None) -> Dataset:
     """A data set of images that a program has.
 
     A tenth of them, chosen once for all at random, is the test split, and a tenth of the rest the
-    validation split.
+    validation split, if nothing else is asked for.
 
     Args:
       data: images, or a pair of images and labels; or a `tf.data.Dataset` of either, in batches or
         one by one. Images are uint8, or float in [0, 1], [N, H, W, C]; labels integers, [N].
+      validation: share of the training images that is the validation split.
+      test: share of all images that is the test split.
 
     Raises:
       InputError: they are not that.
@@ -236,10 +260,11 @@ def of_arrays(data) -> Dataset:
     known = isinstance(data, tuple | list)
     class_names = tuple(map(str, range(int(labels.max()) + 1))) if known else ()
     order = np.random.default_rng(0).permutation(len(images))
-    test, train = np.split(order, [max(1, len(images) // 10)])
+    count = folder.number_of(test, len(images)) or int(test is None)
+    held_out, train = np.split(order, [count])
     labels = labels.astype(np.int32)
-    arrays = (images[train], labels[train], images[test], labels[test])
-    return _split(ARRAYS, arrays, class_names, "")
+    arrays = (images[train], labels[train], images[held_out], labels[held_out])
+    return _split(ARRAYS, arrays, class_names, "", share=validation)
 
 
 def _gathered(dataset):
@@ -256,15 +281,24 @@ def _gathered(dataset):
 
 
 def _read_folder(
-    name: str, image_size: int | None, skip_broken: bool, digest: str | None
+    name: str, reading: folder.Reading, digest: str | None, validation: float | None
 ) -> Dataset:
-    path = files.local_path(name.removeprefix("folder:"))
-    resize = f"; {folder.RESIZE} to {image_size}x{image_size}" if image_size else ""
+    path, size = files.local_path(name.removeprefix("folder:")), reading.image_size
+    how = f"; {folder.RESIZE[reading.fit]} to {size}x{size}" if size else ""
 
-    def read(before: bool) -> Dataset:
-        found = folder.read(path, image_size, skip_broken, before)
-        arrays = [array for part in ("train", "test") for array in found.parts[part]]
-        read = _split(name, arrays, found.class_names, resize, found.parts.get("validation"))
+    def read(reading: folder.Reading) -> Dataset:
+        found = folder.read(path, reading)
+        x, y = found.parts["train"]
+        arrays = [x, y, *found.parts.get("test", (x[:0], y[:0]))]
+        read = _split(
+            name,
+            arrays,
+            found.class_names,
+            how,
+            found.parts.get("validation"),
+            share=validation,
+            remembered=found.remembered,
+        )
         return dataclasses.replace(
             read,
             num_broken=found.num_broken,
@@ -273,22 +307,33 @@ def _read_folder(
 
     failure = None
     try:
-        now = read(before=False)
+        now = read(reading)
         if digest in (None, now.digest):
             return now
     except InputError as e:
         if digest is None:
             raise
         failure = e
-    with contextlib.suppress(InputError):
-        if (then := read(before=True)).digest == digest:
-            return then
+    for earlier in ({"exactly": True}, {"exactly": True, "before": True}):
+        with contextlib.suppress(InputError):
+            if (then := read(dataclasses.replace(reading, **earlier))).digest == digest:
+                return then
     if failure is not None:
         raise failure
     return now
 
 
-def _split(name, arrays, class_names, how, validation=None, captions=None) -> Dataset:
+def _split(
+    name,
+    arrays,
+    class_names,
+    how,
+    validation=None,
+    *,
+    share: float | None = None,
+    captions=None,
+    remembered: Callable[[str, Callable[[], str]], str] = lambda key, compute: compute(),
+) -> Dataset:
     """Splits the last training images off, unless there is a `validation` of (images, labels)."""
     images, labels, test_images, test_labels = arrays
     parts = {"train": (images, labels), "test": (test_images, test_labels)}
@@ -303,20 +348,19 @@ def _split(name, arrays, class_names, how, validation=None, captions=None) -> Da
             raise InputError(
                 f"{name}{how}: training images are {images.shape[1:]}, {part} images {x.shape[1:]}"
             )
-    if len(images) < 10 or not len(test_images):
-        raise InputError(
-            f"{name}{how}: {len(images)} training and {len(test_images)} test images are too few"
-        )
+    if len(images) < 10:
+        raise InputError(f"{name}{how}: {len(images)} training images are too few (10 at least)")
     if validation is None:
-        cut = len(images) - min(NUM_VALIDATION, len(images) // 10)
+        count = folder.number_of(share, len(images))
+        cut = len(images) - (min(NUM_VALIDATION, count) if share is None else count)
         parts["train"], parts["validation"] = (
             (images[:cut], labels[:cut]),
             (images[cut:], labels[cut:]),
         )
-    digest = hashlib.sha256()
-    for array in (*arrays, *(validation or ())):
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+    elif share is not None:
+        raise InputError(f"{name} has a validation split of its own: leave validation out")
+    whole = [*arrays, *(validation or ())]
+    layout = ", ".join(f"{array.dtype} {array.shape}" for array in whole)
     splits = {part: Split(*pair) for part, pair in parts.items()}
     if captions is not None:
         of_train, of_test = captions
@@ -329,13 +373,24 @@ def _split(name, arrays, class_names, how, validation=None, captions=None) -> Da
         name=name,
         **splits,
         class_names=tuple(class_names),
-        digest=digest.hexdigest(),
+        digest=remembered(layout, lambda: _digest(whole)),
         description=one_line(
             f"{name}{how}: {sizes} images of {'x'.join(map(str, images.shape[1:]))}"
             + (f"; warning: not one to train on of class {unseen}" if unseen else "")
             + ("" if class_names else ", without labels")
         ),
     )
+
+
+def _digest(arrays: Sequence[np.ndarray]) -> str:
+    """SHA-256 of arrays, which need not be in memory."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        step = max(1, _BLOCK // max(1, array[:1].nbytes))
+        for start in range(0, len(array), step):
+            digest.update(np.ascontiguousarray(array[start : start + step]).data)
+    return digest.hexdigest()
 
 
 def _read_quadruple(root: pathlib.Path, sha256: dict[str, str] | None = None) -> list[np.ndarray]:

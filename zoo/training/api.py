@@ -39,7 +39,8 @@ def train(
     """See `zoo.train`."""
     dataset = None
     if data is not None and not isinstance(data, str):
-        dataset = data if isinstance(data, sources.Dataset) else sources.of_arrays(data)
+        shares = [v if (v := settings.get(n, -1)) >= 0 else None for n in defaults.SPLITS]
+        dataset = data if isinstance(data, sources.Dataset) else sources.of_arrays(data, *shares)
         data = sources.ARRAYS
     parts = defaults.settings_of(model, data or "")
     given = {"dataset": data or "", "workdir": str(workdir), **settings}

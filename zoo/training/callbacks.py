@@ -275,6 +275,7 @@ class Pictures(keras.callbacks.Callback):
     def kinds(self) -> dict[str, Callable[[], np.ndarray]]:
         """Name -> what draws the picture: all that makes sense of this model."""
         model, real = self.model, self.board.split.first
+        can = model.can if len(self.board.split) else model.can - {"reconstruct", "encode"}
         in_plane = model.image_shape == toy.IMAGE_SHAPE
         labels, rows = None, ROWS
         if model.conditional and not in_plane:  # a row for each class
@@ -291,12 +292,12 @@ class Pictures(keras.callbacks.Callback):
             found["samples"] = lambda: drawn("prior", COLUMNS, num=num, labels=labels)
             if getattr(model, "num_prior_components", 1) > 1:
                 found["prior_components"] = lambda: drawn("components")
-        if "reconstruct" in model.can:
+        if "reconstruct" in can:
             count = num if in_plane else ROWS * COLUMNS // 2
             found["reconstructions"] = lambda: drawn("reconstruct", num=count)
         if "traverse" in model.can:
             found["traversals"] = lambda: drawn("traverse", num=ROWS)
-        elif {"encode", "generate"} <= model.can and model.axes and model.latent_dim <= MOST_ROWS:
+        elif {"encode", "generate"} <= can and model.axes and model.latent_dim <= MOST_ROWS:
             found["traversals"] = lambda: drawn("traverse", num=model.latent_dim)
         return found
 

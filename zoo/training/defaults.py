@@ -72,7 +72,9 @@ def for_data(dataset: Dataset, batch_size: int, batches: int) -> dict[str, int]:
     return found
 
 
-FOR_DATA = ("batch_size", "steps_per_epoch")  # what `for_data` chooses
+FEW = 50  # images, of fewer than which none is held out
+SPLITS = ("validation", "test")
+FOR_DATA = ("batch_size", "steps_per_epoch", *SPLITS)  # what is left to the data
 
 
 def command(settings: dict[str, Any]) -> str:

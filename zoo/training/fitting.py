@@ -93,7 +93,10 @@ class Session:
             print(f"continuing after step {done} of {total}", flush=True)
         # each replica's mean weighs the same, so that they see as many images
         even = len(validation) - len(validation) % model.distribute_strategy.num_replicas_in_sync
-        validation_batches = pipeline.evaluation_batches(validation.first(even), recipe.batch_size)
+        validation_batches = None
+        if even:
+            first = validation.first(even)
+            validation_batches = pipeline.evaluation_batches(first, recipe.batch_size)
         alone = recipe.epochs - prior_epochs(recipe)  # the prior's first epoch alone, if it has one
         checkpoint = callbacks.Checkpoint(
             checkpoints.Manager(self.workdir / "checkpoints"),
@@ -126,6 +129,7 @@ class Session:
                         start=start,
                         stop=last * steps_per_epoch,
                         binarization=run.binarization,
+                        flip=run.flip,
                     ),
                     validation_data=validation_batches,
                     initial_epoch=epoch,
@@ -184,7 +188,7 @@ class Session:
             )
         if run.dataset in toy.MIXTURES and "sample" in model.can:
             measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
-        if "kl_per_dim" in model.can:
+        if "kl_per_dim" in model.can and len(validation):
             measured.append(callbacks.KLPerDimension(validation))
         if model.weight_average is not None:
             averages.append(callbacks.Averages())

@@ -65,6 +65,33 @@ def matching_feature_net(source, dataset_digest: str) -> features.FeatureNet:
     return feature_net(source)
 
 
+def read(run: Run, digest: str | None = None) -> data.Dataset:
+    """The images of a run.
+
+    Args:
+      run: says which, and how they are read.
+      digest: see `data.load`.
+
+    Raises:
+      InputError: they cannot be read.
+    """
+
+    def share(value: float) -> float | None:
+        return None if value < 0 else value
+
+    return data.load(
+        run.dataset or None,
+        run.data_dir or None,
+        run.image_size or None,
+        run.skip_broken,
+        digest,
+        fit=run.fit,
+        gray=run.gray,
+        validation=share(run.validation),
+        test=share(run.test),
+    )
+
+
 def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> data.Split:
     """A split of the data that a model was trained on, as it sees it in evaluation.
 
@@ -78,20 +105,15 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
       InputError: it cannot be read, or is not what it was.
     """
     settings = read_config(source)
-    run = {**dataclasses.asdict(Run()), **settings["run"]}
-    dataset, folder = run["dataset"], data_dir or run["data_dir"]
-    if dataset.startswith("folder:") and data_dir:
-        dataset, folder = f"folder:{data_dir}", None
+    run = Run(**{**dataclasses.asdict(Run()), **settings["run"]})
+    is_folder = run.dataset.startswith("folder:")
+    if data_dir:
+        moved = {"dataset": f"folder:{data_dir}"} if is_folder else {"data_dir": data_dir}
+        run = dataclasses.replace(run, **moved)
     try:
-        found = data.load(
-            dataset or None,
-            folder or None,
-            run["image_size"] or None,
-            run["skip_broken"],
-            settings["dataset_digest"],
-        )
+        found = read(run, settings["dataset_digest"])
     except InputError as e:
-        if data_dir or not (folder or dataset.startswith("folder:")):
+        if data_dir or not (run.data_dir or is_folder):
             raise
         raise InputError(f"{e}; where the data lies elsewhere now, name it by --data_dir") from None
     if found.digest != settings["dataset_digest"]:
@@ -102,4 +124,4 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
             f"{found.description}, {found.num_classes} classes: not the image_shape={shape} and "
             f"num_classes={settings['num_classes']} of {source}"
         )
-    return pipeline.binarized(getattr(found, name), name, run["binarization"], seed)
+    return pipeline.binarized(getattr(found, name), name, run.binarization, seed)

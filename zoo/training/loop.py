@@ -121,21 +121,26 @@ def train(
     before = None  # the settings of the run that goes on
     if not run.overwrite and os.path.lexists(workdir / folders.CONFIG):
         before = loading.read_config(workdir)
+    chosen = {}
+    if before and asked is not None:
+        recipe, run = _with(_before(before, asked), recipe, run)
     if dataset is None:
-        dataset = data.load(
-            run.dataset or None,
-            run.data_dir or None,
-            run.image_size or None,
-            run.skip_broken,
-            before and before["dataset_digest"],
-        )
+        dataset = inputs.read(run, before and before["dataset_digest"])
+        few = len(dataset.train) + len(dataset.validation) + len(dataset.test) < defaults.FEW
+        free = [n for n in defaults.SPLITS if asked is not None and n not in asked]
+        if few and free and not before and dataset.name.startswith("folder:"):
+            chosen = dict.fromkeys(free, 0.0)
+            [run] = _with(chosen, run)
+            dataset = inputs.read(run)
     config_class = registry.config_class(model_name)
     if before:
         model_config = config.kept(config_class, model_config, before["config"])
     options = config.make(config_class, model_config)
-    batches, chosen = getattr(options, "discriminator_steps", 1), {}
-    if asked is not None:
-        recipe, run, chosen = _left_to_data(dataset, recipe, run, batches, asked, before)
+    batches = getattr(options, "discriminator_steps", 1)
+    if asked is not None and not before:
+        found = defaults.for_data(dataset, recipe.batch_size, batches)
+        chosen |= {name: value for name, value in found.items() if name not in asked}
+        recipe, run = _with(chosen, recipe, run)
         _check(recipe, run, strategy.num_replicas_in_sync)
     batch = recipe.batch_size * batches
     steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
@@ -201,6 +206,8 @@ def train(
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(_folder(workers, workdir, settings, run.overwrite))
         print(f"{model_name}: {model.num_parameters():,} parameters; {dataset.description}")
+        if not (len(dataset.validation) and len(dataset.test)):
+            print(_not_held_out(dataset))
         if chosen:
             said = ", ".join(f"--{name}={value}" for name, value in chosen.items())
             print(f"chosen by the number of images: {said}")
@@ -264,35 +271,30 @@ def train(
     return 0
 
 
-def _left_to_data(
-    dataset: data.Dataset,
-    recipe: Recipe,
-    run: Run,
-    batches: int,
-    asked: Collection[str],
-    before: dict[str, Any] | None,
-) -> tuple[Recipe, Run, dict[str, Any]]:
-    """Recipe and run with what nobody asked for and the data choose, or chose at the start.
+def _not_held_out(dataset: data.Dataset) -> str:
+    """What cannot be measured without validation or test images."""
+    found = []
+    if not len(dataset.validation):
+        found.append("no validation images: the last checkpoint is exported, not the best one")
+    if not len(dataset.test):
+        found.append("no test images: nothing can be evaluated on images that were not learnt from")
+    return "; ".join(found)
 
-    Returns:
-      Both, and what the data chose.
-    """
-    if before:
-        known = {**before["recipe"], **before["run"]}
-        chosen = {name: known[name] for name in defaults.FOR_DATA}
-    else:
-        chosen = defaults.for_data(dataset, recipe.batch_size, batches)
-    chosen = {name: value for name, value in chosen.items() if name not in asked}
 
-    def changed(part):
+def _before(before: dict[str, Any], asked: Collection[str]) -> dict[str, Any]:
+    """What the data chose at the start of a run, but for what is asked for now."""
+    known = {**before["recipe"], **before["run"]}
+    return {name: known[name] for name in defaults.FOR_DATA if name not in asked}
+
+
+def _with(values: dict[str, Any], *parts: Any) -> list[Any]:
+    """Settings with these values in place of theirs."""
+    found = []
+    for part in parts:
         own = {f.name for f in dataclasses.fields(part)}
-        return config.make(type(part), dataclasses.asdict(part) | _only(chosen, own))
-
-    return changed(recipe), changed(run), {} if before else chosen
-
-
-def _only(values: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in names}
+        changed = {name: value for name, value in values.items() if name in own}
+        found.append(config.make(type(part), dataclasses.asdict(part) | changed))
+    return found
 
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:
@@ -444,7 +446,7 @@ def finish(
     from zoo.hub import export
 
     model = loading.load(workdir)
-    tested = bool(model.can & {"log_prob", "classify"})
+    tested = len(test) > 0 and bool(model.can & {"log_prob", "classify"})
     also = f"; then the figures of {len(test):,} test images" if tested else ""
     print(f"exporting{also}", flush=True)
     manager = checkpoints.Manager(workdir / "checkpoints")
