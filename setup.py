@@ -67,6 +67,7 @@ setup(
             *(f"pretrained/{name}/model.safetensors" for name in BUNDLED),
         ],
         "zoo.data": ["emoji/*", "fashion_mnist/*"],
+        "zoo.evaluation": ["efficientnet_lite0/*"],
     },
     install_requires=[
         "absl-py>=2.1,<3",

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from zoo.errors import InputError
 from zoo.evaluation import distances
+from zoo.evaluation.metrics import copies
 
 
 def normal(n, d=6, seed=0, shift=0.0, scale=1.0):
@@ -181,6 +182,33 @@ def test_distances_grow_with_blur(fashion_mnist):
         )
         images = (images + np.roll(images, 1, 1) + np.roll(images, 1, 2)) / 3
     assert (np.diff(np.array(found), axis=0) > 0).all(), found
+
+
+def test_nearest_images_are_the_same_block_by_block(monkeypatch):
+    rng = np.random.default_rng(3)
+    train = rng.integers(0, 256, (50, 4, 4, 3), np.uint8)
+    images = np.concatenate([train[[41, 7]], rng.integers(0, 256, (9, 4, 4, 3), np.uint8)])
+    index, distance = distances.nearest_images(images, train)
+    assert index[:2].tolist() == [41, 7] and (distance[:2] == 0).all() and (distance[2:] > 1).all()
+    monkeypatch.setattr(distances, "_PIXELS", 7 * 48)
+    for of in (images, images / np.float32(255)):
+        found = distances.nearest_images(of, train)
+        np.testing.assert_array_equal(found[0], index)
+        np.testing.assert_allclose(found[1], distance, rtol=1e-5, atol=1e-5)
+
+
+def test_copies_are_nearer_to_a_training_image_than_others_are(monkeypatch):
+    """Of points on a line: the training images are 10 apart."""
+    levels = np.array([10, 20, 30, 40, 200], np.uint8)
+    train = levels.reshape(-1, 1, 1, 1)
+    images = np.array([10, 13, 19, 25, 100, 195], np.uint8).reshape(-1, 1, 1, 1)
+    near = [True, True, True, True, False, True]  # 100 is 60 from 40, which is 10 from 30
+    for pixels in (100, 2):
+        monkeypatch.setattr(distances, "_PIXELS", pixels)
+        found = copies.copies(images, train)
+        assert found["mean"] == np.mean(near)
+        apart = 255 * distances.to_nearest_other(np.arange(5), train)
+        np.testing.assert_allclose(apart, [10, 10, 10, 10, 160], rtol=1e-3)
 
 
 def test_nearest_neighbors():

@@ -15,7 +15,7 @@ from zoo.evaluation.left_out import LeftOut, unless_measured
 
 SHAPE, WIDTH = (8, 8, 1), 8  # of images, and how many features the net has
 NEEDS_NET = {*("fid", "kid", "precision", "recall", "density", "coverage"), "inception_score"}
-NEEDS_NONE = {"sharpness", "nearest_training_distance", "distinct", "samples_per_second"}
+NEEDS_NONE = {"copies", "sharpness", "nearest_training_distance", "distinct", "samples_per_second"}
 
 
 def split_of(count, num_classes=3, seed=0):

@@ -1,5 +1,6 @@
 """What is watched while two players train, against oracles, and what raises an alarm."""
 
+import dataclasses
 import types
 
 import keras
@@ -94,11 +95,26 @@ def test_what_is_logged_is_what_evaluate_says_of_the_same_images(name, splits, n
         assert logs["val_distinct"] == distances.distinct(images, radius)
 
 
-def test_without_a_net_or_with_few_images_only_copies_are_counted(splits, net):
+def test_without_a_net_only_copies_are_counted_and_with_few_images_there_is_no_fid(splits, net):
     model = zoo.create("gan", hidden=(4,), latent_dim=2)
+    assert set(look(model, splits, None)) == {"val_distinct", "floor_distinct"}
     few = {name: split.first(8) for name, split in splits.items()}  # of 8 features
-    for logs in (look(model, splits, None), look(model, few, net)):
-        assert set(logs) == {"val_distinct", "floor_distinct"}
+    seen = ("distinct", "kid", "class_share")
+    expected = {f"{prefix}_{name}" for prefix in ("val", "floor") for name in seen}
+    logs = look(model, few, net)
+    assert set(logs) == {*expected, "val_absent_classes"}
+    images = np.round(model.sample(8, seed=[0, 1]).numpy() * 255) / np.float32(255)
+    of = [net.features(x) for x in (few["validation"].images / np.float32(255), images)]
+    assert logs["val_kid"] == pytest.approx(float(distances.kernel_distance(*of)))
+
+
+def test_a_net_that_gives_no_classes_measures_distances_alone(splits, net):
+    model = zoo.create("cgan", network="mlp", hidden=(4,), latent_dim=2)
+    plain = dataclasses.replace(net, probabilities=None)
+    logs, whole = look(model, splits, plain), look(model, splits, net)
+    seen = ("distinct", "kid", "fid")
+    assert set(logs) == {f"{prefix}_{name}" for prefix in ("val", "floor") for name in seen}
+    assert all(whole[name] == value for name, value in logs.items())
 
 
 @pytest.mark.parametrize(
@@ -115,8 +131,8 @@ def test_without_a_net_or_with_few_images_only_copies_are_counted(splits, net):
         (
             {"num_images": 8},
             "net",
-            "8 validation images are too few for the 8 features of random (9 at least): samples "
-            "are watched without FID and classes, and the last checkpoint is exported",
+            "8 validation images are too few for an FID by the 8 features of random (9 at least): "
+            "samples are watched by their KID",
         ),
         ({}, "net", ""),
         ({"dataset": "ring"}, None, ""),  # judged by its modes

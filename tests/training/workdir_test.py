@@ -431,7 +431,7 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
 
     def now(place):
         asked = recipes.Run(classifier=place)
-        sha256 = loop._feature_net("d", asked, before, lambda: False)[1]
+        sha256 = loop._feature_net("d", (8, 8, 1), asked, before, lambda: False)[1]
         return differences(
             before, settings_of(workdir, classifier=place, classifier_sha256=sha256, eval_every=1)
         )
@@ -446,7 +446,7 @@ def test_a_judge_is_known_by_its_weights(judges, workdir, monkeypatch):
         now("gone")
     # a run at its end needs no judge
     asked = recipes.Run(classifier="gone")
-    assert loop._feature_net("d", asked, before, lambda: True) == (None, "aa")
+    assert loop._feature_net("d", (8, 8, 1), asked, before, lambda: True) == (None, "aa")
 
 
 def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
@@ -459,12 +459,15 @@ def test_the_usual_judge_spelled_out_is_the_same(judges, workdir, monkeypatch):
     left_out = settings_of(workdir, eval_every=1)
     spelled = settings_of(workdir, classifier="classifier", classifier_sha256=usual, eval_every=1)
     assert differences(left_out, spelled) == differences(spelled, left_out) == []
-    assert loop._feature_net("d", recipes.Run(), spelled, lambda: False)[1] == usual
+    assert loop._feature_net("d", (8, 8, 1), recipes.Run(), spelled, lambda: False)[1] == usual
     # the same weights in a folder have another digest, and are known
     asked = recipes.Run(classifier="a/folder")
-    assert loop._feature_net("d", asked, spelled, lambda: False)[1] == usual
+    assert loop._feature_net("d", (8, 8, 1), asked, spelled, lambda: False)[1] == usual
     assert (
-        loop._feature_net("d", recipes.Run(classifier="other"), spelled, lambda: False)[1] == "bb"
+        loop._feature_net("d", (8, 8, 1), recipes.Run(classifier="other"), spelled, lambda: False)[
+            1
+        ]
+        == "bb"
     )
     assert differences(left_out, {**spelled, "classifier_sha256": "bb"}) != []
 

@@ -31,9 +31,11 @@ _NUM_IMAGES = flags.DEFINE_integer(
 )
 _FEATURES = flags.DEFINE_enum(
     "features",
-    "classifier",
-    ["classifier", "inception"],
-    "What sees the samples: the last hidden layer of --classifier, or Keras' InceptionV3.",
+    "auto",
+    ["auto", "classifier", "efficientnet", "inception"],
+    "The feature extractor of FID and the like: the last hidden layer of --classifier, "
+    "EfficientNet-Lite0 or Keras' InceptionV3, both trained on ImageNet. auto: a classifier of the "
+    "same images if there is one, else EfficientNet-Lite0.",
 )
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
@@ -60,8 +62,10 @@ def main(argv: list[str]) -> None:
     if flags.FLAGS.workdir and not _OUT.value:
         files.set_aside(workdir / "evaluation.json", folder=False)
     out = cli.output_file(_OUT.value or workdir / "evaluation.json", late=True)
-    if _FEATURES.value == "inception" and _CLASSIFIER.value:
-        raise InputError("--classifier and --features=inception are two feature nets: name one")
+    if _FEATURES.value not in ("auto", "classifier") and _CLASSIFIER.value:
+        raise InputError(
+            f"--classifier and --features={_FEATURES.value} are two feature nets: name one"
+        )
 
     from zoo.evaluation import records
     from zoo.training import measuring

@@ -114,9 +114,9 @@ def draw(
         if what == "prior":
             several = labels is not None and 1 < len(labels) <= num
             return made, _columns(num, len(labels)) if several else None
-        train = train_images() / np.float32(255)
-        index, _ = distances.nearest(*(x.reshape(len(x), -1) for x in (made, train)))
-        return _beside(made, train[index]), 8
+        train = train_images()
+        index, _ = distances.nearest_images(made, train)
+        return _beside(made, train[index] / np.float32(255)), 8
     if what == "complete":
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))

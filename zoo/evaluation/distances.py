@@ -6,6 +6,7 @@ real images.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from zoo.errors import InputError
 
 NEIGHBORS = 5  # k of precision, recall, density and coverage
 _CHUNK = 1000  # rows of a distance matrix at a time
+_PIXELS = 1 << 26  # of training images that are looked through at a time
 _NONE = -1  # no part of a set
 _ROUNDINGS = 8  # units in the last place by which a squared distance may be wrong
 
@@ -283,7 +285,49 @@ def _rounded_up(radii: np.ndarray, centers: np.ndarray) -> np.ndarray:
 
 def flat(images: np.ndarray) -> np.ndarray:
     """Pixels in [0, 1] of images uint8 [N, H, W, C] as vectors: float32 [N, D]."""
-    return images.reshape(len(images), -1) / np.float32(255)
+    return np.asarray(images).reshape(len(images), -1) / np.float32(255)
+
+
+def nearest_images(images: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each image the index of the nearest training image, and the distance to it: [N] each.
+
+    Euclidean distances of pixels in [0, 1]. Training images may be in a file, and more than memory
+    holds.
+
+    Args:
+      images: uint8 [N, H, W, C], or float32 in [0, 1].
+      train: uint8 [M, H, W, C].
+    """
+    queries = images.reshape(len(images), -1)
+    queries = queries if images.dtype == np.float32 else flat(images)
+    size = max(1, _PIXELS // max(1, math.prod(train.shape[1:])))
+    index, distance = nearest(queries, flat(train[:size]))
+    for start in range(size, len(train), size):
+        other, away = nearest(queries, flat(train[start : start + size]))
+        closer = away < distance
+        index, distance = np.where(closer, start + other, index), np.minimum(distance, away)
+    return index, distance
+
+
+def to_nearest_other(index: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The distance of each of some training images to the nearest other one: [N].
+
+    Args:
+      index: which, int [N].
+      train: uint8 [M, H, W, C]; see `nearest_images`.
+    """
+    queries = flat(train[index])
+    size = max(1, _PIXELS // max(1, math.prod(train.shape[1:])))
+    least = np.full(len(index), np.inf)
+    for start in range(0, len(train), size):
+        among = flat(train[start : start + size])
+        for i in range(0, len(queries), _CHUNK):
+            squares = squared_distances(queries[i : i + _CHUNK], among)
+            own = index[i : i + _CHUNK] - start
+            here = (own >= 0) & (own < len(among))
+            squares[np.flatnonzero(here), own[here]] = np.inf
+            least[i : i + _CHUNK] = np.minimum(least[i : i + _CHUNK], squares.min(1))
+    return np.sqrt(least)
 
 
 def nearest(queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from zoo.evaluation.metrics import (
     categories,
     class_fidelity,
     classification,
+    copies,
     distinct,
     fid,
     fid_per_class,
@@ -49,6 +50,7 @@ OF_SAMPLES: tuple[OfSamples, ...] = tuple(
         cas,
         sharpness,
         nearest_training_image,
+        copies,
         distinct,
         parzen_window,
     )
@@ -58,6 +60,7 @@ OF_MODEL: tuple[OfModel, ...] = tuple(
     for module in (classification, likelihood, reconstruction, representation, categories)
 )
 SUBSETS = "the first of a fixed random order"
+FLOORS = 100_000  # training images, at most, that are samples of a floor
 NO_CLASSIFIER = "no pretrained classifier knows these images (--classifier names one)"
 NO_LABELS = "these images have no labels, of which a classifier learns"
 
@@ -109,7 +112,9 @@ def samples(
     """
     every, real = split("train"), split(held_out)
     num_images = min(num_images, len(real), len(every))
-    real, num_sets = real.subset(num_images), len(every) // num_images  # whole ones, for floors
+    # whole sets of training images, for floors
+    num_sets = max(1, min(len(every), FLOORS) // num_images)
+    real = real.subset(num_images)
 
     def choosing():
         if held_out == "test":

@@ -90,6 +90,42 @@ def of_classifier(classifier, name: str, sha256: str) -> FeatureNet:
     )
 
 
+def efficientnet_lite0(image_shape: tuple[int, int, int]) -> FeatureNet:
+    """Pooled features [N, 1280] of EfficientNet-Lite0, trained on ImageNet; it comes with the zoo.
+
+    Args:
+      image_shape: (H, W, C) of the images to be seen, C = 1 or 3; gray ones become three channels.
+
+    Raises:
+      InputError: the file of its weights is damaged.
+    """
+    from zoo.evaluation import efficientnet
+
+    side = efficientnet.SIDE
+    network = efficientnet.network()
+
+    @tf.function(reduce_retracing=True)
+    def pooled(images):
+        images = tf.image.resize(images, (side, side), "bicubic", antialias=True)
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        return network(images, training=False)[0]
+
+    return FeatureNet(
+        name="EfficientNet-Lite0, pooled",
+        sha256=efficientnet.SHA256,
+        resize=f"bicubic, antialiased, to {side}x{side}",
+        image_shape=tuple(image_shape),
+        features=lambda x: _some_at_a_time(pooled, x),
+    )
+
+
+def _some_at_a_time(function, images: np.ndarray, size: int = 50) -> np.ndarray:
+    """A network of large pictures, asked about some at a time."""
+    parts = [images[i : i + size] for i in range(0, len(images), size)]
+    return np.concatenate([function(tf.constant(x, tf.float32)).numpy() for x in parts])
+
+
 def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet") -> FeatureNet:
     """Pooled features [N, 2048] of Keras' InceptionV3, trained on ImageNet.
 
@@ -127,9 +163,7 @@ def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet
         sha256=digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(network.weights)}),
         resize=f"bilinear, antialiased, to {side}x{side}",
         image_shape=tuple(image_shape),
-        features=lambda x: np.concatenate(
-            [pooled(tf.constant(x[i : i + 50], tf.float32)).numpy() for i in range(0, len(x), 50)]
-        ),
+        features=lambda x: _some_at_a_time(pooled, x),
     )
 
 

@@ -14,6 +14,7 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("cas", "CAS", 3),
     ("distinct", "distinct", 3),
     ("nearest_training_distance", "nearest training image", 2),
+    ("copies", "copies", 3),
     ("sharpness", "sharpness", 4),
     ("parzen_nats", "Parzen window, nats", 1),
     ("acceptance", "accepted steps of chains", 3),

@@ -97,17 +97,23 @@ class Session:
         if even:
             first = validation.first(even)
             validation_batches = pipeline.evaluation_batches(first, recipe.batch_size)
+        looks = []
+        if model.watched or run.watch == "on":
+            looks = samples(self.dataset, run, recipe, validation, self.net)
+        best_by = recipe.monitor
+        if best_by == "val_fid" and looks and looks[0].net is not None and not looks[0].has_fid:
+            best_by = "val_kid"
         alone = recipe.epochs - prior_epochs(recipe)  # the prior's first epoch alone, if it has one
         checkpoint = callbacks.Checkpoint(
             checkpoints.Manager(self.workdir / "checkpoints"),
             self.log,
             done,
             run.checkpoint_steps,
-            recipe.monitor,
+            best_by,
             judged_from=alone % recipe.epochs,  # what is exported has both stages behind it
             workers=self.workers,
         )
-        watchers = self._watchers(validation, board, checkpoint, drawn)
+        watchers = self._watchers(validation, looks, board, checkpoint, drawn)
         handlers = {}
         if threading.current_thread() is threading.main_thread():  # another may have none
             signals = (signal.SIGTERM, signal.SIGINT)
@@ -167,20 +173,21 @@ class Session:
             past=self._past if self.workers.is_chief else (),
         )
 
-    def _watchers(self, validation, board, checkpoint, drawn) -> list[keras.callbacks.Callback]:
+    def _watchers(
+        self, validation, looks, board, checkpoint, drawn
+    ) -> list[keras.callbacks.Callback]:
         """All callbacks, in the order in which they need one another's logs."""
         model, run, recipe = self.model, self.run, self.recipe
         measured, alarms, averages = [], [], []
         if "discriminate" in model.can:
             measured.append(monitor.Players())
         if model.watched or run.watch == "on":
-            watched = samples(self.dataset, run, recipe, validation, self.net)
-            measured += watched
+            measured += looks
             whole = [r for r in self._past if all(m.name in r for m in model.metrics)]
             alarms.append(
                 monitor.Alarms(
                     run.stop_on_collapse,
-                    watched[0].num if watched else monitor.NUM_SAMPLES,
+                    looks[0].num if looks else monitor.NUM_SAMPLES,
                     whole,
                     math.ceil(monitor.WARM_UP / self.log.steps_per_epoch),
                     recipe.epochs / 2,
@@ -198,7 +205,7 @@ class Session:
             board,
             self.log,
             *alarms,
-            callbacks.Console(recipe.monitor, sys.stdout.isatty()),
+            callbacks.Console(checkpoint.monitor, sys.stdout.isatty()),
             *averages,
             checkpoint,
             drawn,
@@ -226,9 +233,8 @@ def samples(dataset, run, recipe, validation, net) -> list[monitor.Samples]:
         class_names=dataset.class_names,
     )
     if found.unseen and run.dataset not in toy.MIXTURES:
-        print(
-            f"{found.unseen}: samples are watched without FID and classes, and the last "
-            "checkpoint is exported",
-            flush=True,
-        )
+        how = "by their KID"
+        if found.net is None:
+            how = "without FID and classes, and the last checkpoint is exported"
+        print(f"{found.unseen}: samples are watched {how}", flush=True)
     return [found]

@@ -1,6 +1,7 @@
 """What a run takes from elsewhere: weights to start from, a classifier, images."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from zoo import data, registry
 from zoo.data import pipeline
@@ -52,6 +53,22 @@ def feature_net(source) -> features.FeatureNet:
     return features.of_classifier(
         classifier, f"{kind} {source}", weights_sha256(source, classifier)
     )
+
+
+def usual_feature_net(
+    dataset_digest: str, image_shape: Sequence[int]
+) -> tuple[references.Packaged | None, features.FeatureNet | None]:
+    """What compares these images where nobody says what: by its name, if it is a classifier.
+
+    A pretrained classifier of the same images; where there is none, of pictures in color,
+    EfficientNet-Lite0; else nothing.
+
+    Raises:
+      InputError: it cannot be loaded.
+    """
+    if (name := pretrained_classifier(dataset_digest)) is not None:
+        return name, matching_feature_net(name, dataset_digest)
+    return None, features.efficientnet_lite0(image_shape) if image_shape[-1] == 3 else None
 
 
 def matching_feature_net(source, dataset_digest: str) -> features.FeatureNet:

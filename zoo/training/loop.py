@@ -199,7 +199,7 @@ def train(
     net = None
     if monitor.is_watched(model, run):
         net, sha256 = _feature_net(
-            dataset.digest, run, before, lambda: manager.newest_step() >= total
+            dataset.digest, dataset.image_shape, run, before, lambda: manager.newest_step() >= total
         )
         if sha256:  # one that learns on would be another judge
             settings["classifier_sha256"] = sha256
@@ -372,19 +372,25 @@ def _same_place(one: str, other: str) -> bool:
     return one == other
 
 
-def _feature_net(digest: str, run: Run, before: dict[str, Any] | None, ended: Callable[[], bool]):
+def _feature_net(
+    digest: str,
+    image_shape: Sequence[int],
+    run: Run,
+    before: dict[str, Any] | None,
+    ended: Callable[[], bool],
+):
     """What judges samples, if anything does, and its SHA-256, where the run depends on it.
 
     Args:
       digest: of the data.
+      image_shape: of the images.
       run: settings of now.
       before: settings of the run that goes on.
       ended: whether nothing is left to be judged.
     """
     known = before and before.get("classifier_sha256")
     if not run.classifier:
-        name = inputs.pretrained_classifier(digest)
-        net = inputs.matching_feature_net(name, digest) if name else None
+        _, net = inputs.usual_feature_net(digest, image_shape)
         return net, known and net and loading.same_weights(known, net.sha256) and known
     try:
         net = inputs.matching_feature_net(run.classifier, digest)

@@ -21,8 +21,9 @@ class Protocol:
       split: `test` or `validation`.
       num_images: images of it at most, and as many samples.
       num_samples: K of an importance-weighted bound.
-      features: `classifier`, or `inception`.
-      classifier: a workdir or a name; "": the pretrained one of the same images.
+      features: `auto`, `classifier`, `efficientnet` or `inception`.
+      classifier: a workdir or a name; "": the pretrained one of the same images, and where there is
+        none, if `features` are `auto`, EfficientNet.
       parzen: whether the Parzen-window log-likelihood is wanted.
       seed: random seed.
       data_dir: where the data lies now, if it has moved.
@@ -31,7 +32,7 @@ class Protocol:
     split: str = "test"
     num_images: int = 10_000
     num_samples: int = 100
-    features: str = "classifier"
+    features: str = "auto"
     classifier: str = ""
     parzen: bool = False
     seed: int = 0
@@ -60,7 +61,7 @@ def record_of(
     begin, seed = time.perf_counter(), protocol.seed
     model, settings = loading.load(source), loading.read_config(source)
     mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
-    if protocol.features != "classifier" or protocol.classifier or protocol.parzen:
+    if protocol.features != "auto" or protocol.classifier or protocol.parzen:
         leave = "leave --features, --classifier and --parzen out"
         if "sample" not in model.can:
             raise InputError(f"{model.name} draws no samples: {leave}")
@@ -116,12 +117,14 @@ def _feature_net(model, dataset_digest: str, protocol: Protocol):
     """
     if protocol.features == "inception":
         return features.inception(model.image_shape), ""
+    if protocol.features == "efficientnet":
+        return features.efficientnet_lite0(model.image_shape), ""
     if protocol.classifier:
         return inputs.matching_feature_net(protocol.classifier, dataset_digest), ""
-    usual = inputs.pretrained_classifier(dataset_digest)
-    if usual is None:
-        return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
     try:
-        return inputs.matching_feature_net(usual, dataset_digest), ""
+        name, net = inputs.usual_feature_net(dataset_digest, model.image_shape)
+        if net is None or (name is None and protocol.features == "classifier"):
+            return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
+        return net, ""
     except InputError as e:  # its file is missing, say; what needs no classifier is measured
         return None, str(e)

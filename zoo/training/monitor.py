@@ -5,6 +5,7 @@ choice of the best checkpoint are made. `val_X` is measured on samples, `floor_X
 real images, and `equilibrium_X` what X would be if G made what is real and D was at its best.
 """
 
+import functools
 import math
 import re
 import sys
@@ -42,7 +43,7 @@ GREATER = {
     "modes_covered",
     "reconstruction_nats",
 }
-LOOKED_AT = ("val_fid", "val_distinct", "val_class_fidelity", "val_absent_classes")
+LOOKED_AT = ("val_fid", "val_kid", "val_distinct", "val_class_fidelity", "val_absent_classes")
 _SEED = 0  # that of evaluate.py by default, whose figures are then the same
 
 
@@ -122,6 +123,8 @@ class Samples(keras.callbacks.Callback):
     - `val_fid`: against as many validation images, in the features of a classifier. The FID of
       1,000 images is biased upwards, so it compares with its floor and with other epochs only, not
       with the FID of 10,000 in RESULTS.md.
+    - `val_kid`: the kernel distance of the same features, which is not biased, and can be measured
+      of a few images.
     - `val_class_fidelity`, of conditional models, which are asked for each class as often as these
       images have it, and `val_class_fidelity_of` each class.
     - `val_class_share` and `val_absent_classes`, of unconditional models: what share of samples the
@@ -148,8 +151,9 @@ class Samples(keras.callbacks.Callback):
         Args:
           validation: N images at least two, of which 1,000 are looked at.
           train: images of which as many are the floor.
-          net: a classifier of these images. None, or one of more features than there are images,
-            leaves out all but `val_distinct`; `unseen` says why.
+          net: a classifier of these images, or another feature extractor, which gives no classes.
+            None leaves out all but `val_distinct`, and one of more features than there are images
+            the FID; `unseen` says why.
           every: epochs between two looks.
           epochs: of the whole run, after which there is a look in any case.
           class_names: a name for each label.
@@ -167,21 +171,23 @@ class Samples(keras.callbacks.Callback):
         elif net is None:
             self.unseen = evaluate.NO_CLASSIFIER
         else:
-            of_real, p = net.see(features.batches(real.images))
-            if self.num <= (size := of_real.shape[1]):
-                self.net = None
-                self.unseen = (
-                    f"{self.num} validation images are too few for the {size} features of "
-                    f"{net.name} ({size + 1} at least)"
-                )
-                return
+            self.real, p = net.see(features.batches(real.images))
             of_train, _ = net.see(features.batches(train.subset(self.num).images))
-            self.real = distances.gaussian(of_real)
-            self.floor["fid"] = self._fid(of_train)
-            self.floor_of_classes = {
-                True: self._fidelity(p, real.labels),
-                False: {"class_share": self._shares(p)},
-            }
+            if self.num <= (size := self.real.shape[1]):
+                self.unseen = (
+                    f"{self.num} validation images are too few for an FID by the {size} features "
+                    f"of {net.name} ({size + 1} at least)"
+                )
+            self.floor |= self._distances(of_train)
+            self.floor_of_classes = {True: {}, False: {}}
+            if p is not None:
+                self.floor_of_classes[True] = self._fidelity(p, real.labels)
+                self.floor_of_classes[False] = {"class_share": self._shares(p)}
+
+    @property
+    def has_fid(self) -> bool:
+        """Whether there are enough images, and something that sees them."""
+        return self.net is not None and not self.unseen
 
     def on_epoch_end(self, epoch, logs=None):
         """A look, if it is time.
@@ -202,8 +208,10 @@ class Samples(keras.callbacks.Callback):
         if self.net is not None:
             of_fake, p = self.net.see(features.batches(images))
             floor = {**floor, **self.floor_of_classes[labels is not None]}
-            seen["fid"] = self._fid(of_fake)
-            if labels is not None:
+            seen |= self._distances(of_fake)
+            if p is None:
+                pass
+            elif labels is not None:
                 seen |= self._fidelity(p, labels)
             else:
                 seen["class_share"] = self._shares(p)
@@ -211,8 +219,17 @@ class Samples(keras.callbacks.Callback):
         logs.update((f"val_{name}", value) for name, value in seen.items())
         logs.update((f"floor_{name}", value) for name, value in floor.items())
 
-    def _fid(self, of_fake: np.ndarray) -> float:
-        return distances.frechet(self.real, distances.gaussian(of_fake))
+    def _distances(self, others: np.ndarray) -> dict[str, float]:
+        """FID, where it can be had, and KID of features against those of the validation images."""
+        found = {"kid": float(distances.kid(self.real, others, 1)[0])}
+        if self.has_fid:
+            real = self._gaussian
+            found["fid"] = distances.frechet(real, distances.gaussian(others))
+        return found
+
+    @functools.cached_property
+    def _gaussian(self) -> distances.Gaussian:
+        return distances.gaussian(self.real)
 
     def _fidelity(self, p: np.ndarray, labels: np.ndarray) -> dict:
         found = class_fidelity.class_fidelity(p, labels)

@@ -21,7 +21,7 @@ def nearest_training_images(images: np.ndarray, train: np.ndarray) -> dict:
       images: uint8 [N, H, W, C].
       train: uint8 [M, H, W, C].
     """
-    _, distance = distances.nearest(distances.flat(images), distances.flat(train))
+    _, distance = distances.nearest_images(images, train)
     return {**mean_and_error(distance), "quantiles": np.quantile(distance, QUANTILES).tolist()}
 
 
