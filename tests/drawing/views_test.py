@@ -8,6 +8,7 @@ from zoo.data import Split
 from zoo.drawing import views
 
 ONE = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
+MASK = np.random.default_rng(0).random((28, 28)) < 0.5
 MLP = ("vae", "cvae", "cgan", "bigan", "infogan")
 
 
@@ -20,6 +21,7 @@ def models():
         "vqvae": zoo.create("vqvae", width=4, codebook_size=8, prior_width=4, prior_layers=1),
         "gmm_vae": zoo.create("gmm_vae", network="mlp", hidden=(16,), num_prior_components=6),
         "bayes": zoo.create("bayes_conditional", num_candidates=100),
+        "flow_matching": zoo.create("flow_matching", width=4, num_blocks=1, num_steps=2),
     }
 
 
@@ -67,6 +69,9 @@ def draw(model, fashion_mnist, what, **changes):
         ("bayes", "prior", {"observation": "sample"}, 4),
         ("cgan", "prior", {"observation": "mean", "labels": [7, 7, 3]}, 4),  # it has no other
         ("pixelcnn", "prior", {"observation": "mean"}, 4),
+        ("flow_matching", "prior", {"labels": [3], "num_steps": 1, "guidance": 2.0}, 4),
+        ("flow_matching", "complete", {"rows": 27, "labels": [1, 2]}, 8),
+        ("flow_matching", "complete", {"mask": MASK}, 8),
     ],
 )
 def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
@@ -75,7 +80,10 @@ def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, cou
     if what in ("reconstruct", "edit", "complete"):
         np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
     if what == "complete":
-        rows = settings.get("rows", 14)
+        given = settings.get("mask", np.arange(28)[:, None] < [settings.get("rows", 14)] * 28)
+        np.testing.assert_allclose(images[1::2, given], images[::2, given], atol=1e-6)
+        assert np.abs(images[1::2, ~given] - images[::2, ~given]).max() > 0.1
+        rows = 0 if "mask" in settings else settings.get("rows", 14)
         np.testing.assert_allclose(images[1::2, :rows], images[::2, :rows], atol=1e-6)
         assert np.abs(images[1::2, rows:] - images[::2, rows:]).max() > 0.1
     if what == "neighbors":
@@ -138,7 +146,13 @@ def test_a_traversal_is_in_standard_deviations_of_the_prior(fashion_mnist):
         ("vae", "traverse", {"observation": "sample"}, "traverse shows p\\(x\\|z\\)'s mean"),
         ("cvae", "reconstruct", {"labels": [1]}, "leave labels out"),
         ("classifier", "prior", {}, "does not generate images"),
-        ("vae", "complete", {}, "does not draw pixel by pixel"),
+        ("vae", "complete", {}, "cannot complete an image"),
+        ("vae", "prior", {"num_steps": 3}, "num_steps goes with models that draw in steps"),
+        ("pixelcnn", "complete", {"guidance": 2.0}, "guidance goes with models that draw in"),
+        ("pixelcnn", "complete", {"mask": MASK}, "row by row: give rows, and no mask"),
+        ("flow_matching", "complete", {"mask": MASK, "rows": 3}, "leave one out"),
+        ("flow_matching", "prior", {"mask": MASK}, "a mask goes with complete"),
+        ("flow_matching", "traverse", {}, "has no latents"),
         ("pixelcnn", "complete", {"rows": 28}, "an image has 28"),
         ("pixelcnn", "traverse", {}, "has no latents"),
         ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),

@@ -53,7 +53,7 @@ def script(request):
         patch.setattr(sys, "argv", [path])
         patch.setattr(cli, "run", lambda *arguments: given.extend(arguments))
         # of what `main` of train.py calls, only that it is called
-        run = types.SimpleNamespace(train=lambda name, config, recipe, settings: 0)
+        run = types.SimpleNamespace(train=lambda *settings, asked: 0)
         patch.setitem(sys.modules, "zoo.training.loop", run)
         patch.setattr(zoo.training, "loop", run, raising=False)
         runpy.run_path(path, run_name="__main__")

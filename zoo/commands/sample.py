@@ -32,7 +32,8 @@ _WHAT = flags.DEFINE_enum(
     "prior",
     (*KINDS, "neighbours"),  # as version 0.1 spelled it
     "prior: new images; neighbors: new images, each with the training image that is nearest in "
-    "pixels on its right; complete: test images beside what the model makes of their first --rows; "
+    "pixels on its right; complete: test images beside what the model makes of their first --rows, "
+    "or of the pixels in --mask; "
     "reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
     "another; edit: test images, and the same with --edit applied to their codes; components: what "
@@ -69,6 +70,12 @@ _STEPS = flags.DEFINE_integer(
 _EDIT = flags.DEFINE_list("edit", None, "Changes of code dimensions, as 3:+1.5,7:-2.")
 _ROWS = flags.DEFINE_integer(
     "rows", None, "Rows that complete is given; default: half of the image.", lower_bound=0
+)
+_MASK = flags.DEFINE_string(
+    "mask",
+    "",
+    "For complete: a picture of the images' size. What is white in it is given, and what is black "
+    "is drawn (flow_matching).",
 )
 _ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
@@ -133,6 +140,8 @@ def main(argv: list[str]) -> None:
         steps=_STEPS.value,
         changes=changes,
         rows=_ROWS.value,
+        mask=_mask(_MASK.value, model.image_shape) if _MASK.value else None,
+        **_of_sampler(),
         progress=sys.stderr.isatty(),
         real=real,
         told=told.append,
@@ -152,6 +161,24 @@ def main(argv: list[str]) -> None:
             print(f"{name}: {said}")
         for line in drawn.warnings:
             print(f"warning: {line}.", file=sys.stderr)
+
+
+def _mask(path: str, image_shape):
+    """Which pixels are given, bool [H, W], of a black and white picture.
+
+    Raises:
+      InputError: it cannot be read, or is of another size.
+    """
+    from zoo.data import images
+
+    try:
+        mask = images.decode(pathlib.Path(path), "L", None)
+    except images.Unreadable as e:
+        raise InputError(f"--mask={path} cannot be read: {e}") from None
+    if mask.shape != tuple(image_shape[:2]):
+        sides = [f"{width}x{height}" for height, width in (mask.shape, image_shape[:2])]
+        raise InputError(f"--mask={path} is {sides[0]}, and images are {sides[1]}")
+    return mask > 127
 
 
 def _labels(model, asked: list[str]) -> list[int]:
@@ -193,6 +220,37 @@ def _split(name: str):
     return inputs.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
 
 
+def _of_sampler() -> dict[str, float]:
+    """What was asked for of a sampler in steps; models of trained parts have it in their config."""
+    if flags.FLAGS.model is not None:
+        return {}
+    return {"num_steps": flags.FLAGS.num_steps, "guidance": flags.FLAGS.guidance}
+
+
+def _define_flags(model: str | None) -> None:
+    """The flags of a model that is made of trained parts, or of the samplers of all others."""
+    if model is not None:
+        cli.define_composed(model)  # of which one has settings of these names
+        return
+    where = {"module_name": sys.argv[0]}
+    flags.DEFINE_integer(
+        "num_steps",
+        None,
+        "Steps of the sampler of models that draw in steps (flow_matching): more are slower and "
+        "nearer to the model's distribution. Default: the model's own.",
+        lower_bound=1,
+        **where,
+    )
+    flags.DEFINE_float(
+        "guidance",
+        None,
+        "How much labels count in such models: 1 is the model itself, more makes images more "
+        "typical and less varied. Default: the model's own.",
+        lower_bound=0.0,
+        **where,
+    )
+
+
 def run() -> None:
     """Reads the command line and ends the process."""
-    cli.run(main, cli.parser(cli.define_composed))
+    cli.run(main, cli.parser(_define_flags))

@@ -32,6 +32,9 @@ def draw(
     steps: int | None = None,
     changes: Mapping[int, float] | None = None,
     rows: int | None = None,
+    mask: np.ndarray | None = None,
+    num_steps: int | None = None,
+    guidance: float | None = None,
     progress: bool = False,
     real: Callable[[int], Split] | None = None,
     train_images: Callable[[], np.ndarray] | None = None,
@@ -54,8 +57,11 @@ def draw(
       steps: columns of `traverse`, which are the categories where latents have some, and of
         `interpolate`; `STEPS` when left out.
       changes: latent dimension -> what `edit` adds to it.
-      rows: of an image that `complete` is given; half of them when left out.
-      progress: whether models that draw pixel by pixel count the rows on stderr.
+      rows: of an image that `complete` is given; half of them when left out, without a mask.
+      mask: bool [H, W], the pixels that `complete` is given.
+      num_steps: of the sampler of models that draw in steps.
+      guidance: how much labels count in such a model.
+      progress: whether models that draw pixel by pixel, or in steps, count them on stderr.
       real: gives n images with their labels, uint8; needed where there is an encoder.
       told: is given what a model says of how well it has drawn, if it says so.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbors`.
@@ -67,9 +73,17 @@ def draw(
       InputError: the model cannot do this, or a setting is wrong.
     """
     _refuse(model, what, labels, observation, truncation)
-    _refuse_settings_of_others(what, changes, rows, spherical, steps)
+    _refuse_settings_of_others(what, changes, rows, mask, spherical, steps)
     steps = steps or STEPS
     options = _options(model)
+    sampler = {"num_steps": num_steps, "guidance": guidance}
+    sampler = {name: value for name, value in sampler.items() if value is not None}
+    for name in sampler:
+        if name not in options or what not in ("prior", "neighbors", "complete"):
+            raise InputError(
+                f"{name} goes with models that draw in steps, such as flow_matching, and with new "
+                "or completed images: leave it out"
+            )
     has_codes, has_decoder = "encode" in model.can, "decode" in model.can
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
@@ -101,6 +115,7 @@ def draw(
         if has_decoder and observation is None:
             observation = "sample" if points else "mean"
         extra = {"observation": observation} if observation and "observation" in options else {}
+        extra |= sampler
         if truncation is not None:
             extra["truncation"] = truncation
         if "progress" in options:
@@ -122,8 +137,14 @@ def draw(
         y = y if labels is None else labels_for(len(images))
         if rows is not None and not 0 <= rows < images.shape[1]:
             raise InputError(f"rows={rows}: an image has {images.shape[1]}, and one is to be drawn")
-        rows = images.shape[1] // 2 if rows is None else rows
-        made = np.asarray(model.complete(images, rows, y, seed=seed, progress=progress))
+        extra = {"seed": seed, "progress": progress, **sampler}
+        if mask is None:
+            rows = images.shape[1] // 2 if rows is None else rows
+        elif "mask" not in inspect.signature(model.complete).parameters:
+            raise InputError(f"{model.name} completes images row by row: give rows, and no mask")
+        else:
+            extra["mask"] = mask
+        made = np.asarray(model.complete(images, rows, y, **extra))
         return _beside(images / np.float32(255), made), 8
     if what == "components":
         return np.asarray(model.prior_images())[:num], None
@@ -184,7 +205,7 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
     if "sample" not in model.can:
         raise InputError(f"{model.name} does not generate images")
     if what == "complete" and "complete" not in model.can:
-        raise InputError(f"{model.name} does not draw pixel by pixel: it cannot complete an image")
+        raise InputError(f"{model.name} cannot complete an image of which a part is given")
     if what in ("traverse", "interpolate") and "generate" not in model.can:
         raise InputError(f"{model.name} has no latents: it cannot {what}")
     needed = {"reconstruct": {"reconstruct"}, "edit": {"encode", "generate"}}.get(what, set())
@@ -219,11 +240,14 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
 
-def _refuse_settings_of_others(what: str, changes, rows, spherical: bool, steps) -> None:
+def _refuse_settings_of_others(what: str, changes, rows, mask, spherical: bool, steps) -> None:
     """Raises InputError for what was set and would say nothing."""
+    if rows is not None and mask is not None:
+        raise InputError("rows and a mask both say which pixels are given: leave one out")
     for name, given, whats in (
         ("changes (--edit)", bool(changes), ("edit",)),
         ("rows", rows is not None, ("complete",)),
+        ("a mask", mask is not None, ("complete",)),
         ("spherical", spherical, ("interpolate",)),
         ("steps", steps is not None, ("interpolate", "traverse")),
     ):
