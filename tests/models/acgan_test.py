@@ -27,7 +27,8 @@ def test_every_game_has_the_class_term_beside_it(batch):
         expected = -game.value(real[0], fake[0]) - 0.7 * (real[1] + fake[1])
         np.testing.assert_allclose(values["d_loss"], expected, rtol=1e-4, err_msg=loss)
         g_loss = model.g_losses(x, y, z, training=False)["g_loss"]
-        expected = game.generator_loss(fake[0]) - 0.7 * fake[1]
+        both = (fake[0], real[0]) if game.paired else (fake[0],)
+        expected = game.generator_loss(*both) - 0.7 * fake[1]
         np.testing.assert_allclose(g_loss, expected, rtol=1e-4, err_msg=loss)
 
 

@@ -34,6 +34,7 @@ def test_losses_are_those_of_pairs(loss, images):
         "saturating": (value, np.log(1 - d[1]) + np.log(d[0])),
         "wasserstein": (real - made, real - made),
         "hinge": (np.minimum(0, real - 1) + np.minimum(0, -made - 1), real - made),
+        "relativistic": (-np.log1p(np.exp(made - real)), np.log1p(np.exp(real - made))),
         "least_squares": (-((real - 1) ** 2) / 2 - made**2 / 2, (made - 1) ** 2 / 2 + real**2 / 2),
     }[loss]
     values = model.d_losses(images, None, z, training=False)

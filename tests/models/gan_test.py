@@ -64,6 +64,42 @@ def test_a_last_batch_of_fewer_images_than_steps_is_learnt_from_too(data):
     assert all(np.isfinite(v).all() for v in history.values())
 
 
+@pytest.mark.parametrize("name", ["gan", "cgan", "infogan", "sngan"])
+def test_the_relativistic_game_ranks_pairs(name, data):
+    small = {"network": "mlp", "hidden": (16,), "latent_dim": 4}
+    model = zoo.create(name, loss="relativistic", penalty="r1_r2", **small)
+    x, y = tf.constant(data[0] / np.float32(255)), tf.constant(data[1])
+    labels = y if model.conditional else None
+    z = model.draw_prior(len(data[0]), seed=0)
+    real, fake = (
+        model.discriminate(x, labels),
+        model.discriminate(model.generate(z, labels), labels),
+    )
+    d_loss = model.d_losses(x, labels, z, training=False)["d_loss"]
+    g_loss = model.g_losses(x, labels, z, training=False)["g_loss"]
+    if name == "infogan":  # its codes have a term of their own
+        return
+    np.testing.assert_allclose(d_loss, np.log1p(np.exp(fake - real)), rtol=1e-4)
+    np.testing.assert_allclose(g_loss, np.log1p(np.exp(real - fake)), rtol=1e-4)
+    assert np.isfinite(list(model.train_step(data).values())).all()
+
+
+def test_r1_and_r2_are_the_slopes_at_both_kinds_of_images():
+    """D(x) = 2 |x|^2 / 2 has the slope 2 |x|."""
+    found = {}
+    for penalty in ("r1", "r1_r2"):
+        model = zoo.create("gan", hidden=(4,), penalty=penalty, penalty_weight=3.0)
+        real, fake = (tf.random.stateless_normal([5, 28, 28, 1], [0, i]) for i in (1, 2))
+        values = {"d_loss": tf.zeros(5)}
+        found[penalty] = model.with_penalty(
+            values, lambda x: tf.reduce_sum(x**2, [1, 2, 3]), real, fake
+        )
+    squares = [2 * np.sum(np.square(x), (1, 2, 3)) for x in (real, fake)]
+    np.testing.assert_allclose(found["r1"]["penalty"], squares[0], rtol=1e-4)
+    np.testing.assert_allclose(found["r1_r2"]["penalty"], squares[0] + squares[1], rtol=1e-4)
+    np.testing.assert_allclose(found["r1_r2"]["d_loss"], 3 * found["r1_r2"]["penalty"], rtol=1e-6)
+
+
 @pytest.mark.parametrize("logit", [-12.0, -6.0, 3.0])
 def test_gradient_norms_at_a_confident_discriminator_have_their_closed_form(logit):
     # D(x) = sigmoid(w.x + b) with |w| tiny and b the logit: then dL/dtheta is, for every weight of

@@ -27,13 +27,16 @@ class Game(NamedTuple):
       probabilistic: whether D = sigmoid(raw output) is the probability that an image is real.
       undecided: the raw output u at which D does not know. Real and made change places by
         mirroring there: value(r, f) = value(2u - f, 2u - r).
+      paired: whether each generated image is held against a real one: `generator_loss` is then of
+        the raw outputs of both.
     """
 
     value: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    generator_loss: Callable[[tf.Tensor], tf.Tensor]
+    generator_loss: Callable[..., tf.Tensor]
     equilibrium: float
     probabilistic: bool = False
     undecided: float = 0.0
+    paired: bool = False
 
 
 def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
@@ -88,12 +91,27 @@ def least_squares(fake: tf.Tensor) -> tf.Tensor:
     return tf.square(fake - 1) / 2
 
 
+def relativistic_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """-softplus(D(G(z)) - D(x)), [B]: whether D ranks a real image above a generated one.
+
+    Jolicoeur-Martineau 2019 (arXiv:1807.00734), eq. 5-6, in pairs as in Huang et al. 2024
+    (arXiv:2501.05441), eq. 2.
+    """
+    return -tf.nn.softplus(fake - real)
+
+
+def relativistic(fake: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    """Softplus(D(x) - D(G(z))), minimized by G, [B]: the opposite ranking."""
+    return tf.nn.softplus(real - fake)
+
+
 GAMES = {
     "non_saturating": Game(value, non_saturating, -math.log(4), probabilistic=True),
     "saturating": Game(value, saturating, -math.log(4), probabilistic=True),
     "wasserstein": Game(wasserstein_value, wasserstein, 0.0),
     "hinge": Game(hinge_value, wasserstein, -2.0),
     "least_squares": Game(least_squares_value, least_squares, -1 / 4, undecided=1 / 2),
+    "relativistic": Game(relativistic_value, relativistic, -math.log(2), paired=True),
 }
 
 
@@ -146,7 +164,10 @@ def dragan_penalty(
 
 
 def r1_penalty(d: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
-    """1/2 |grad D(x)|^2 of real images, [B]  (Mescheder et al. 2018, eq. 9)."""
+    """1/2 |grad D(x)|^2 of real images, [B]  (Mescheder et al. 2018, eq. 9).
+
+    Of generated ones it is their R2 (eq. 10).
+    """
     return _squared_slopes(d, real) / 2
 
 

@@ -65,5 +65,5 @@ class ACGAN(cgan.CGAN):
         """G minimizes its part of the game, and -w log p(y|G(z, y))."""
         fake = self.augmented(self.fake_images(latents, labels, training), training)
         fake_logits, log_p_y = self.logits_and_log_p(fake, labels, training)
-        loss = self.game.generator_loss(fake_logits)
+        loss = self.generator_loss(fake_logits, self.run_discriminator, images, labels, training)
         return {"g_loss": loss - self.config.class_weight * log_p_y}

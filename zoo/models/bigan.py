@@ -116,6 +116,8 @@ class BiGAN(gan.GAN):
         """G minimizes -log D(G(z), z), and E -log(1 - D(x, E(x))): G's loss of D's opposite."""
         real, fake = (self.pair_logits(*p, training) for p in self.pairs(images, latents, training))
         loss = self.game.generator_loss
+        if self.game.paired:  # what D ranks the other way is minimized by both
+            return {"g_loss": loss(fake, real)}
         return {"g_loss": loss(fake) + loss(2 * self.game.undecided - real)}
 
     def pairs(self, images, latents, training):

@@ -50,10 +50,13 @@ class Config:
         (256, 512), "Units of G's hidden layers; D's reversed (mlp).", lower=1
     )
     dropout: float = field(0.3, "Dropout rate in D (conv).", lower=0.0, upper=0.95)
-    loss: Literal["non_saturating", "saturating", "wasserstein", "hinge", "least_squares"] = field(
+    loss: Literal[
+        "non_saturating", "saturating", "wasserstein", "hinge", "least_squares", "relativistic"
+    ] = field(
         "non_saturating",
         "The objective: minimax, in which G minimizes -log D(G(z)), or (saturating) "
-        "log(1 - D(G(z))); the Wasserstein distance; hinge; or least squares.",
+        "log(1 - D(G(z))); the Wasserstein distance; hinge; least squares; or relativistic, in "
+        "which D ranks pairs of a real and a generated image.",
     )
     label_smoothing: float = field(
         0.0,
@@ -61,10 +64,10 @@ class Config:
         lower=0.0,
         upper=0.5,
     )
-    penalty: Literal["none", "gradient", "r1", "dragan"] = field(
+    penalty: Literal["none", "gradient", "r1", "r1_r2", "dragan"] = field(
         "none",
         "Gradient penalty on D: its norm is to be 1 between real and generated images (gradient) "
-        "or near real ones (dragan), or 0 at real ones (r1).",
+        "or near real ones (dragan), or 0 at real ones (r1), or at both kinds (r1_r2).",
     )
     penalty_weight: float = field(10.0, "Weight of the penalty, where there is one.", lower=0.0)
     augment: Literal["none", "diffaugment"] = field(
@@ -202,7 +205,22 @@ class GAN(AdversarialModel):
     def g_losses(self, images, labels, latents, training):
         """G minimizes -log D(G(z)), or its part of another game."""
         fake = self.augmented(self.fake_images(latents, labels, training), training)
-        return {"g_loss": self.game.generator_loss(self.run_discriminator(fake, labels, training))}
+        fake_logits = self.run_discriminator(fake, labels, training)
+        real = (self.run_discriminator, images, labels, training)
+        return {"g_loss": self.generator_loss(fake_logits, *real)}
+
+    def generator_loss(self, fake_logits, d, images, *about) -> tf.Tensor:
+        """What G minimizes in the game, [B].
+
+        Args:
+          fake_logits: D's raw outputs for generated images, [B].
+          d: gives those of real images, [B], which some games hold against them.
+          images: the real ones, [B, H, W, C].
+          *about: what `d` takes beside them; the last one says whether it is in training.
+        """
+        if not self.game.paired:
+            return self.game.generator_loss(fake_logits)
+        return self.game.generator_loss(fake_logits, d(self.augmented(images, about[-1]), *about))
 
     def augmented(self, images, training: bool) -> tf.Tensor:
         """Images as D sees them: as they are, or augmented in training (arXiv:2006.10738)."""
@@ -240,8 +258,10 @@ class GAN(AdversarialModel):
         c, shape = self.config, tf.shape(real)
         if c.penalty == "none":
             return values
-        if c.penalty == "r1":
+        if c.penalty in ("r1", "r1_r2"):
             penalty = gan_losses.r1_penalty(d, real)
+            if c.penalty == "r1_r2":
+                penalty += gan_losses.r1_penalty(d, fake)
         else:
             share = standard_uniform(shape[:1], self.next_seed())
             if c.penalty == "gradient":

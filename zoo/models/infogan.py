@@ -130,7 +130,9 @@ class InfoGAN(dcgan.DCGAN):
         """G minimizes its part of the game, and -w L_I."""
         fake = self.augmented(self.fake_images(latents, labels, training), training)
         fake_logits, q = self.logits_and_codes(fake, training)
-        loss = self.game.generator_loss(fake_logits)
+        loss = self.generator_loss(
+            fake_logits, lambda x, training: self.logits_and_codes(x, training)[0], images, training
+        )
         return {"g_loss": loss - self.weighted(*self.bounds(q, latents))}
 
     def endpoints(self):
