@@ -77,7 +77,7 @@ def start(fork_server):
     """
 
     def start(script, *flags, **kwargs):
-        if script == "train":
+        if script == "train" and not {"--dataset=ring", "--dataset=grid"} & set(flags):
             flags = ("--steps_per_epoch=0", *flags)
         return Forked(fork_server, [ROOT / "scripts" / f"{script}.py", *flags], **kwargs)
 

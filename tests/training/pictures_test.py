@@ -8,6 +8,7 @@ import pytest
 from written import epochs
 
 from zoo import InputError, recipes, registry
+from zoo.data import sources
 from zoo.drawing import views
 from zoo.hub import checkpoints
 from zoo.training import callbacks, loop
@@ -112,6 +113,7 @@ def test_a_scalar_that_is_not_logged_is_refused(train, tmp_path, name, more, mes
 )
 def test_a_model_gets_the_pictures_that_make_sense(can, latent_dim, expected):
     about = {"image_shape": (28, 28, 1), "conditional": False, "num_classes": 10, "axes": True}
-    pictures = callbacks.Pictures(types.SimpleNamespace(split=types.SimpleNamespace(first=None)))
+    split = sources.Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
+    pictures = callbacks.Pictures(types.SimpleNamespace(split=split))
     pictures.set_model(types.SimpleNamespace(can=frozenset(can), latent_dim=latent_dim, **about))
     assert set(pictures.kinds()) == expected
