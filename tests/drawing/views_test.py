@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo.data import Split
-from zoo.drawing import views
+from zoo.drawing import pictures, views
 
 ONE = Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
 MASK = np.random.default_rng(0).random((28, 28)) < 0.5
@@ -32,7 +32,7 @@ def draw(model, fashion_mnist, what, **changes):
         "real": fashion_mnist.test.first,
         "train_images": lambda: fashion_mnist.train.images[:500],
     }
-    return views.draw(model, what, **{**settings, **changes})[0]
+    return views.draw(model, what, **{**settings, **changes}).images
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,57 @@ def test_what_cannot_be_drawn(models, fashion_mnist, model, what, settings, mess
 )
 def test_each_column_of_a_grid_that_is_about_square_has_one_label(models, num, labels, columns):
     for given in (list(labels), np.array(labels)):
-        assert views.draw(models["cgan"], "prior", num=num, labels=given)[1] == columns
+        assert views.draw(models["cgan"], "prior", num=num, labels=given).columns == columns
+
+
+def test_columns_and_rows_have_names(models, fashion_mnist):
+    names = fashion_mnist.class_names
+    settings = {"num": 4, "real": fashion_mnist.test.first}
+
+    def view(model, what, **more):
+        return views.draw(models[model], what, class_names=names, **{**settings, **more})
+
+    assert view("cgan", "prior", labels=[7, 3]).heads == ("Sneaker", "Dress")
+    assert views.draw(models["cgan"], "prior", num=4, labels=[7, 3]).heads == ("7", "3")
+    assert view("vae", "reconstruct").heads == ("image", "reconstruction") * 4
+    found = view("vae", "traverse", steps=3)
+    assert found.heads == ("-3", "0", "+3") and found.rows == ("z0", "z1", "z2")
+    assert view("vae", "interpolate", steps=3).heads == ("0.00", "0.50", "1.00")
+    assert view("pixelcnn", "complete").heads[:2] == ("image", "completed")
+
+
+def test_the_labels_of_new_images_are_known_also_where_none_were_asked_for(models):
+    for model in ("cgan", "cvae", "pixelcnn", "flow_matching"):
+        found = views.draw(models[model], "prior", num=6, seed=4)
+        again = models[model].sample(6, found.labels, seed=4)
+        extra = {"observation": "mean"} if model == "cvae" else {}
+        again = models[model].sample(6, found.labels, seed=4, **extra)
+        np.testing.assert_allclose(found.images, again, atol=1e-6)
+    assert views.draw(models["vae"], "prior", num=2).labels is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_figure_is_large_and_has_room_for_its_names(channels):
+    images = np.zeros((6, 10, 10, channels), np.uint8)
+    plain = pictures.figure(images, 3)
+    assert plain.shape == (29 * 21, 29 * 32, channels)  # 21 x 32 pixels of 29
+    heads, rows = ("a", "a long name of some words", "Donaudampfschifffahrtskapitaen"), ("x", "yy")
+    whole = pictures.figure(images, 3, heads, rows)
+    top, left = (a - b for a, b in zip(whole.shape, plain.shape, strict=True) if a > b)
+    np.testing.assert_array_equal(whole[top:, left:], plain)
+    above, beside = whole[:top, left:], whole[top:, :left]
+    assert (above < 128).any() and (beside < 128).any() and (whole[:top, :left] == 255).all()
+    cell = 29 * 11
+    for i in range(3):  # each name is above its column
+        assert (above[:, i * cell : (i + 1) * cell] < 128).any()
+        assert (above[:, (i + 1) * cell - 2 : (i + 1) * cell] == 255).all()
+    assert pictures.figure(images, 3, zoom=1).shape == (21, 32, channels)
+
+
+def test_names_that_are_too_long_are_cut():
+    tiny = pictures.figure(np.zeros((4, 8, 8, 1), np.uint8), 4, ["Donaudampfschiff"] * 4, zoom=3)
+    assert tiny.shape[1] == 3 * 35
+    font = pictures._font(9)
+    for width in (30, 60, 300):
+        lines = pictures._in_lines("one two three four five six seven", font, width).split("\n")
+        assert len(lines) <= 3 and all(font.getlength(line) <= width for line in lines)

@@ -125,7 +125,7 @@ def test_a_decoder_scatters_its_points():
     np.testing.assert_array_equal(drawn, np.round(np.reshape(own, (200, 2)) * 255))
     means = model.sample(200, seed=[3, 1]).numpy().reshape(200, 2) * 255
     assert (np.abs(drawn - means) > 3).mean() > 0.5
-    images, _ = views.draw(model, "prior", seed=3)  # what pictures show
+    images = views.draw(model, "prior", seed=3).images  # what pictures show
     assert len(images) == 1000
     np.testing.assert_array_equal(images, model.sample(1000, seed=3, observation="sample"))
 
@@ -150,7 +150,7 @@ def test_a_scatter_plot_shows_each_point_where_it_is():
 @pytest.mark.parametrize(("what", "first"), [("prior", 0), ("neighbors", 0), ("reconstruct", 1)])
 def test_a_scatter_plot_of_pairs_colours_what_was_made(ring, what, first):
     images = np.arange(12, dtype=np.uint8).reshape(6, 1, 2, 1)  # off the ring
-    canvas = views.picture(what, images, None, ring.test.first)
+    canvas = views.picture(what, views.View(images), ring.test.first, zoom=1)
     y, x = np.nonzero((canvas == pictures.MADE).all(-1))
     step = 1 if what == "prior" else 2
     points = images[first::step].reshape(-1, 2)

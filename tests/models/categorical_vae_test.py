@@ -238,7 +238,8 @@ def test_reconstructions_and_pictures_are_of_one_hots():
     np.testing.assert_array_equal(model(images), decode(codes))
 
     real = lambda n: Split(images[:n], np.zeros(n, np.int32))  # noqa: E731
-    drawn, columns = views.draw(model, "traverse", num=model.latent_dim, real=real)
+    view = views.draw(model, "traverse", num=model.latent_dim, real=real)
+    drawn, columns = view.images, view.columns
     assert columns == K and len(drawn) == L * K
     for i, k in itertools.product(range(L), range(K)):
         moved = codes[0].copy()

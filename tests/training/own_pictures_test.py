@@ -73,13 +73,13 @@ def check_unlabeled(model_name, config, source, workdir):
     assert settings["num_classes"] == 0 and settings["class_names"] == []
     assert (workdir / "saved_model").exists() and any((workdir / "samples").iterdir())
     model = zoo.load(workdir)
-    images, _ = views.draw(
+    drawn = views.draw(
         model,
         "neighbors",
         num=2,
         train_images=lambda: inputs.split_of(workdir, "train").images,
     )
-    assert images.shape == (4, 8, 8, 3)
+    assert drawn.images.shape == (4, 8, 8, 3)
     config = workdir / "logs" / "train" / "projector_config.pbtxt"
     if hasattr(model, "encode"):
         assert "latents.tsv" in config.read_text() and "metadata_path" not in config.read_text()

@@ -77,13 +77,19 @@ _MASK = flags.DEFINE_string(
     "For complete: a picture of the images' size. What is white in it is given, and what is black "
     "is drawn (flow_matching).",
 )
-_ZOOM = flags.DEFINE_integer("zoom", 2, "Size of a pixel in the PNG.", lower_bound=1)
+_ZOOM = flags.DEFINE_integer(
+    "zoom",
+    0,
+    "Size of a pixel in the PNG; 0: so that it is at least 900 pixels wide.",
+    lower_bound=0,
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it has moved.")
 _OUT = flags.DEFINE_string(
     "out",
     "samples.png",
-    "A .png file, or .npz: images, float32 [N, H, W, C] in [0, 1], and beside, the real ones that "
-    "the picture has beside them.",
+    "A .png file; a new folder, DIR/, for a PNG of each image; or .npz: images, float32 [N, H, W, "
+    "C] in [0, 1], and beside, the real ones that the picture has beside them; the same as uint8 "
+    "in arr_0, and labels.",
 )
 _LOGDIR = flags.DEFINE_string(
     "logdir", "", "Folder for TensorBoard, with the trace of the chains (--method=mcmc)."
@@ -92,9 +98,12 @@ _LOGDIR = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     """Reads the flags, draws and writes."""
-    out = cli.output_file(_OUT.value)
-    if out.suffix not in (".png", ".npz"):
-        raise InputError(f"--out={out} must end in .png or .npz")
+    in_folder = _OUT.value.endswith("/")
+    if in_folder and os.path.lexists(_OUT.value.rstrip("/")):
+        raise InputError(f"--out={_OUT.value} exists: name a new folder")
+    out = (cli.output_folder if in_folder else cli.output_file)(_OUT.value)
+    if not in_folder and out.suffix not in (".png", ".npz"):
+        raise InputError(f"--out={out} must end in .png or .npz, or, for a folder, in /")
     try:
         changes = {int(d): float(v) for d, v in (c.split(":") for c in _EDIT.value or [])}
     except ValueError:
@@ -128,7 +137,7 @@ def main(argv: list[str]) -> None:
         return _split("test").first(count)
 
     told = []
-    images, columns = views.draw(
+    view = views.draw(
         model,
         what,
         num=_NUM.value,
@@ -146,12 +155,18 @@ def main(argv: list[str]) -> None:
         real=real,
         told=told.append,
         train_images=lambda: _split("train").images,
+        class_names=_class_names(model),
     )
-    arrays = views.arrays(what, images)
-    if out.suffix == ".npz":
+    arrays = views.arrays(what, view.images)
+    if in_folder:
+        files.write_folder(out, lambda place: _write_each(place, view, arrays["images"]), False)
+    elif out.suffix == ".npz":
+        arrays["arr_0"] = pictures.levels(arrays["images"])
+        if view.labels is not None:
+            arrays["labels"] = view.labels
         files.write_atomically(out, lambda f: np.savez(f, **arrays))
     else:
-        pictures.save_png(out, views.picture(what, images, columns, real), _ZOOM.value)
+        pictures.save_png(out, views.picture(what, view, real, _ZOOM.value))
     print(f"{len(arrays['images'])} images in {out}")
     if _LOGDIR.value:
         _write_trace(_LOGDIR.value, told[0].trace)
@@ -161,6 +176,15 @@ def main(argv: list[str]) -> None:
             print(f"{name}: {said}")
         for line in drawn.warnings:
             print(f"warning: {line}.", file=sys.stderr)
+
+
+def _write_each(folder: pathlib.Path, view, images) -> None:
+    """A PNG of each image: its number, and of a conditional model the number of its class."""
+    from zoo.drawing import pictures
+
+    for i, image in enumerate(images):
+        of_class = "" if view.labels is None else f"_class_{view.labels[i]}"
+        pictures.save_png(folder / f"{i:06d}{of_class}.png", pictures.levels(image))
 
 
 def _mask(path: str, image_shape):
@@ -184,17 +208,23 @@ def _mask(path: str, image_shape):
 def _labels(model, asked: list[str]) -> list[int]:
     """The numbers of the classes that were asked for; says which class each one is."""
     from zoo.data import classes
-    from zoo.hub import loading
 
     if not model.conditional:
         return []  # it takes no labels, which `draw` says
-    known = loading.read_config(cli.source()).get("class_names")
-    names = known or [str(k) for k in range(model.num_classes)]
+    names = _class_names(model)
     labels = classes.numbers(asked, names)
     said = {f"{k} = {names[k]}": None for k in labels if names[k] != str(k)}
     if said:
         print(one_line(f"labels: {', '.join(said)}"), flush=True)
     return labels
+
+
+def _class_names(model) -> list[str]:
+    """The names of a model's labels, or their numbers."""
+    from zoo.hub import loading
+
+    known = loading.read_config(cli.source()).get("class_names")
+    return known or [str(k) for k in range(model.num_classes)]
 
 
 def _of_classes(values, labels) -> str:

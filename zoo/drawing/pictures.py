@@ -1,12 +1,18 @@
 """Grids of images and scatter plots of points, as arrays and as PNG files."""
 
+import functools
 import math
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from zoo.core import files
+
+LEAST_WIDTH = 900  # pixels, of a grid with its names
+_FONT, _SMALLEST_FONT, _MARGIN = 16, 9, 4  # pixels
+_LINES = 3  # of a name, at most
 
 PAPER, REAL, MADE = (250, 250, 250), (170, 170, 170), (214, 39, 40)  # colors of a scatter plot
 
@@ -31,8 +37,103 @@ def grid(images, columns: int | None = None) -> np.ndarray:
     canvas = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, c), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = i // columns * (h + 1), i % columns * (w + 1)
-        canvas[top : top + h, left : left + w] = _levels(image)  # one by one: there may be many
+        canvas[top : top + h, left : left + w] = levels(image)  # one by one: there may be many
     return canvas
+
+
+def figure(
+    images,
+    columns: int | None = None,
+    heads: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    zoom: int = 0,
+) -> np.ndarray:
+    """A grid that a person can read: large, with a name above each column and beside each row.
+
+    Args:
+      images: as for `grid`.
+      columns: how many in a row; about a square when left out.
+      heads: names of the columns; none when left out.
+      rows: names of the rows; none when left out.
+      zoom: how large a pixel is; 0: so that the picture is at least 900 pixels wide.
+
+    Returns:
+      uint8 [height, width, C]; C is 1 if images are gray.
+    """
+    canvas = grid(images, columns)
+    own_shape = np.shape(images)
+    columns = columns or (own_shape[1] if len(own_shape) == 5 else None)
+    columns = columns or math.ceil(math.sqrt(own_shape[0]))
+    zoom = zoom or max(1, math.ceil(LEAST_WIDTH / canvas.shape[1]))
+    canvas = canvas.repeat(zoom, 0).repeat(zoom, 1)
+    if not (heads or rows):
+        return canvas
+    cell_height, cell_width = (zoom * (side + 1) for side in own_shape[-3:-1])
+    font = _fitting(heads, cell_width - _MARGIN) if heads else _font(_FONT)
+    texts = [_in_lines(name, font, cell_width - _MARGIN) for name in heads[:columns]]
+    line = _height(font)
+    top = max((text.count("\n") + 1 for text in texts), default=0) * line + (
+        _MARGIN if texts else 0
+    )
+    beside = _font(max(_SMALLEST_FONT, min(_FONT, cell_height - _MARGIN)))
+    left = max((math.ceil(beside.getlength(name)) for name in rows), default=-2 * _MARGIN)
+    left += 2 * _MARGIN
+    height, width = canvas.shape[:2]
+    paper = Image.new(
+        "L" if canvas.shape[-1] == 1 else "RGB", (left + width, top + height), "white"
+    )
+    paper.paste(Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas), (left, top))
+    pen = ImageDraw.Draw(paper)
+    for i, text in enumerate(texts):
+        x = left + i * cell_width + (cell_width - zoom) // 2
+        pen.multiline_text(
+            (x, top - _MARGIN), text, "black", font, anchor="md", align="center", spacing=0
+        )
+    for i, name in enumerate(rows):
+        y = top + i * cell_height + (cell_height - zoom) // 2
+        pen.text((left - _MARGIN, y), name, "black", beside, anchor="rm")
+    found = np.asarray(paper)
+    return found[..., None] if found.ndim == 2 else found
+
+
+@functools.cache
+def _font(size: int):
+    return ImageFont.load_default(size)
+
+
+def _height(font) -> int:
+    return sum(font.getmetrics())
+
+
+def _fitting(names: Sequence[str], width: int):
+    """The largest font in which the longest word of all names is no wider than that."""
+    words = [word for name in names for word in name.split()] or [""]
+    for size in range(_FONT, _SMALLEST_FONT, -1):
+        if max(map(_font(size).getlength, words)) <= width:
+            return _font(size)
+    return _font(_SMALLEST_FONT)
+
+
+def _in_lines(name: str, font, width: int) -> str:
+    """A name in at most three lines that are no wider than that; what does not fit is cut."""
+    lines = [""]
+    for word in name.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], lines[_LINES - 1] + "\u2026"]
+
+    def cut(line: str) -> str:
+        if font.getlength(line) <= width:
+            return line
+        while line and font.getlength(line + "\u2026") > width:
+            line = line[:-1]
+        return line + "\u2026"
+
+    return "\n".join(map(cut, lines))
 
 
 def scatter(made: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -47,12 +148,12 @@ def scatter(made: np.ndarray, real: np.ndarray) -> np.ndarray:
     """
     canvas = np.full((256, 256, 3), PAPER, np.uint8)
     for points, color in ((real, REAL), (made, MADE)):
-        x, y = _levels(points).reshape(-1, 2).T.astype(int)
+        x, y = levels(points).reshape(-1, 2).T.astype(int)
         canvas[255 - y, x] = color
     return canvas
 
 
-def _levels(images) -> np.ndarray:
+def levels(images) -> np.ndarray:
     """Images in [0, 1] as uint8; those that are uint8 already as they are."""
     images = np.asarray(images)
     if images.dtype == np.uint8:

@@ -1,5 +1,6 @@
 """The things to see of a generative model, as images for a grid."""
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +13,36 @@ from zoo.data import Split, toy
 from zoo.drawing import pictures
 from zoo.errors import InputError
 from zoo.evaluation import distances
-from zoo.math import latents
+from zoo.math import latents, noise
 
+PAIRS = {  # what stands beside what
+    "neighbors": ("sample", "nearest training image"),
+    "complete": ("image", "completed"),
+    "reconstruct": ("image", "reconstruction"),
+    "edit": ("image", "edited"),
+}
 NUM, NUM_POINTS = 64, 1000  # images, or 2-D toy data, where it is not said
 STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Images for a grid, and what its columns and rows are.
+
+    Attributes:
+      images: float [N, H, W, C] in [0, 1].
+      columns: their number (None: about a square).
+      heads: a name for each column, or none.
+      rows: a name for each row, or none.
+      labels: int32 [N], of new images of a conditional model; else None.
+    """
+
+    images: np.ndarray
+    columns: int | None = None
+    heads: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    labels: np.ndarray | None = None
 
 
 def draw(
@@ -39,7 +65,8 @@ def draw(
     real: Callable[[int], Split] | None = None,
     train_images: Callable[[], np.ndarray] | None = None,
     told: Callable[[Any], None] = lambda drawn: None,
-) -> tuple[np.ndarray, int | None]:
+    class_names: Sequence[str] = (),
+) -> View:
     """Draws one kind of picture.
 
     Args:
@@ -65,9 +92,7 @@ def draw(
       real: gives n images with their labels, uint8; needed where there is an encoder.
       told: is given what a model says of how well it has drawn, if it says so.
       train_images: gives all training images, uint8 [M, H, W, C]; for `neighbors`.
-
-    Returns:
-      Images [N, H, W, C] and the number of columns (None: about a square).
+      class_names: of the labels, whose numbers name them when it is left out.
 
     Raises:
       InputError: the model cannot do this, or a setting is wrong.
@@ -87,6 +112,9 @@ def draw(
     has_codes, has_decoder = "encode" in model.can, "decode" in model.can
     points = model.image_shape == toy.IMAGE_SHAPE
     num = num or (NUM_POINTS if points else NUM)
+
+    def beside(left: np.ndarray, right: np.ndarray) -> View:
+        return View(_beside(left, right), 8, PAIRS[what] * 4)
 
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
@@ -127,11 +155,17 @@ def draw(
         else:
             made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
-            several = labels is not None and 1 < len(labels) <= num
-            return made, _columns(num, len(labels)) if several else None
+            own = labels_for(num)
+            if model.conditional and own is None:  # as the model has drawn them
+                own = np.asarray(model.labels_for(num, None, noise.stateless_seed(seed)))
+            if labels is None or not 1 < len(labels) <= num:
+                return View(made, labels=own)
+            columns = _columns(num, len(labels))
+            names = [class_names[y] if class_names else str(y) for y in labels]
+            return View(made, columns, tuple(np.resize(names, columns).tolist()), labels=own)
         train = train_images()
         index, _ = distances.nearest_images(made, train)
-        return _beside(made, train[index] / np.float32(255)), 8
+        return beside(made, train[index] / np.float32(255))
     if what == "complete":
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))
@@ -145,30 +179,31 @@ def draw(
         else:
             extra["mask"] = mask
         made = np.asarray(model.complete(images, rows, y, **extra))
-        return _beside(images / np.float32(255), made), 8
+        return beside(images / np.float32(255), made)
     if what == "components":
-        return np.asarray(model.prior_images())[:num], None
+        return View(np.asarray(model.prior_images())[:num])
     if what == "reconstruct":
         images, y = known(num)
         extra = {"observation": observation or "mean", "seed": seed} if has_decoder else {}
         made = np.asarray(model.reconstruct(images, y, **extra))
-        return _beside(images / np.float32(255), made), 8
+        return beside(images / np.float32(255), made)
     if what == "edit":
         if not changes:
             raise InputError("say what to change, as --edit=3:+1.5,7:-2")
         images, own = known(num)
         code, y = encoded(images, own)
         made = latents.images_of(model, latents.edit(code, changes), y)
-        return _beside(images / np.float32(255), made), 8
+        return beside(images / np.float32(255), made)
     if what == "traverse":
         code, y = codes_and_labels(1)
         if "traverse" in model.can:
             paths = model.traversals(code, steps)[:num]
             images = latents.images_of(model, paths)
-            return images.reshape(-1, *images.shape[2:]), paths.shape[1]
+            return View(images.reshape(-1, *images.shape[2:]), paths.shape[1])
         if categories := model.num_categories:
             num, steps = min(num, model.latent_dim // categories), categories
             paths = [latents.every_category(code, j, categories) for j in range(num)]
+            heads = [f"category {k}" for k in range(categories)]
         else:
             mean, deviation = np.zeros(model.latent_dim), np.ones(model.latent_dim)
             if "prior" in model.can:  # which may have been learnt
@@ -177,6 +212,8 @@ def draw(
             values = np.linspace(mean - TRAVERSAL * deviation, mean + TRAVERSAL * deviation, steps)
             num = min(num, model.latent_dim)
             paths = [latents.traverse(code, j, values[:, j]) for j in range(num)]
+            heads = [f"{v:+.2g}" if v else "0" for v in np.linspace(-TRAVERSAL, TRAVERSAL, steps)]
+        rows_are = [f"z{j}" for j in range(num)]
         paths = tf.concat(paths, axis=0)
     else:
         code, y = codes_and_labels(num + 1)
@@ -184,11 +221,12 @@ def draw(
             raise InputError("there is one image, and nothing lies between it and another")
         paths = latents.interpolate(code[:-1], code[1:], steps, spherical)
         y = None if y is None else y[:-1]
+        heads, rows_are = [f"{share:.2f}" for share in np.linspace(0, 1, steps)], []
     path_labels = None
     if y is not None:
         path_labels = np.broadcast_to(np.resize(y, len(paths))[:, None], paths.shape[:2])
     images = latents.images_of(model, paths, path_labels)
-    return images.reshape(-1, *images.shape[2:]), steps
+    return View(images.reshape(-1, *images.shape[2:]), steps, tuple(heads), tuple(rows_are))
 
 
 def _columns(num: int, num_labels: int) -> int:
@@ -255,20 +293,19 @@ def _refuse_settings_of_others(what: str, changes, rows, mask, spherical: bool, 
             raise InputError(f"{name} goes with {' or '.join(whats)}: leave it out of {what}")
 
 
-def picture(
-    what: str, images: np.ndarray, columns: int | None, real: Callable[[int], Split]
-) -> np.ndarray:
-    """What `draw` drew as one picture: a grid, or, of 2-D toy data, a scatter plot.
+def picture(what: str, view: View, real: Callable[[int], Split], zoom: int = 0) -> np.ndarray:
+    """What `draw` drew as one picture: a grid with its names, or, of 2-D toy data, a scatter plot.
 
     Args:
       what: as `draw` was asked.
-      images: that it returned; a scatter plot leaves out those `beside`.
-      columns: that it returned.
+      view: that it returned; a scatter plot leaves out those `beside`.
       real: gives n real images, for the points to be seen beside.
+      zoom: see `pictures.figure`; of a scatter plot 2 when left out.
     """
-    if images.shape[1:] != toy.IMAGE_SHAPE:
-        return pictures.grid(images, columns)
-    return pictures.scatter(arrays(what, images)["images"], real(NUM_POINTS).images)
+    if view.images.shape[1:] != toy.IMAGE_SHAPE:
+        return pictures.figure(view.images, view.columns, view.heads, view.rows, zoom)
+    found = pictures.scatter(arrays(what, view.images)["images"], real(NUM_POINTS).images)
+    return found.repeat(zoom or 2, 0).repeat(zoom or 2, 1)
 
 
 def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -257,13 +257,12 @@ class Pictures(keras.callbacks.Callback):
     def draw(self, epoch: int) -> None:
         """Draws and writes all pictures of an epoch, and what the projector shows."""
         board, model = self.board, self.model
-        zoom = 2 if model.image_shape == toy.IMAGE_SHAPE else 1
         average = model.weight_average
         with contextlib.nullcontext() if average is None else average.in_place():
             for name, draw in self.kinds().items():
                 with _or_warning(f"no picture of {name} at epoch {epoch}"):
                     picture = draw()
-                    pictures.save_png(self.path(name, epoch), picture, zoom)
+                    pictures.save_png(self.path(name, epoch), picture)
                     with board.writer("train").as_default(step=epoch):
                         tf.summary.image(name, picture[None])
             if "encode" in model.can:
@@ -283,13 +282,17 @@ class Pictures(keras.callbacks.Callback):
             labels = np.repeat(np.arange(rows), COLUMNS)
         num = views.NUM_POINTS if in_plane else rows * COLUMNS
 
-        def drawn(what: str, columns: int | None = None, **settings) -> np.ndarray:
-            images, own = views.draw(model, what, real=real, **settings)
-            return views.picture(what, images, columns or own, real)
+        def drawn(what: str, **settings) -> np.ndarray:
+            return views.picture(what, views.draw(model, what, real=real, **settings), real)
+
+        def samples() -> np.ndarray:
+            view = views.draw(model, "prior", real=real, num=num, labels=labels)
+            names = () if labels is None else tuple(self.board.class_names)
+            return views.picture("prior", views.View(view.images, COLUMNS, rows=names), real)
 
         found = {}
         if "sample" in model.can:
-            found["samples"] = lambda: drawn("prior", COLUMNS, num=num, labels=labels)
+            found["samples"] = samples
             if getattr(model, "num_prior_components", 1) > 1:
                 found["prior_components"] = lambda: drawn("components")
         if "reconstruct" in can:
