@@ -154,6 +154,11 @@ class Run:
         lower=0,
         upper=2**31 - 1,
     )
+    budget: str = field(
+        "",
+        "The time that the training may take, such as 90s, 15m or 2h, in place of epochs. How many "
+        "that is on this machine is measured in its first steps, and then written down.",
+    )
     seed: int = field(
         0, "Random seed of weights, noise and the order of the data.", lower=0, upper=2**31 - 1
     )

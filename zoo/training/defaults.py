@@ -100,6 +100,8 @@ def command(settings: dict[str, Any]) -> str:
             value = tuple(value) if isinstance(value, list) else value
             if f.name == "monitor" and usual == "val_fid" and not value:  # as 0.1 was told
                 words.append("--eval_every=0")
+            elif f.name == "budget":  # what came of it is in the epochs
+                continue
             elif value != usual:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else value
                 words.append(shlex.quote(f"--{f.name}={text}"))

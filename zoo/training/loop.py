@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ from zoo.hub import checkpoints, folders, loading, pretrained, references
 from zoo.recipes import Recipe, Run
 from zoo.training import (
     callbacks,
-    defaults,
+    choices,
     fitting,
     inputs,
     monitor,
@@ -121,50 +122,44 @@ def train(
     before = None  # the settings of the run that goes on
     if not run.overwrite and os.path.lexists(workdir / folders.CONFIG):
         before = loading.read_config(workdir)
-    chosen = {}
-    if before and asked is not None:
-        recipe, run = _with(_before(before, asked), recipe, run)
-    if dataset is None:
-        dataset = inputs.read(run, before and before["dataset_digest"])
-        few = len(dataset.train) + len(dataset.validation) + len(dataset.test) < defaults.FEW
-        free = [n for n in defaults.SPLITS if asked is not None and n not in asked]
-        if few and free and not before and dataset.name.startswith("folder:"):
-            chosen = dict.fromkeys(free, 0.0)
-            [run] = _with(chosen, run)
-            dataset = inputs.read(run)
-    config_class = registry.config_class(model_name)
-    if before:
-        model_config = config.kept(config_class, model_config, before["config"])
-    options = config.make(config_class, model_config)
-    batches = getattr(options, "discriminator_steps", 1)
-    if asked is not None and not before:
-        found = defaults.for_data(dataset, recipe.batch_size, batches)
-        chosen |= {name: value for name, value in found.items() if name not in asked}
-        recipe, run = _with(chosen, recipe, run)
-        _check(recipe, run, strategy.num_replicas_in_sync)
-    batch = recipe.batch_size * batches
-    steps = pipeline.steps_per_epoch(dataset.train, batch)  # too few images are an error
-    steps_per_epoch = run.steps_per_epoch or steps
+    settled = choices.settle(model_name, model_config, recipe, run, dataset, asked, before)
+    steps = pipeline.steps_per_epoch(settled.dataset.train, settled.batch)  # too few are an error
+    steps_per_epoch = settled.run.steps_per_epoch or steps
     for what, count in (("an epoch", steps_per_epoch), ("checkpoint_steps", run.checkpoint_steps)):
         if count % run.steps_per_execution:
             raise InputError(
                 f"steps_per_execution={run.steps_per_execution} divides {what} of {count} steps "
                 "with a remainder"
             )
-    total = recipe.epochs * steps_per_epoch
-    keras.utils.set_random_seed(run.seed)
-    with precision(run.precision), strategy.scope():
-        model = loading.create(
-            model_name,
-            dataset.image_shape,
-            dataset.num_classes,
-            model_config,
-            seed=run.seed,
-            recipe=recipe,
-            num_steps=total,
-            jit_compile=run.jit_compile == "on",
-            steps_per_execution=run.steps_per_execution,
+
+    def create(recipe: Recipe, num_steps: int):
+        """The model of the run, whose first weights follow its seed alone."""
+        keras.utils.set_random_seed(run.seed)
+        with precision(run.precision), strategy.scope():
+            return loading.create(
+                model_name,
+                settled.dataset.image_shape,
+                settled.dataset.num_classes,
+                settled.model_config,
+                seed=run.seed,
+                recipe=recipe,
+                num_steps=num_steps,
+                jit_compile=run.jit_compile == "on",
+                steps_per_execution=run.steps_per_execution,
+            )
+
+    if run.budget and not before:
+        if workers.several or "epochs" in (asked or ()):
+            other = "--strategy=multi_worker" if workers.several else "--epochs"
+            raise InputError(f"--budget sets the length of the training: leave {other} out")
+        settled, steps_per_epoch = choices.within_budget(
+            settled, steps_per_epoch, functools.partial(create, settled.recipe)
         )
+    dataset, recipe, run = settled.dataset, settled.recipe, settled.run
+    _check(recipe, run, strategy.num_replicas_in_sync)
+    batch, chosen = settled.batch, settled.chosen
+    total = recipe.epochs * steps_per_epoch
+    model = create(recipe, total)
     _check_model(model, run)
     monitor.check_scalar(recipe.monitor, registry.recipe(model_name).monitor, model, run)
     # Not before: Keras would leave XLA out, as on a GPU not all has a deterministic form in it
@@ -279,22 +274,6 @@ def _not_held_out(dataset: data.Dataset) -> str:
     if not len(dataset.test):
         found.append("no test images: nothing can be evaluated on images that were not learnt from")
     return "; ".join(found)
-
-
-def _before(before: dict[str, Any], asked: Collection[str]) -> dict[str, Any]:
-    """What the data chose at the start of a run, but for what is asked for now."""
-    known = {**before["recipe"], **before["run"]}
-    return {name: known[name] for name in defaults.FOR_DATA if name not in asked}
-
-
-def _with(values: dict[str, Any], *parts: Any) -> list[Any]:
-    """Settings with these values in place of theirs."""
-    found = []
-    for part in parts:
-        own = {f.name for f in dataclasses.fields(part)}
-        changed = {name: value for name, value in values.items() if name in own}
-        found.append(config.make(type(part), dataclasses.asdict(part) | changed))
-    return found
 
 
 def _check(recipe: Recipe, run: Run, replicas: int) -> None:
