@@ -15,6 +15,12 @@ from zoo.errors import InputError
 _MODELS = flags.DEFINE_list("models", [], "Names of pretrained models; default: all.")
 _MNIST_DIR = flags.DEFINE_string("mnist_dir", "", "Folder with the four IDX files of MNIST.")
 _AGAIN = flags.DEFINE_bool("again", False, "Also those whose records are up to date.")
+_SPEEDS = flags.DEFINE_bool(
+    "speeds",
+    False,
+    "Measure nothing but samples a second anew, in records that are there: other work on the "
+    "machine spoils them, and no other figure.",
+)
 
 
 def main(argv: list[str]) -> None:
@@ -22,6 +28,10 @@ def main(argv: list[str]) -> None:
     from zoo.hub import folders, pretrained, references
     from zoo.training import measuring
 
+    if _SPEEDS.value:
+        for name in _MODELS.value or pretrained.manifest():
+            _measure_speed(pretrained.FOLDER / name / folders.RECORD, name)
+        return
     entries, floors = pretrained.manifest(), {}
     for name in _MODELS.value or entries:
         pretrained.check_known(name)
@@ -46,6 +56,32 @@ def main(argv: list[str]) -> None:
         record = measuring.record_of(references.Packaged(name), protocol, command, floors)
         files.write_json(path, record)
         print(f"{name}: {record['seconds']:.0f} s", flush=True)
+
+
+def _measure_speed(path, name: str) -> None:
+    """Draws as many samples as for the record, and writes how many there were a second."""
+    import time
+
+    import zoo
+    from zoo.evaluation import features, intervals
+    from zoo.training import provenance
+
+    record = _before(path)
+    of = record.get("figures", {}).get("samples", {})
+    if "samples_per_second" not in of.get("model", {}):
+        return
+    if (machine := provenance.machine()) != record["machine"]:
+        raise InputError(f"{path} is of another machine ({record['machine']}), not of {machine}")
+    model, speeds = zoo.load(name), []
+    labels = features.labels_in_turn(model, of["num_images"])
+    begin = time.perf_counter()
+    for batch in features.samples(model, of["num_images"], record["seed"], labels):
+        speeds.append(len(batch) / (time.perf_counter() - begin))
+        begin = time.perf_counter()
+    found = intervals.mean_and_error(speeds[1:] or speeds)  # the first warms up
+    print(f"{name}: {of['model']['samples_per_second']['mean']:.0f} -> {found['mean']:.0f}")
+    of["model"]["samples_per_second"] = found
+    files.write_json(path, record)
 
 
 def _before(path) -> dict:
