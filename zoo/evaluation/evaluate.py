@@ -20,6 +20,7 @@ from zoo.evaluation.metrics import (
     cas,
     categories,
     class_fidelity,
+    classes_covered,
     classification,
     copies,
     distinct,
@@ -46,6 +47,7 @@ OF_SAMPLES: tuple[OfSamples, ...] = tuple(
         neighbors,
         inception_score,
         class_fidelity,
+        classes_covered,
         fid_per_class,
         cas,
         sharpness,
@@ -147,6 +149,8 @@ def samples(
     for metric in wanted(model, asked_for):
         if metric.in_features and net is None or metric is cas.METRIC and new_classifier is None:
             continue
+        if metric.least_classes and (net.num_classes or 0) < metric.least_classes:
+            continue
         with left_out.unless_measured(*metric.names):
             of_samples = metric.of_samples(compared)
             of_floor = (floors or {}).get(metric.names)
@@ -168,7 +172,8 @@ def samples(
 
 def figures_in_features(model) -> tuple[str, ...]:
     """What `samples` measures of a model by a feature net, by name."""
-    return tuple(name for m in wanted(model) if m.in_features for name in m.names)
+    of_any = [m for m in wanted(model) if m.in_features and not m.least_classes]
+    return tuple(name for m in of_any for name in m.names)
 
 
 def mode_coverage(

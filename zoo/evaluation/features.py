@@ -90,6 +90,34 @@ def of_classifier(classifier, name: str, sha256: str) -> FeatureNet:
     )
 
 
+def of_each_channel(net: FeatureNet) -> FeatureNet:
+    """A classifier of gray images that sees each channel of a picture by itself.
+
+    Features are those of all channels, [N, C D], and classes all combinations, [N, K^C], the first
+    channel's class being the most significant digit; see `zoo/data/stacked.py`.
+    """
+    height, width, _ = net.image_shape
+    channels = 3
+
+    def of(function, images):
+        return [function(images[..., c : c + 1]) for c in range(channels)]
+
+    def probabilities(images):
+        joint, *others = of(net.probabilities, images)
+        for p in others:
+            joint = (joint[:, :, None] * p[:, None]).reshape(len(p), -1)
+        return joint
+
+    return FeatureNet(
+        name=f"{net.name}, of each channel",
+        sha256=net.sha256,
+        resize=net.resize,
+        image_shape=(height, width, channels),
+        features=lambda x: np.concatenate(of(net.features, x), axis=-1),
+        probabilities=probabilities,
+    )
+
+
 def efficientnet_lite0(image_shape: tuple[int, int, int]) -> FeatureNet:
     """Pooled features [N, 1280] of EfficientNet-Lite0, trained on ImageNet; it comes with the zoo.
 

@@ -102,6 +102,7 @@ class OfSamples:
       in_features: whether a feature net is needed.
       of_labels: whether the model must have been asked for classes.
       asked_for: whether it is measured only where somebody asks for it.
+      least_classes: it is of feature nets that tell at least so many classes apart.
     """
 
     names: tuple[str, ...]
@@ -111,6 +112,7 @@ class OfSamples:
     in_features: bool = False
     of_labels: bool = False
     asked_for: bool = False
+    least_classes: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

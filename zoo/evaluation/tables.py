@@ -11,6 +11,8 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("coverage", "coverage", 3),
     ("inception_score", "classifier score", 2),
     ("class_fidelity", "class fidelity", 3),
+    ("classes_covered", "classes covered", 0),
+    ("kl_to_uniform_nats", "KL to uniform classes, nats", 3),
     ("cas", "CAS", 3),
     ("distinct", "distinct", 3),
     ("nearest_training_distance", "nearest training image", 2),

@@ -56,16 +56,24 @@ def feature_net(source) -> features.FeatureNet:
 
 
 def usual_feature_net(
-    dataset_digest: str, image_shape: Sequence[int]
+    dataset: str, dataset_digest: str, image_shape: Sequence[int]
 ) -> tuple[references.Packaged | None, features.FeatureNet | None]:
     """What compares these images where nobody says what: by its name, if it is a classifier.
 
-    A pretrained classifier of the same images; where there is none, of pictures in color,
-    EfficientNet-Lite0; else nothing.
+    A pretrained classifier of the same images (of stacked ones, of each channel); where there is
+    none, of pictures in color, EfficientNet-Lite0; else nothing.
+
+    Args:
+      dataset: its name.
+      dataset_digest: of its images.
+      image_shape: of its images.
 
     Raises:
       InputError: it cannot be loaded.
     """
+    if dataset == "stacked_fashion_mnist":
+        name = references.Packaged("classifier")
+        return name, features.of_each_channel(feature_net(name))
     if (name := pretrained_classifier(dataset_digest)) is not None:
         return name, matching_feature_net(name, dataset_digest)
     return None, features.efficientnet_lite0(image_shape) if image_shape[-1] == 3 else None

@@ -369,7 +369,7 @@ def _feature_net(
     """
     known = before and before.get("classifier_sha256")
     if not run.classifier:
-        _, net = inputs.usual_feature_net(digest, image_shape)
+        _, net = inputs.usual_feature_net(run.dataset, digest, image_shape)
         return net, known and net and loading.same_weights(known, net.sha256) and known
     try:
         net = inputs.matching_feature_net(run.classifier, digest)

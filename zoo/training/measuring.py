@@ -70,7 +70,7 @@ def record_of(
                 f"samples of ring and grid are measured by the modes that they cover: {leave}"
             )
     if mixture is None and "sample" in model.can:
-        net, no_net = _feature_net(model, settings["dataset_digest"], protocol)
+        net, no_net = _feature_net(model, settings, protocol)
     alike = dataclasses.replace(protocol, num_samples=1, parzen=False)  # of no matter to a floor
     of_images = (settings["dataset_digest"], settings["run"].get("binarization"), alike)
     figures = evaluate.evaluate(
@@ -109,20 +109,21 @@ def record_of(
     }
 
 
-def _feature_net(model, dataset_digest: str, protocol: Protocol):
+def _feature_net(model, settings: dict[str, Any], protocol: Protocol):
     """In whose features samples are compared, or None and why there is nothing.
 
     Raises:
       InputError: what was asked for by name cannot be had.
     """
+    dataset, digest = settings["run"]["dataset"], settings["dataset_digest"]
     if protocol.features == "inception":
         return features.inception(model.image_shape), ""
     if protocol.features == "efficientnet":
         return features.efficientnet_lite0(model.image_shape), ""
     if protocol.classifier:
-        return inputs.matching_feature_net(protocol.classifier, dataset_digest), ""
+        return inputs.matching_feature_net(protocol.classifier, digest), ""
     try:
-        name, net = inputs.usual_feature_net(dataset_digest, model.image_shape)
+        name, net = inputs.usual_feature_net(dataset, digest, model.image_shape)
         if net is None or (name is None and protocol.features == "classifier"):
             return None, evaluate.NO_CLASSIFIER if model.num_classes else evaluate.NO_LABELS
         return net, ""

@@ -23,6 +23,7 @@ from zoo.hub import checkpoints
 from zoo.recipes import Run
 
 NUM_SAMPLES = 1000
+MOST_CLASSES = 100  # of more the samples are too few to tell anything of each
 PATIENCE = 3  # looks: a GAN's first ones are often of few images and few classes, and pass
 WARM_UP = 500  # steps before the first look that counts: batch norm's averages start far away
 COLLAPSED = 0.02  # share of distinct samples; the first epochs of `gan` have 0.04, and it grows
@@ -180,7 +181,8 @@ class Samples(keras.callbacks.Callback):
                 )
             self.floor |= self._distances(of_train)
             self.floor_of_classes = {True: {}, False: {}}
-            if p is not None:
+            self.by_class = p is not None and len(class_names) <= MOST_CLASSES
+            if self.by_class:
                 self.floor_of_classes[True] = self._fidelity(p, real.labels)
                 self.floor_of_classes[False] = {"class_share": self._shares(p)}
 
@@ -209,7 +211,7 @@ class Samples(keras.callbacks.Callback):
             of_fake, p = self.net.see(features.batches(images))
             floor = {**floor, **self.floor_of_classes[labels is not None]}
             seen |= self._distances(of_fake)
-            if p is None:
+            if not self.by_class:
                 pass
             elif labels is not None:
                 seen |= self._fidelity(p, labels)
