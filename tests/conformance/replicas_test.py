@@ -78,7 +78,7 @@ assert not failed, "\\n".join(failed)
 """
 
 CONV = {"network": "conv", "width": 4, "latent_dim": 3}
-FAMILIES = ("classifier", "vae", "pixelcnn", "vqvae", "gan", "dcgan")
+FAMILIES = ("classifier", "vae", "pixelcnn", "vqvae", "flow_matching", "gan", "dcgan")
 CASES = [
     *((name, SMALL[name]) for name in sorted(SMALL, key=lambda name: name not in FAMILIES)),
     ("wgan_gp", {**CONV, "discriminator_steps": 2}),
@@ -97,7 +97,7 @@ STARTS = range(TOGETHER, len(CASES), TOGETHER)
 @pytest.mark.parametrize(
     "first",
     [
-        0,
+        pytest.param(0, marks=pytest.mark.slow),
         *(pytest.param(i, marks=pytest.mark.weekly) for i in STARTS),
     ],
 )
