@@ -74,7 +74,7 @@ def test_the_wheel_draws_in_an_empty_folder(built, tmp_path):
 
     done = zoo("sample", "--pretrained=cgan", "--num=4")
     assert done.returncode == 0, done.stderr
-    assert Image.open(place / "samples.png").size == (114, 114)
+    assert Image.open(place / "samples.png").size == (912, 912)
     done = zoo("sample", "--pretrained=sngan", "--num=4", "--out=x.png")
     assert done.returncode == 2 and "do not come with this installation" in done.stderr
     assert done.stderr.count("\n") == 1 and [p.name for p in place.iterdir()] == ["samples.png"]

@@ -18,7 +18,6 @@ from zoo.families.adversarial import AdversarialModel
 from zoo.hub import checkpoints, export
 
 SHAPE = (12, 12, 1)
-ON_THE_WAY = np.sin(np.arange(6.0 * 12 * 12, dtype=np.float32)).reshape(6, *SHAPE)  # from noise
 REFUSED = (zoo.InputError, tf.errors.InvalidArgumentError)  # by a call, by an exported graph
 
 
@@ -102,6 +101,12 @@ def of_its_pixels(model, images):
     return np.where(images > white / 2, white, 0).astype(images.dtype) if model.binary else images
 
 
+def on_the_way(model):
+    """Six images between noise and data."""
+    size = 6 * np.prod(model.image_shape)
+    return tf.constant(np.sin(np.arange(size, dtype=np.float32)).reshape(6, *model.image_shape))
+
+
 def answers(model, data):
     """What a model says by its public methods, as arrays."""
     images, labels = of_its_pixels(model, data[0][:6]), data[1][:6]
@@ -120,7 +125,7 @@ def answers(model, data):
     if "complete" in model.can:
         result["complete"] = model.complete(images, 6, known, seed=4)
     if "velocity" in model.endpoints():
-        result["velocity"] = model.velocity(ON_THE_WAY, tf.fill([6], 0.3), known)
+        result["velocity"] = model.velocity(on_the_way(model), tf.fill([6], 0.3), known)
     if hasattr(model, "discriminate"):
         result["discriminate"] = model.discriminate(images, labels)
     if hasattr(model, "classify"):
@@ -219,7 +224,7 @@ def test_export_answers_the_same(name, data, trained, tmp_path):
             images=images, seed=tf.constant(4), **which, **given
         )["images"]
     if "velocity" in call:
-        there = {"x": tf.constant(ON_THE_WAY), "t": tf.fill([6], 0.3)}
+        there = {"x": on_the_way(model), "t": tf.fill([6], 0.3)}
         exported["velocity"] = call["velocity"](**there, **given)["velocity"]
     if "discriminate" in call:
         exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]

@@ -174,7 +174,7 @@ for one, two in zip(*logs, strict=True):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_a_whole_run_on_two_replicas(run_python, data_dir, tmp_path):
     said = run_python(WHOLE_RUN, data_dir, tmp_path)
     assert "device: CPU:0, CPU:1" in said and "continuing after step 5 of 10" in said
