@@ -36,12 +36,12 @@ class Config:
     """Network and sampler."""
 
     network: Literal["unet", "mlp"] = field("unet", "A U-Net, or a perceptron.")
-    width: int = field(48, "Channels of the U-Net's first grid.", lower=2)
+    width: int = field(44, "Channels of the U-Net's first grid.", lower=2)
     num_stages: int = num_stages("How often the U-Net halves the sides; 0: to 7 or 8.", smallest=7)
     patch_size: int = field(
         2, "Side of the patches that are the places of the U-Net's first grid.", lower=1
     )
-    num_blocks: int = field(2, "Residual blocks of each grid, down and up.", lower=1)
+    num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
     dropout: float = field(0.0, "Share of activations dropped.", lower=0.0, upper=0.9)
     hidden: tuple[int, ...] = field((256, 256, 256), "Units of the perceptron's layers.", lower=1)
     conditional: bool = field(True, "Learn p(x|y) where images have labels.")
