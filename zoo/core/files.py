@@ -1,6 +1,7 @@
 """Files that are read whole or refused, and are written whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -95,6 +96,21 @@ def read_json(path: pathlib.Path, schema: dict[str, Any] | None = None) -> Any:
     if schema is not None:
         schemas.check(value, schema, path)
     return value
+
+
+def read_asset(path: pathlib.Path, sha256: str) -> bytes:
+    """A file that comes with the package.
+
+    Raises:
+      InputError: it is missing, or another than it was.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as e:
+        raise InputError(f"{path}: {e.strerror}: install zoo anew") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise InputError(f"{path}: checksum mismatch: the file is damaged, install zoo anew")
+    return content
 
 
 def parse_json(content: bytes | str) -> Any:

@@ -5,12 +5,13 @@ They are 64x64 on white, and come in an order that is random and always the same
 images are nearer to training images than those of a collection of photographs would be.
 """
 
-import hashlib
+import io
 import pathlib
 
 import numpy as np
 from PIL import Image
 
+from zoo.core import files
 from zoo.errors import InputError
 
 SIDE = 64  # as they are stored
@@ -36,13 +37,8 @@ def read(image_size: int | None) -> tuple[list[np.ndarray], tuple[str, ...], lis
     size = image_size or USUAL_SIDE
     if size > SIDE:
         raise InputError(f"image_size is {size}, and emoji have {SIDE} pixels a side at most")
-    try:
-        content = FILE.read_bytes()
-    except OSError as e:
-        raise InputError(f"{FILE}: {e.strerror}: install zoo anew") from None
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise InputError(f"{FILE}: checksum mismatch: the file is damaged, install zoo anew")
-    with np.load(FILE, allow_pickle=False) as file:
+    content = io.BytesIO(files.read_asset(FILE, SHA256))
+    with np.load(content, allow_pickle=False) as file:
         images, labels, names = (file[name] for name in ("images", "labels", "names"))
         categories = tuple(file["categories"].tolist())
     if size != SIDE:

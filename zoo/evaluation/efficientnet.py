@@ -7,14 +7,14 @@ the convolution before it and rounded to 16 bits (`tools/make_efficientnet.py`).
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import functools
-import hashlib
+import io
 import pathlib
 
 import keras
 import numpy as np
 from keras import layers
 
-from zoo.errors import InputError
+from zoo.core import files
 
 SIDE = 224
 FILE = pathlib.Path(__file__).parent / "efficientnet_lite0" / "weights.npz"
@@ -62,13 +62,8 @@ def network() -> keras.Model:
     Raises:
       InputError: their file is missing or damaged.
     """
-    try:
-        content = FILE.read_bytes()
-    except OSError as e:
-        raise InputError(f"{FILE}: {e.strerror}: install zoo anew") from None
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise InputError(f"{FILE}: checksum mismatch: the file is damaged, install zoo anew")
-    with np.load(FILE, allow_pickle=False) as file:
+    content = io.BytesIO(files.read_asset(FILE, SHA256))
+    with np.load(content, allow_pickle=False) as file:
         weights = [file[name].astype(np.float32) for name in sorted(file.files)]
     made = architecture()
     made.set_weights(weights)
