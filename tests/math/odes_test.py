@@ -40,3 +40,11 @@ def test_steps_need_not_be_even():
     times = tf.constant([0.0, 0.1, 0.5, 1.0])
     x = odes.solve(lambda x, t: 2 * tf.fill([1], t), tf.zeros([1]), times, odes.SOLVERS["heun"])
     np.testing.assert_allclose(x, 1, atol=1e-6)  # of t squared Heun makes no error
+
+
+def test_the_last_step_may_be_of_another_solver():
+    """Of dx/dt = 2 t Heun makes no error, and Euler the square of its step."""
+    times = tf.constant([0.0, 0.5, 0.9, 1.0])
+    euler, heun = odes.SOLVERS["euler"], odes.SOLVERS["heun"]
+    x = odes.solve(lambda x, t: 2 * tf.fill([1], t), tf.zeros([1]), times, heun, euler)
+    np.testing.assert_allclose(x, 1 - 0.1**2, atol=1e-6)

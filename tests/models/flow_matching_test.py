@@ -55,7 +55,8 @@ def points(images):
 
 
 def test_the_exact_field_carries_noise_to_the_mixture():
-    x = points(exact().sample(20_000, np.zeros(20_000, np.int32), seed=0, guidance=0.0))
+    labels = np.zeros(20_000, np.int32)
+    x = points(exact().sample(20_000, labels, seed=0, guidance=0.0, num_steps=256))
     of = ((x[:, None] - MEANS) ** 2).sum(-1).argmin(1)
     np.testing.assert_allclose(np.bincount(of) / len(x), SHARES, atol=0.015)  # 4 deviations
     for k, (mean, scale) in enumerate(zip(MEANS, SCALES, strict=True)):
@@ -67,6 +68,12 @@ def test_a_label_leads_to_its_component():
     x = points(exact().sample(2_000, np.ones(2_000, np.int32), seed=1))
     np.testing.assert_allclose(x.mean(0), MEANS[1], atol=0.01)
     np.testing.assert_allclose(x.std(0), SCALES[1], rtol=0.08)
+
+
+def test_few_steps_end_where_images_are():
+    """Also where they are far closer to one another than the last step is long."""
+    x = points(exact().sample(1_000, np.full(1_000, 2, np.int32), seed=3, num_steps=4))
+    assert (np.linalg.norm(x - MEANS[2], axis=1) < 3 * SCALES[2]).mean() > 0.95
 
 
 @pytest.mark.parametrize(("name", "order"), [("euler", 1), ("heun", 2)])
@@ -123,10 +130,10 @@ def images():
 
 
 def test_calls_are_counted(model):
-    assert model.num_calls() == 6
-    assert model.num_calls(num_steps=10) == 20
-    assert model.num_calls(num_steps=10, guidance=2.0) == 40
-    assert model.num_calls(num_steps=10, guidance=0.0) == 20
+    assert model.num_calls() == 5  # Heun's steps, and one of Euler
+    assert model.num_calls(num_steps=10) == 19
+    assert model.num_calls(num_steps=10, guidance=2.0) == 38
+    assert model.num_calls(num_steps=10, guidance=0.0) == 19
 
 
 def test_more_steps_or_more_guidance_are_another_image(model):

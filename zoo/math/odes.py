@@ -37,7 +37,12 @@ SOLVERS = {"euler": Euler(), "heun": Heun()}
 
 
 def solve(
-    v: Field, x: tf.Tensor, times: tf.Tensor, solver: Euler | Heun, progress: bool = False
+    v: Field,
+    x: tf.Tensor,
+    times: tf.Tensor,
+    solver: Euler | Heun,
+    last: Euler | Heun | None = None,
+    progress: bool = False,
 ) -> tf.Tensor:
     """X at the last of `times`, of x at the first; one step from each time to the next.
 
@@ -46,17 +51,24 @@ def solve(
       x: float32, of any shape.
       times: float32 [S + 1], for S steps.
       solver: of each step.
+      last: of the last step, where it is another.
       progress: whether the steps are counted on stderr.
     """
     num_steps = tf.shape(times)[0] - 1
 
+    def step(solver, i, x):
+        return tf.ensure_shape(solver.step(v, x, times[i], times[i + 1] - times[i]), x.shape)
+
     def body(i, x):
-        x = tf.ensure_shape(solver.step(v, x, times[i], times[i + 1] - times[i]), x.shape)
+        x = step(solver, i, x)
         if progress:
             tf.print("\rstep", i + 1, "of", num_steps, end="", output_stream=sys.stderr)
         return i + 1, x
 
-    _, x = tf.while_loop(lambda i, _: i < num_steps, body, [0, x], parallel_iterations=1)
+    stop = num_steps if last is None else num_steps - 1
+    _, x = tf.while_loop(lambda i, _: i < stop, body, [0, x], parallel_iterations=1)
+    if last is not None:
+        x = step(last, num_steps - 1, x)
     if progress:
         tf.print("", output_stream=sys.stderr)
     return x
