@@ -35,7 +35,7 @@ _FEATURES = flags.DEFINE_enum(
     ["auto", "classifier", "efficientnet", "inception"],
     "The feature extractor of FID and the like: the last hidden layer of --classifier, "
     "EfficientNet-Lite0 or Keras' InceptionV3, both trained on ImageNet. auto: a classifier of the "
-    "same images if there is one, else EfficientNet-Lite0.",
+    "same images if there is one, else, of images in color, EfficientNet-Lite0.",
 )
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",

@@ -153,7 +153,12 @@ def within_budget(
     count = executions * run.steps_per_execution
     model, clock = create(count), _Clock()
     batches = pipeline.train_batches(
-        settled.dataset.train, settled.batch, seed=run.seed, stop=count, flip=run.flip
+        settled.dataset.train,
+        settled.batch,
+        seed=run.seed,
+        stop=count,
+        binarization=run.binarization,
+        flip=run.flip,
     )
     model.fit(batches, steps_per_epoch=count, callbacks=[clock], verbose=0, shuffle=False)
     a_step = statistics.median(clock.seconds[_WARM_UP:]) / run.steps_per_execution
