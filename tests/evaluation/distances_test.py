@@ -205,7 +205,7 @@ def test_copies_are_nearer_to_a_training_image_than_others_are(monkeypatch):
     near = [True, True, True, True, False, True]  # 100 is 60 from 40, which is 10 from 30
     for pixels in (100, 2):
         monkeypatch.setattr(distances, "_PIXELS", pixels)
-        found = copies.copies(images, train)
+        found = copies.copies(*distances.nearest_images(images, train), train)
         assert found["mean"] == np.mean(near)
         apart = 255 * distances.to_nearest_other(np.arange(5), train)
         np.testing.assert_allclose(apart, [10, 10, 10, 10, 160], rtol=1e-3)

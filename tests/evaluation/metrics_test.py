@@ -10,7 +10,7 @@ import pytest
 
 import zoo
 from zoo.data import Split
-from zoo.evaluation import evaluate, features, records
+from zoo.evaluation import distances, evaluate, features, records
 from zoo.evaluation.left_out import LeftOut
 from zoo.evaluation.metrics import (
     cas,
@@ -62,9 +62,13 @@ def test_sharpness_falls_with_blur_and_rises_with_noise(fashion_mnist):
 
 def test_copies_of_training_images_are_at_distance_zero_and_others_where_they_are():
     train = np.random.default_rng(0).integers(0, 200, (50, 4, 4, 1)).astype(np.uint8)
-    copies = nearest_training_image.nearest_training_images(train[7:20], train)
+    copies = nearest_training_image.nearest_training_images(
+        distances.nearest_images(train[7:20], train)[1]
+    )
     assert copies["mean"] == pytest.approx(0, abs=1e-3) and max(copies["quantiles"]) < 1e-3
-    moved = nearest_training_image.nearest_training_images(train[7:20] + np.uint8(51), train[7:20])
+    moved = nearest_training_image.nearest_training_images(
+        distances.nearest_images(train[7:20] + np.uint8(51), train[7:20])[1]
+    )
     nearer = ((train[7:20, None] + 51.0 - train[None, 7:20]) ** 2).sum((2, 3, 4)).min(1) ** 0.5
     assert moved["mean"] == pytest.approx((nearer / 255).mean(), rel=1e-5)
     assert moved["quantiles"] == sorted(moved["quantiles"])

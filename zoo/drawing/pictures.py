@@ -27,18 +27,22 @@ def grid(images, columns: int | None = None) -> np.ndarray:
     Returns:
       uint8 [height, width, C].
     """
-    images = np.asarray(images)
-    if images.ndim == 5:
-        columns = images.shape[1]
-        images = images.reshape(-1, *images.shape[2:])
+    images, columns = _in_columns(images, columns)
     n, h, w, c = images.shape
-    columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     canvas = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, c), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = i // columns * (h + 1), i % columns * (w + 1)
         canvas[top : top + h, left : left + w] = levels(image)  # one by one: there may be many
     return canvas
+
+
+def _in_columns(images, columns: int | None) -> tuple[np.ndarray, int]:
+    """Images [N, H, W, C] and how many are in a row: about a square where that is not known."""
+    images = np.asarray(images)
+    if images.ndim == 5:
+        return images.reshape(-1, *images.shape[2:]), images.shape[1]
+    return images, columns or math.ceil(math.sqrt(len(images)))
 
 
 def figure(
@@ -60,21 +64,17 @@ def figure(
     Returns:
       uint8 [height, width, C]; C is 1 if images are gray.
     """
+    images, columns = _in_columns(images, columns)
     canvas = grid(images, columns)
-    own_shape = np.shape(images)
-    columns = columns or (own_shape[1] if len(own_shape) == 5 else None)
-    columns = columns or math.ceil(math.sqrt(own_shape[0]))
     zoom = zoom or max(1, math.ceil(LEAST_WIDTH / canvas.shape[1]))
     canvas = canvas.repeat(zoom, 0).repeat(zoom, 1)
     if not (heads or rows):
         return canvas
-    cell_height, cell_width = (zoom * (side + 1) for side in own_shape[-3:-1])
+    cell_height, cell_width = (zoom * (side + 1) for side in images.shape[1:3])
     font = _fitting(heads, cell_width - _MARGIN) if heads else _font(_FONT)
     texts = [_in_lines(name, font, cell_width - _MARGIN) for name in heads[:columns]]
-    line = _height(font)
-    top = max((text.count("\n") + 1 for text in texts), default=0) * line + (
-        _MARGIN if texts else 0
-    )
+    lines = max((text.count("\n") + 1 for text in texts), default=0)
+    top = lines * sum(font.getmetrics()) + (_MARGIN if texts else 0)
     beside = _font(max(_SMALLEST_FONT, min(_FONT, cell_height - _MARGIN)))
     left = max((math.ceil(beside.getlength(name)) for name in rows), default=-2 * _MARGIN)
     left += 2 * _MARGIN
@@ -99,10 +99,6 @@ def figure(
 @functools.cache
 def _font(size: int):
     return ImageFont.load_default(size)
-
-
-def _height(font) -> int:
-    return sum(font.getmetrics())
 
 
 def _fitting(names: Sequence[str], width: int):

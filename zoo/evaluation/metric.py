@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Split
-from zoo.evaluation import features
+from zoo.evaluation import distances, features
 from zoo.evaluation.features import FeatureNet
 from zoo.evaluation.left_out import LeftOut
 
 BATCH = 500  # images at a time
+QUERIES = 2000  # samples that are held against training images
 # name -> {"mean", "standard_error", ...}, or a list of such with one for each class
 Figures = dict[str, Any]
 
@@ -79,6 +80,16 @@ class Comparison:
     def of_fake(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The same of samples."""
         return self._seen(self.fake.images)
+
+    @functools.cached_property
+    def nearest_to_real(self) -> tuple[np.ndarray, np.ndarray]:
+        """The training image nearest to each of the first real images: index and distance [Q]."""
+        return distances.nearest_images(self.real.images[:QUERIES], self.train.images)
+
+    @functools.cached_property
+    def nearest_to_fake(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same of samples."""
+        return distances.nearest_images(self.fake.images[:QUERIES], self.train.images)
 
     @functools.cached_property
     def of_others(self) -> tuple[np.ndarray, np.ndarray | None]:

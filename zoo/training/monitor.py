@@ -211,11 +211,9 @@ class Samples(keras.callbacks.Callback):
             of_fake, p = self.net.see(features.batches(images))
             floor = {**floor, **self.floor_of_classes[labels is not None]}
             seen |= self._distances(of_fake)
-            if not self.by_class:
-                pass
-            elif labels is not None:
+            if self.by_class and labels is not None:
                 seen |= self._fidelity(p, labels)
-            else:
+            elif self.by_class:
                 seen["class_share"] = self._shares(p)
                 seen["absent_classes"] = len(absent(seen["class_share"], floor["class_share"]))
         logs.update((f"val_{name}", value) for name, value in seen.items())

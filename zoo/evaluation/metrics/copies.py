@@ -10,30 +10,29 @@ import numpy as np
 
 from zoo.evaluation import distances
 from zoo.evaluation.intervals import mean_and_error
-from zoo.evaluation.metric import Comparison, OfSamples
-from zoo.evaluation.metrics.nearest_training_image import QUERIES
+from zoo.evaluation.metric import QUERIES, Comparison, OfSamples
 
 
-def copies(images: np.ndarray, train: np.ndarray) -> dict:
+def copies(index: np.ndarray, distance: np.ndarray, train: np.ndarray) -> dict:
     """The share, with its error.
 
     Args:
-      images: uint8 [N, H, W, C].
+      index: which training image is the nearest to each image, int [N].
+      distance: to it, [N].
       train: uint8 [M, H, W, C], M of at least 2.
     """
-    index, distance = distances.nearest_images(images, train)
     nearest, which = np.unique(index, return_inverse=True)
     to_other = distances.to_nearest_other(nearest, train)
     return mean_and_error(distance < to_other[which])
 
 
-def _of(c: Comparison, images: np.ndarray) -> dict:
-    return {"copies": copies(images[:QUERIES], c.train.images)}
+def _of(c: Comparison, nearest: tuple[np.ndarray, np.ndarray]) -> dict:
+    return {"copies": copies(*nearest, c.train.images)}
 
 
 METRIC = OfSamples(
     names=("copies",),
-    of_samples=lambda c: _of(c, c.fake.images),
-    of_floor=lambda c: _of(c, c.real.images),
+    of_samples=lambda c: _of(c, c.nearest_to_fake),
+    of_floor=lambda c: _of(c, c.nearest_to_real),
     protocol={"queries": QUERIES},
 )

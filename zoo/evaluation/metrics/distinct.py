@@ -7,8 +7,7 @@ neighboring real images, in pixels.
 import numpy as np
 
 from zoo.evaluation import distances
-from zoo.evaluation.metric import Comparison, OfSamples
-from zoo.evaluation.metrics.nearest_training_image import QUERIES
+from zoo.evaluation.metric import QUERIES, Comparison, OfSamples
 
 
 def _of(c: Comparison, images: np.ndarray) -> dict:
