@@ -212,6 +212,25 @@ def test_what_a_sampler_says_of_itself_is_in_the_record():
     assert [of and of["mean"] for of in of_classes] == [351, 301, None]
 
 
+@pytest.mark.parametrize(("asked", "calls"), [({}, 3), ({"num_steps": 10, "guidance": 2.0}, 38)])
+def test_samples_of_steps_are_measured_as_asked_and_their_network_calls_are_counted(asked, calls):
+    model = zoo.create("flow_matching", (8, 8, 1), 3, width=4, num_blocks=1, num_steps=2)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
+    split, drawn = Split(images, np.arange(20) % 3), []
+
+    def sample(*args, **options):
+        drawn.append({name: value for name, value in options.items() if name != "seed"})
+        return images / np.float32(255)
+
+    model.sample = sample
+    found = evaluate.samples(
+        model, None, lambda name: split, "test", 20, 0, LeftOut(), sampler=asked
+    )
+    assert drawn == [asked]
+    assert found["model"]["network_calls"] == {"mean": calls, "standard_error": None}
+    assert "network_calls" not in found["floor"]
+
+
 def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
     labels = np.arange(700) % 10
     perfect = class_fidelity.class_fidelity(np.eye(10)[labels], labels)

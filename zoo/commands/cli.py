@@ -134,6 +134,37 @@ def define_composed(model: str | None) -> None:
         define(registry.config_class(model))
 
 
+def define_sampler(model: str | None) -> None:
+    """The flags of samplers in steps, or of a model that is made of trained parts."""
+    if model is not None:
+        define_composed(model)  # of which one has settings of these names
+        return
+    where = {"module_name": sys.argv[0]}
+    flags.DEFINE_integer(
+        "num_steps",
+        None,
+        "Steps of the sampler of models that draw in steps (flow_matching): more are slower and "
+        "nearer to the model's distribution. Default: the model's own.",
+        lower_bound=1,
+        **where,
+    )
+    flags.DEFINE_float(
+        "guidance",
+        None,
+        "How much labels count in such models: 1 is the model itself, more makes images more "
+        "typical and less varied. Default: the model's own.",
+        lower_bound=0.0,
+        **where,
+    )
+
+
+def of_sampler() -> dict[str, float]:
+    """What was asked for of a sampler in steps; models of trained parts have it in their config."""
+    if flags.FLAGS.model is not None:
+        return {}
+    return {"num_steps": flags.FLAGS.num_steps, "guidance": flags.FLAGS.guidance}
+
+
 def source():
     """The workdir or the pretrained model that was given, as `zoo.load` takes it, or the composed.
 

@@ -79,6 +79,7 @@ def main(argv: list[str]) -> None:
         _PARZEN.value,
         _SEED.value,
         _DATA_DIR.value,
+        **cli.of_sampler(),
     )
     command = shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")])
     record = measuring.record_of(source, protocol, command)
@@ -104,4 +105,4 @@ def side_by_side(paths: list[pathlib.Path]) -> str:
 
 def run() -> None:
     """Reads the command line and ends the process."""
-    cli.run(main, cli.parser(cli.define_composed))
+    cli.run(main, cli.parser(cli.define_sampler))

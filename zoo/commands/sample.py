@@ -150,7 +150,7 @@ def main(argv: list[str]) -> None:
         changes=changes,
         rows=_ROWS.value,
         mask=_mask(_MASK.value, model.image_shape) if _MASK.value else None,
-        **_of_sampler(),
+        **cli.of_sampler(),
         progress=sys.stderr.isatty(),
         real=real,
         told=told.append,
@@ -250,37 +250,6 @@ def _split(name: str):
     return inputs.split_of(cli.source(), name, _DATA_DIR.value, _SEED.value)
 
 
-def _of_sampler() -> dict[str, float]:
-    """What was asked for of a sampler in steps; models of trained parts have it in their config."""
-    if flags.FLAGS.model is not None:
-        return {}
-    return {"num_steps": flags.FLAGS.num_steps, "guidance": flags.FLAGS.guidance}
-
-
-def _define_flags(model: str | None) -> None:
-    """The flags of a model that is made of trained parts, or of the samplers of all others."""
-    if model is not None:
-        cli.define_composed(model)  # of which one has settings of these names
-        return
-    where = {"module_name": sys.argv[0]}
-    flags.DEFINE_integer(
-        "num_steps",
-        None,
-        "Steps of the sampler of models that draw in steps (flow_matching): more are slower and "
-        "nearer to the model's distribution. Default: the model's own.",
-        lower_bound=1,
-        **where,
-    )
-    flags.DEFINE_float(
-        "guidance",
-        None,
-        "How much labels count in such models: 1 is the model itself, more makes images more "
-        "typical and less varied. Default: the model's own.",
-        lower_bound=0.0,
-        **where,
-    )
-
-
 def run() -> None:
     """Reads the command line and ends the process."""
-    cli.run(main, cli.parser(_define_flags))
+    cli.run(main, cli.parser(cli.define_sampler))

@@ -3,7 +3,7 @@
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -92,6 +92,7 @@ def samples(
     left_out: LeftOut,
     new_classifier: Callable[[], keras.Model] | None = None,
     asked_for: tuple[str, ...] = (),
+    sampler: Mapping[str, Any] | None = None,
     floors: dict[Any, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Samples of a model against real images, and the floor: as many training images against them.
@@ -107,6 +108,7 @@ def samples(
       left_out: takes what cannot be measured, and why.
       new_classifier: for the classification accuracy score of a conditional model.
       asked_for: names of figures that are measured only where somebody asks for them.
+      sampler: `num_steps` and `guidance` of a model that draws in steps; its own when left out.
       floors: those of another model of the same images and settings, by the names of a metric.
 
     Raises:
@@ -123,10 +125,11 @@ def samples(
             return split("validation").subset(len(split("validation"))).images
         return every.subset(len(every)).images[num_images:]
 
+    sampler = dict(sampler or {})
     labels = features.labels_as_often(model, real.labels)
     drawn, speeds, diagnostics = [], [], []
     begin = time.perf_counter()
-    for batch, of_batch in features.draws(model, num_images, seed, labels):
+    for batch, of_batch in features.draws(model, num_images, seed, labels, **sampler):
         speeds.append(len(batch) / (time.perf_counter() - begin))
         drawn.append(features.in_bytes(batch))  # less than in floats
         diagnostics.append(of_batch)
@@ -142,6 +145,7 @@ def samples(
         seed=seed,
         speeds=speeds,
         diagnostics=diagnostics,
+        sampler=sampler,
         new_classifier=new_classifier,
         left_out=left_out,
     )
@@ -183,6 +187,7 @@ def mode_coverage(
     held_out: str,
     num_images: int,
     seed: int,
+    sampler: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Modes that samples cover and the share of good ones, and the floor: as many held-out points.
 
@@ -194,10 +199,12 @@ def mode_coverage(
       held_out: the split of the floor.
       num_images: at most how many samples.
       seed: of the samples.
+      sampler: see `evaluate`.
     """
     real = split(held_out).subset(num_images)
     labels = features.labels_as_often(model, real.labels)
-    fake, known = modes.sample(model, len(real), seed, labels), modes.in_levels(real.images)
+    fake = modes.sample(model, len(real), seed, labels, **sampler or {})
+    known = modes.in_levels(real.images)
     own, floor = modes.figures(fake, mixture), modes.figures(known, mixture)
     if labels is not None:  # the nearest center is the best classifier that there is
         for into, points, y in ((own, fake, labels), (floor, known, real.labels)):
@@ -244,6 +251,7 @@ def evaluate(
     mixture: Mixture | None = None,
     new_classifier: Callable[[], keras.Model] | None = None,
     asked_for: tuple[str, ...] = (),
+    sampler: Mapping[str, Any] | None = None,
     seed: int = 0,
     floors: dict[Any, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
@@ -261,6 +269,7 @@ def evaluate(
         modes, without a net.
       new_classifier: gives an untrained classifier, for the classification accuracy score.
       asked_for: names of figures that are measured only where somebody asks for them.
+      sampler: `num_steps` and `guidance` of a model that draws in steps; its own when left out.
       seed: random seed.
       floors: see `samples`.
 
@@ -292,12 +301,13 @@ def evaluate(
                 result[part] = found
 
     if "sample" in model.can and mixture is not None:
-        measure("samples", mode_coverage, model, mixture, split, held_out, num_images, seed)
+        of_points = (split, held_out, num_images, seed, sampler)
+        measure("samples", mode_coverage, model, mixture, *of_points)
     elif "sample" in model.can:
         if net is None:
             left_out.add(no_net, *figures_in_features(model))
-        of_samples = (held_out, num_images, seed, left_out, new_classifier, asked_for, floors)
-        measure("samples", samples, model, net, split, *of_samples)
+        of_samples = (held_out, num_images, seed, left_out, new_classifier, asked_for)
+        measure("samples", samples, model, net, split, *of_samples, sampler, floors)
     train = functools.cache(lambda: split("train").subset(num_images))
     for metric in OF_MODEL:
         if metric.can not in model.can or (mixture is not None and not metric.of_points):

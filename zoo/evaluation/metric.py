@@ -7,7 +7,7 @@ in `zoo/evaluation/metrics`, and `zoo/evaluation/evaluate.py` makes a record of 
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Comparison:
       seed: random seed.
       seconds: that each batch of samples took, and its number of samples.
       diagnostics: what the sampler says of itself, of each batch.
+      sampler: what was asked for of a sampler in steps, as `sample` takes it.
       new_classifier: gives an untrained classifier, compiled, or None.
       left_out: takes what cannot be measured, and why.
     """
@@ -54,13 +55,14 @@ class Comparison:
         seed: int = 0,
         speeds=(),
         diagnostics=(),
+        sampler: Mapping[str, Any] | None = None,
         new_classifier=None,
         left_out: LeftOut | None = None,
     ):
         self.model, self.net, self.seed = model, net, seed
         self.fake, self.real, self.train, self.others = fake, real, train, others
         self.choosing, self.new_classifier = choosing, new_classifier
-        self.speeds, self.diagnostics = speeds, diagnostics
+        self.speeds, self.diagnostics, self.sampler = speeds, diagnostics, dict(sampler or {})
         self.left_out = LeftOut() if left_out is None else left_out
 
     @property

@@ -65,11 +65,13 @@ def noise(mixture: Mixture) -> dict[str, float]:
     return {"modes_covered": (1 - (1 - hit) ** SET).sum(), "high_quality": hit.sum()}
 
 
-def sample(model, num: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-    """Samples of a model as points [num, 2], in whole levels as the data are."""
+def sample(
+    model, num: int, seed: int = 0, labels: np.ndarray | None = None, **options
+) -> np.ndarray:
+    """Samples of a model as points [num, 2], in whole levels; `options` are those of `sample`."""
     from zoo.evaluation import features  # imports TensorFlow, which reports need not
 
-    drawn = np.concatenate(list(features.samples(model, num, seed, labels)))
+    drawn = np.concatenate(list(features.samples(model, num, seed, labels, **options)))
     return in_levels(features.in_bytes(drawn))
 
 

@@ -20,6 +20,7 @@ FIGURES = (  # key in the record's samples, heading, digits
     ("sharpness", "sharpness", 4),
     ("parzen_nats", "Parzen window, nats", 1),
     ("acceptance", "accepted steps of chains", 3),
+    ("network_calls", "network calls an image", 0),
     ("samples_per_second", "samples a second", 0),
 )
 

@@ -2,6 +2,7 @@
 
 METHODS = {
     "sample": ("sample",),  # images, from noise
+    "steps": ("num_calls",),  # sampling in a number of steps, with a number of network calls
     "draw": ("draw",),  # images, and how well it went to draw them
     "classify": ("classify", "logits"),  # p(y|x)
     "features": ("features",),  # of images, in which samples are measured

@@ -26,7 +26,7 @@ class DenoisingModel(LikelihoodModel):
     for images whose class it is not told.
     """
 
-    can = frozenset({"sample", "complete"})
+    can = frozenset({"sample", "steps", "complete"})
     watched = True
     watched_options = {"num_steps": 4}
 

@@ -27,6 +27,8 @@ class Protocol:
       parzen: whether the Parzen-window log-likelihood is wanted.
       seed: random seed.
       data_dir: where the data lies now, if it has moved.
+      num_steps: of the sampler of a model that draws in steps; None: the model's own.
+      guidance: likewise.
     """
 
     split: str = "test"
@@ -37,6 +39,14 @@ class Protocol:
     parzen: bool = False
     seed: int = 0
     data_dir: str = ""
+    num_steps: int | None = None
+    guidance: float | None = None
+
+    @property
+    def sampler(self) -> dict[str, float]:
+        """What was asked for of a sampler in steps."""
+        asked = {"num_steps": self.num_steps, "guidance": self.guidance}
+        return {name: value for name, value in asked.items() if value is not None}
 
 
 def record_of(
@@ -60,6 +70,10 @@ def record_of(
     """
     begin, seed = time.perf_counter(), protocol.seed
     model, settings = loading.load(source), loading.read_config(source)
+    if protocol.sampler and "steps" not in model.can:
+        raise InputError(
+            f"{model.name} does not draw in steps: leave {' and '.join(protocol.sampler)} out"
+        )
     mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
     if protocol.features != "auto" or protocol.classifier or protocol.parzen:
         leave = "leave --features, --classifier and --parzen out"
@@ -71,7 +85,9 @@ def record_of(
             )
     if mixture is None and "sample" in model.can:
         net, no_net = _feature_net(model, settings, protocol)
-    alike = dataclasses.replace(protocol, num_samples=1, parzen=False)  # of no matter to a floor
+    # what is of no matter to a floor
+    of_model = {"num_samples": 1, "parzen": False, "num_steps": None, "guidance": None}
+    alike = dataclasses.replace(protocol, **of_model)
     of_images = (settings["dataset_digest"], settings["run"].get("binarization"), alike)
     figures = evaluate.evaluate(
         model,
@@ -87,6 +103,7 @@ def record_of(
         ),
         asked_for=("parzen_nats",) if protocol.parzen else (),
         seed=seed,
+        sampler=protocol.sampler,
         floors=None if floors is None else floors.setdefault(of_images, {}),
     )
     return {

@@ -1,4 +1,4 @@
-"""How sampling goes: samples a second, and what the sampler of a composed model says of itself."""
+"""How sampling goes: samples a second, network calls, and what a sampler says of itself."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,9 +28,14 @@ def of_sampler(diagnostics: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
 
 def _of_samples(c: Comparison) -> dict:
     found = {"samples_per_second": mean_and_error(c.speeds[1:] or c.speeds)}  # the first warms up
+    if "steps" in c.model.can:
+        calls = c.model.num_calls(**c.sampler)
+        found["network_calls"] = {"mean": calls, "standard_error": None}
     with c.left_out.unless_measured(*c.diagnostics[0]):
         found |= of_sampler(c.diagnostics)
     return found
 
 
-METRIC = OfSamples(names=("samples_per_second", "acceptance"), of_samples=_of_samples)
+METRIC = OfSamples(
+    names=("samples_per_second", "network_calls", "acceptance"), of_samples=_of_samples
+)
