@@ -99,11 +99,9 @@ def _is_up_to_date(record: dict, entry: dict) -> bool:
 
     if record.get("weights_sha256") != entry["sha256"]:
         return False
-    protocols = record["protocols"].values()
+    protocols = record.get("protocols", {}).values()
     parts = [of for of in record["figures"].values() if "subsets" in of]
-    return all(of.get("subsets") == SUBSETS for of in (*protocols, *parts)) and bool(
-        [*protocols, *parts]
-    )
+    return all(of.get("subsets") == SUBSETS for of in (*protocols, *parts))  # none: of all images
 
 
 if __name__ == "__main__":

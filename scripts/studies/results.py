@@ -13,7 +13,7 @@ from zoo.core import config, schemas
 from zoo.core.files import read_json
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.evaluation import tables
+from zoo.evaluation import efficientnet, tables
 from zoo.evaluation.intervals import difference
 from zoo.evaluation.records import classifier_of, differences, machine_of, read_record
 from zoo.hub import folders, pretrained
@@ -46,7 +46,7 @@ KINDS = {  # what a card says before their headings
     CATEGORIES: "categories: ",
     RECONSTRUCTIONS: "reconstruction: ",
 }
-TITLES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
+TITLES = {"emoji": "Emoji", "fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
 def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
@@ -68,7 +68,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
         raise InputError("docs/claims/benchmark.json is of another version: run it again")
     records = {name: read_record(root / folder / name / folders.RECORD) for name in manifest}
-    published = {about["sha256"] for about in manifest.values()}
+    known_nets = {about["sha256"] for about in manifest.values()} | {efficientnet.SHA256}
     for name, record in records.items():
         if name not in notes:
             raise InputError(f"{folder}/notes.json says nothing of {name}")
@@ -86,7 +86,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 f"{folder}/{name}/record.json is of another {other[0]}: evaluate {name} again"
             )
         net = record["features"]
-        if net and net["sha256"] not in published:
+        if net and net["sha256"] not in known_nets:
             raise InputError(
                 f"{folder}/{name}/record.json is of another classifier: evaluate {name} again"
             )
@@ -521,13 +521,21 @@ def _protocol(
         f"{found['num_images']:,} samples (seed {record['seed']}; {how}rounded to 8 bits) against "
         f"as many images of the {split} split{colors}.",
         f"Feature net: {net['name']}, SHA-256 `{net['sha256'][:16]}`; resize: {net['resize']}.",
-        f"FID: covariance {p['fid']['covariance']}; error: {p['fid']['error']}.",
+        f"FID: covariance {p['fid']['covariance']}; error: {p['fid']['error']}."
+        if "fid" in p
+        else f"FID is left out: {record['figures']['left_out']['fid']}.",
         f"KID: mean of {p['kid']['parts']} disjoint random parts, kernel {p['kid']['kernel']}.",
         f"Precision, recall, density, coverage: {p['precision']['neighbors']} neighbors; error: "
         f"{p['precision']['error']}, 0.8 to 2.4 times the spread of independent sets, where that "
         "was measured.",
         "Classifier score: the Inception Score's formula, exp E[KL(p(y|x) || p(y))], of the "
-        "feature net's p(y|x).",
+        "feature net's p(y|x)."
+        if "inception_score" in p
+        else "",
+        "Copies: the share of samples that are nearer to a training image than that image is to "
+        "any other one."
+        if "copies" in p
+        else "",
         "Class fidelity: how often it sees the class that was asked for, which is each as often as "
         f"among the {split} images."
         if "class_fidelity" in p
@@ -540,7 +548,7 @@ def _protocol(
         f"{p['nearest_training_distance']['queries']:,} samples among {found['num_train']:,} "
         "images.",
         f"Parzen window: sigma {p['parzen_nats']['sigma']}." if "parzen_nats" in p else "",
-        f"Floor: as many training images in place of the samples, {p['fid']['subsets']}{spread}; "
+        f"Floor: as many training images in place of the samples, {p['kid']['subsets']}{spread}; "
         "for classifier score, class fidelity, nearest training image and sharpness, the "
         f"{split} images themselves.",
         f"Samples a second: 500 at a time, on {' or '.join(machines)}"
