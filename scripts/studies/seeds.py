@@ -1,4 +1,4 @@
-"""Trains GANs for a short while with several seeds: python scripts/studies/seeds.py.
+"""Trains models for a short while with several seeds: python scripts/studies/seeds.py.
 
 Does each run find its way, and how far apart do they end? It writes `docs/claims/seeds.json`, from
 which `report.py` makes a part of RESULTS.md; with `--dataset=ring` and `--dataset=grid`
@@ -21,7 +21,6 @@ from zoo.commands import cli
 from zoo.core import files, schemas
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.recipes import AdversarialRecipe
 
 TRAIN = pathlib.Path(__file__).resolve().parents[1] / "train.py"
 KEPT = (
@@ -34,10 +33,13 @@ KEPT = (
     "high_quality",
 )
 IMAGES = ("gan", "dcgan", "wgan_gp", "sngan", "projection_cgan")
-POINTS = ("gan", "wgan_gp", "sngan")
+POINTS = ("gan", "wgan_gp", "sngan", "flow_matching")
 
 _MODELS = flags.DEFINE_list(
-    "models", None, f"GANs; default: {','.join(IMAGES)}, and of points {','.join(POINTS)}."
+    "models",
+    None,
+    f"Models whose samples are watched; default: {','.join(IMAGES)}, and of points "
+    f"{','.join(POINTS)}.",
 )
 _DATASET = flags.DEFINE_enum("dataset", "", ["", *toy.MIXTURES], "Fashion-MNIST, or points.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each, with seeds 0, 1, ...", lower_bound=1)
@@ -116,8 +118,8 @@ def main(argv: list[str]) -> None:
 
     names = _MODELS.value or (POINTS if _DATASET.value else IMAGES)
     for name in names:
-        if not isinstance(registry.recipe(name), AdversarialRecipe):
-            raise InputError(f"--models names {name}, which is no GAN of the zoo")
+        if registry.recipe(name).monitor != "val_fid":
+            raise InputError(f"--models names {name}, whose samples are not watched")
     out = cli.output_file(_OUT.value or f"docs/claims/{_DATASET.value or 'seeds'}.json")
     epochs = _EPOCHS.value or (None if _DATASET.value else 2)
     found = {}

@@ -1,4 +1,4 @@
-"""GANs trained with several seeds."""
+"""Models trained with several seeds."""
 
 import json
 import pathlib
@@ -8,9 +8,9 @@ from forked import ROOT
 from written import epochs
 
 
-def test_what_is_no_gan_is_refused(run, tmp_path):
+def test_a_model_whose_samples_are_not_watched_is_refused(run, tmp_path):
     code, _, err = run("studies/seeds", "--models=gan,vae", f"--workdir={tmp_path / 'runs'}")
-    assert code == 2 and "vae, which is no GAN" in err and "Traceback" not in err
+    assert code == 2 and "vae, whose samples are not watched" in err and "Traceback" not in err
     assert not (tmp_path / "runs").exists()
 
 
