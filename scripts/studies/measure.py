@@ -60,10 +60,9 @@ def main(argv: list[str]) -> None:
 
 def _measure_speed(path, name: str) -> None:
     """Draws as many samples as for the record, and writes how many there were a second."""
-    import time
-
     import zoo
-    from zoo.evaluation import features, intervals
+    from zoo.evaluation import features
+    from zoo.evaluation.metrics import sampling
     from zoo.training import provenance
 
     record = _before(path)
@@ -72,13 +71,10 @@ def _measure_speed(path, name: str) -> None:
         return
     if (machine := provenance.machine()) != record["machine"]:
         raise InputError(f"{path} is of another machine ({record['machine']}), not of {machine}")
-    model, speeds = zoo.load(name), []
+    model = zoo.load(name)
     labels = features.labels_in_turn(model, of["num_images"])
-    begin = time.perf_counter()
-    for batch in features.samples(model, of["num_images"], record["seed"], labels):
-        speeds.append(len(batch) / (time.perf_counter() - begin))
-        begin = time.perf_counter()
-    found = intervals.mean_and_error(speeds[1:] or speeds)  # the first warms up
+    _, speeds, _ = features.timed_draws(model, of["num_images"], record["seed"], labels)
+    found = sampling.per_second(speeds)
     print(f"{name}: {of['model']['samples_per_second']['mean']:.0f} -> {found['mean']:.0f}")
     of["model"]["samples_per_second"] = found
     files.write_json(path, record)

@@ -2,7 +2,6 @@
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import functools
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -127,17 +126,11 @@ def samples(
 
     sampler = dict(sampler or {})
     labels = features.labels_as_often(model, real.labels)
-    drawn, speeds, diagnostics = [], [], []
-    begin = time.perf_counter()
-    for batch, of_batch in features.draws(model, num_images, seed, labels, **sampler):
-        speeds.append(len(batch) / (time.perf_counter() - begin))
-        drawn.append(features.in_bytes(batch))  # less than in floats
-        diagnostics.append(of_batch)
-        begin = time.perf_counter()
+    drawn, speeds, diagnostics = features.timed_draws(model, num_images, seed, labels, **sampler)
     compared = Comparison(
         model,
         net,
-        Split(np.concatenate(drawn), labels),
+        Split(drawn, labels),
         real,
         every,
         every.subset(num_sets * num_images),

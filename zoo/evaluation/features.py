@@ -2,6 +2,7 @@
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import dataclasses
+import time
 from collections.abc import Callable, Iterable
 
 import keras
@@ -296,3 +297,21 @@ def draws(
             yield np.asarray(drawn.images), drawn.diagnostics
         else:
             yield np.asarray(model.sample(count, part, seed=[seed, i + 1], **options)), {}
+
+
+def timed_draws(
+    model, num: int, seed: int, labels: np.ndarray | None = None, **options
+) -> tuple[np.ndarray, list[float], list[dict[str, np.ndarray]]]:
+    """All of `draws`: uint8 [num, H, W, C], and of each batch samples a second and diagnostics.
+
+    Raises:
+      InputError: samples are not images.
+    """
+    drawn, speeds, diagnostics = [], [], []
+    begin = time.perf_counter()
+    for batch, of_batch in draws(model, num, seed, labels, **options):
+        speeds.append(len(batch) / (time.perf_counter() - begin))
+        drawn.append(in_bytes(batch))  # less than in floats
+        diagnostics.append(of_batch)
+        begin = time.perf_counter()
+    return np.concatenate(drawn), speeds, diagnostics

@@ -26,8 +26,13 @@ def of_sampler(diagnostics: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
     return found
 
 
+def per_second(speeds: Sequence[float]) -> dict[str, float]:
+    """Samples a second, of batches of which the first warms up."""
+    return mean_and_error(speeds[1:] or speeds)
+
+
 def _of_samples(c: Comparison) -> dict:
-    found = {"samples_per_second": mean_and_error(c.speeds[1:] or c.speeds)}  # the first warms up
+    found = {"samples_per_second": per_second(c.speeds)}
     if "steps" in c.model.can:
         calls = c.model.num_calls(**c.sampler)
         found["network_calls"] = {"mean": calls, "standard_error": None}
