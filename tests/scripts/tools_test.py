@@ -219,6 +219,9 @@ def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
     for script, flags, said in (
         ("sample", ("--pretrained=",), "no pretrained model named ''"),
         ("sample", (vae, "--what=edit", "--edit=0:nan", f"--out={out}"), "finite numbers"),
+        ("sample", (vae, "--what=film", "--out=x.mp4"), "must end in .gif"),
+        ("sample", (vae, "--what=film", "--seed=1"), "--seed does not go with --what=film"),
+        ("sample", ("--pretrained=vae", "--what=film"), "name its folder by --workdir"),
         ("evaluate", (vae, f"--out={tmp_path}"), "is a folder"),
         ("evaluate", (vae, "--features=inception", "--classifier=x"), "name one"),
         ("evaluate", ("--pretrained=classifier", "--parzen"), "classifier draws no samples"),
