@@ -219,6 +219,9 @@ def test_bad_input_is_one_line_and_code_2(run, workdirs, tmp_path):
     for script, flags, said in (
         ("sample", ("--pretrained=",), "no pretrained model named ''"),
         ("sample", (vae, "--what=edit", "--edit=0:nan", f"--out={out}"), "finite numbers"),
+        ("sample", (vae, "--what=film", "--out=x.mp4"), "must end in .gif"),
+        ("sample", (vae, "--what=film", "--seed=1"), "--seed does not go with --what=film"),
+        ("sample", ("--pretrained=vae", "--what=film"), "name its folder by --workdir"),
         ("evaluate", (vae, f"--out={tmp_path}"), "is a folder"),
         ("evaluate", (vae, "--features=inception", "--classifier=x"), "name one"),
         ("evaluate", ("--pretrained=classifier", "--parzen"), "classifier draws no samples"),
@@ -369,26 +372,30 @@ def test_samples_are_watched_by_a_classifier_of_ones_own(run, workdirs, data_dir
     (real, _), (of_made, p) = (
         inputs.feature_net(judge).see([x]) for x in (validation.images, made)
     )
-    shown, floor, train = (scalars(out / "logs" / run) for run in ("validation", "floor", "train"))
-    assert shown["fid"] == {1: pytest.approx(distances.fid(real, of_made), rel=1e-3)}
+    shown, train = (scalars(out / "logs" / run) for run in ("validation", "train"))
+    [step] = shown["samples/fid"]
+    assert shown["samples/fid"][step] == pytest.approx(distances.fid(real, of_made), rel=1e-3)
     hits = p.argmax(-1) == labels
-    assert shown["class_fidelity"] == {1: pytest.approx(hits.mean())}
-    assert shown["class_fidelity_of/Bag"] == {1: pytest.approx(hits[labels == 8].mean())}
-    assert {"fid", "class_fidelity", "class_fidelity_of/Bag"} <= set(floor)
-    assert {"value", "d_real", "d_fake", "d_grad_norm", "g_grad_norm"} <= set(train)
+    of_class = ("class_fidelity", "class_fidelity_of/Bag")
+    for name, value in zip(of_class, (hits.mean(), hits[labels == 8].mean()), strict=True):
+        assert shown[f"samples_checks/{name}"] == {step: pytest.approx(value)}
+    assert {f"samples_floor/{name}" for name in ("fid", *of_class)} <= set(shown)
+    logged = ("d_real", "d_fake", "d_grad_norm", "g_grad_norm")
+    assert {"losses/value", *(f"statistics/{name}" for name in logged)} <= set(train)
 
 
 def test_tensorboard_is_given_what_it_shows(workdirs):
     logs = workdirs / "vae" / "logs"
-    tags = events(logs / "train").Tags()
-    assert tags["graph"]
-    written = {t for kind in tags.values() if isinstance(kind, list) for t in kind}
-    assert {"samples", "reconstructions", "traversals", "elbo_nats", "kl_nats"} <= written
-    assert any("kernel" in t for t in written)
-    assert {"elbo_nats", "kl_per_dim_nats/00"} <= set(scalars(logs / "validation"))
-    assert {f"_hparams_/session_{when}_info" for when in ("start", "end")} <= set(
-        events(logs).summary_metadata
-    )
+    assert {path.name for path in logs.iterdir()} == {"train", "validation"}
+    train, validation = (events(logs / run) for run in ("train", "validation"))
+    assert train.Tags()["graph"]
+    assert {"losses/loss", "weights/encoder/dense/kernel"} <= set(train.summary_metadata)
+    pictures = {f"samples/{name}" for name in ("images", "reconstructions", "traversals")}
+    assert pictures <= set(validation.summary_metadata)
+    written = set(scalars(logs / "validation"))
+    assert {"statistics/elbo_nats", "statistics/kl_per_dim_nats/00"} <= written
+    hparams = {f"_hparams_/{name}" for name in ("experiment", "session_start_info")}
+    assert {*hparams, "_hparams_/session_end_info"} <= set(validation.summary_metadata)
     folder = logs / "train"
     codes = np.loadtxt(folder / "latents.tsv")
     names = (folder / "classes.tsv").read_text().splitlines()

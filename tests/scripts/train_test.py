@@ -170,14 +170,18 @@ def test_what_is_exported_has_the_fid_that_was_logged(watched, fashion_mnist):
 
 @pytest.mark.slow
 def test_tensorboard_draws_a_quantity_beside_its_floor_and_its_equilibrium(watched):
-    runs = ("train", "validation", "floor", "equilibrium")
-    train, validation, floor, equilibrium = (scalars(watched / "logs" / run) for run in runs)
-    assert set(train["value"]) == set(validation["value"]) == set(range(1, 6))
-    assert equilibrium == {"value": dict.fromkeys(range(1, 6), pytest.approx(-np.log(4)))}
-    assert {"spectral_norm/0_dense", "spectral_norm/1_dense"} <= set(train)
-    for tag in ("fid", "distinct", "class_share/Ankle boot", "class_share/T-shirt/top"):
-        assert set(validation[tag]) == set(floor[tag]) == {2, 4, 5}
-    assert len(set(floor["fid"].values())) == 1
+    logs = watched / "logs"
+    assert {path.name for path in logs.iterdir()} == {"train", "validation"}
+    train, validation = (scalars(logs / run) for run in ("train", "validation"))
+    steps = {6, 12, 18, 24, 30}
+    assert set(train["losses/value"]) == set(validation["losses/value"]) == steps
+    assert train["losses/value_equilibrium"] == dict.fromkeys(steps, pytest.approx(-np.log(4)))
+    assert {f"statistics/spectral_norm/{layer}" for layer in ("dense", "dense_1")} <= set(train)
+    checks = ("distinct", "class_share/Ankle boot", "class_share/T-shirt/top")
+    for tag in ("samples/fid", *(f"samples_checks/{name}" for name in checks)):
+        floor = validation[f"samples_floor/{tag.split('/', 1)[1]}"]
+        assert set(validation[tag]) == set(floor) == {12, 24, 30}
+        assert len(set(floor.values())) == 1
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from zoo import recipes, registry
 from zoo.training import loop
 
 STEPS, EPOCHS = 3, 2
+LAST = STEPS * EPOCHS
 MLP = {"network": "mlp", "hidden": (8,)}
 VQVAE = {"codebook_size": 8, "code_dim": 3, "width": 4, "num_blocks": 1, "prior_width": 4}
 
@@ -39,11 +40,11 @@ def test_the_temperature_of_each_epoch_is_that_of_its_schedule(train, data_dir):
     steps = np.arange(EPOCHS * STEPS).reshape(EPOCHS, STEPS)
     expected = np.maximum(np.exp(-rate * steps), 0.5).mean(1)  # an epoch's mean
     for epoch in range(1, EPOCHS + 1):
-        shown = board["train"]["temperature"][epoch]
+        shown = board["train"]["statistics/temperature"][epoch * STEPS]
         assert shown == pytest.approx(expected[epoch - 1], rel=1e-5)
     images = zoo.data.load(data_dir=data_dir).validation.images
     p = model.encode(images).mean().numpy().reshape(64, 3, 4).mean(0)
-    assert board["validation"]["perplexity"][EPOCHS] == pytest.approx(
+    assert board["validation"]["statistics/perplexity"][LAST] == pytest.approx(
         np.exp(-(p * np.log(p)).sum(-1)).mean(), rel=1e-4
     )
 
@@ -54,10 +55,10 @@ def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_di
     images = zoo.data.load(data_dir=data_dir).validation.images
     counts = np.bincount(np.asarray(model.codes(images / np.float32(255))).ravel(), minlength=8)
     p = counts[counts > 0] / counts.sum()
-    assert board["validation"]["codes_used"][EPOCHS] == pytest.approx(
+    assert board["validation"]["statistics/codes_used"][LAST] == pytest.approx(
         np.exp(-(p * np.log(p)).sum()), rel=1e-4
     )
-    assert set(board["train"]["codes_used"]) == {1, 2}
+    assert set(board["train"]["statistics/codes_used"]) == {3, 6}
 
 
 @pytest.mark.slow
@@ -67,27 +68,28 @@ def test_the_use_of_the_codebook_is_that_of_the_validation_images(train, data_di
 )
 def test_what_a_gan_can_show_of_its_codes_is_shown(train, tmp_path, name, pictures):
     train(name, {**MLP, "latent_dim": 3})
-    assert shown_pictures(tmp_path) == {"samples", *pictures}
+    assert shown_pictures(tmp_path) == {"images", *pictures}
 
 
 def shown_pictures(workdir):
     """The names of what TensorBoard has under Images."""
-    board = events(workdir / "logs" / "train")
+    board = events(workdir / "logs" / "validation")
     kind = {tag: board.SummaryMetadata(tag).plugin_data for tag in board.Tags()["tensors"]}
-    return {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
+    shown = {tag for tag, plugin in kind.items() if plugin.plugin_name == "images"}
+    return {tag.removeprefix("samples/") for tag in shown}
 
 
 @pytest.mark.slow
 def test_mixture_weights_and_the_kl_of_each_dimension(train, data_dir, tmp_path):
     config = {**MLP, "latent_dim": 3, "mixture_weights": "learned", "num_prior_components": 4}
     board, model = train("gmm_vae", config)
-    assert {"samples", "reconstructions", "prior_components"} <= shown_pictures(tmp_path)
-    shown = [board["train"][f"prior_weights/{k:02d}"][EPOCHS] for k in range(4)]
+    assert {"images", "reconstructions", "prior_components"} <= shown_pictures(tmp_path)
+    shown = [board["train"][f"statistics/prior_weights/{k:02d}"][LAST] for k in range(4)]
     np.testing.assert_allclose(shown, model.prior_weights(), rtol=1e-5)
     assert sum(shown) == pytest.approx(1, rel=1e-5)
-    kl = [board["validation"][f"kl_per_dim_nats/{j:02d}"][EPOCHS] for j in range(3)]
+    kl = [board["validation"][f"statistics/kl_per_dim_nats/{j:02d}"][LAST] for j in range(3)]
     images = zoo.data.load(data_dir=data_dir).validation.images
-    shown = [board["validation"][f"posterior_weights/{k:02d}"][EPOCHS] for k in range(2)]
+    shown = [board["validation"][f"statistics/posterior_weights/{k:02d}"][LAST] for k in range(2)]
     pi = model.encode(images).mixture_distribution.probs_parameter()
     np.testing.assert_allclose(shown, np.asarray(pi).mean(0), rtol=1e-4)
     np.testing.assert_allclose(kl, model.kl_per_dim(images).numpy().mean(0), rtol=1e-3)

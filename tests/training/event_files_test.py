@@ -80,14 +80,15 @@ def train(data_dir, tmp_path):
         settings = {"data_dir": str(data_dir), "workdir": str(tmp_path), "eval_every": 0}
         settings = recipes.Run(steps_per_epoch=2, **settings)
         assert loop.train("gan", {"hidden": (8,), "latent_dim": 2}, recipe, settings) == 0
-        parts = ("", "train", "validation", "equilibrium")
+        parts = ("train", "validation")
+        assert {path.name for path in (tmp_path / "logs").iterdir()} == set(parts)
         found = {part: counts(tmp_path / "logs" / part) for part in parts}
         assert {n for part in found.values() for n in part.values()} == {1}
         assert sum(("", 0) in part for part in found.values()) == 1
-        assert len([tag for tag, _ in found[""] if "session_start" in tag]) == 1
-        for part in ("train", "validation", "equilibrium"):
-            value = scalars(tmp_path / "logs" / part)["value"]
-            assert list(value) == list(range(1, count + 1))
+        assert len([tag for tag, _ in found["validation"] if "session_start" in tag]) == 1
+        for part in parts:
+            value = scalars(tmp_path / "logs" / part)["losses/value"]
+            assert list(value) == list(range(2, 2 * count + 1, 2))
         return found
 
     return train
@@ -99,8 +100,13 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     monkeypatch.setattr(loop, "finish", lambda *_: None)  # nobody looks at the export
     logs = tmp_path / "logs"
     first = train(1)
-    write(logs / "train", (1, 2))  # what came after the last checkpoint
+    write(logs / "train", (1, 2))  # as version 0.1 did: tags of its own, by epochs
+    write(logs / "floor", (1, 2))
     write(logs, (0,))
+    writer = tf.summary.create_file_writer(str(logs / "train"))
+    with writer.as_default(step=4):  # after the last checkpoint, and of what is to be run again
+        tf.summary.scalar("losses/value", 1e9)
+    writer.close()
     left = tmp_path / "checkpoints" / ".step_000000004.npz.0123.partial"
     left.touch()  # by a process that was killed
     (tmp_path / ".saved_model.4567.partial").mkdir()
@@ -113,8 +119,8 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     assert "metrics.jsonl" not in capsys.readouterr().err
     unfinished = [path.name for path in tmp_path.rglob("*.partial")]
     assert unfinished == [".evaluation.json.89ab.partial"]
-    assert {key for key in second["train"] if key[0] in "ab"} == {*once(1), ("", 0)}
-    assert set(second[""]) == set(first[""])
+    assert {tag for tag, _ in second["train"]} == {tag for tag, _ in first["train"]}
+    assert scalars(logs / "train")["losses/value"][4] < 1e9
     values = scalars(logs / "validation")
     shutil.rmtree(logs)
     logs.write_text("no folder")
@@ -122,7 +128,7 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     err = capsys.readouterr().err
     assert f"{logs} was no folder" in err and "lacked scalars of 2 epochs" in err
     for tag, value in scalars(logs / "validation").items():
-        assert {k: v for k, v in value.items() if k < 3} == pytest.approx(values[tag])
+        assert {k: v for k, v in value.items() if k <= 4} == pytest.approx(values[tag])
 
 
 def test_a_sprite_is_no_larger_than_tensorboard_takes(tmp_path, monkeypatch):

@@ -5,11 +5,12 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 from written import epochs
 
 from zoo import InputError, recipes, registry
 from zoo.data import sources
-from zoo.drawing import views
+from zoo.drawing import film, views
 from zoo.hub import checkpoints
 from zoo.training import callbacks, loop
 
@@ -64,6 +65,46 @@ def test_pictures_that_a_kill_left_out_are_drawn_again(train, tmp_path, count, m
     for path, content in drawn.items():
         assert path.read_bytes() == content
     assert len(list((tmp_path / "samples").glob("*epoch_0003.png"))) == 3 * (count - 2)
+
+
+def test_the_film_of_a_run_has_a_frame_for_each_epoch(train, tmp_path):
+    train("vae", 3)
+    drawn = film.of_run(tmp_path)
+    assert list(drawn) == [1, 2, 3] and drawn[3] == tmp_path / "samples" / "epoch_0003.png"
+    assert film.save(tmp_path / "film.gif", drawn, "vae") == 3
+    with Image.open(tmp_path / "film.gif") as gif:
+        frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(gif)]
+    assert len(frames) == 3 and frames[0].shape[1] >= 900
+    for frame, path in zip(frames, drawn.values(), strict=True):
+        picture = np.asarray(Image.open(path))
+        np.testing.assert_array_equal(frame[-len(picture) :, : picture.shape[1]], picture)
+    titles = [frame[: -len(picture)] for frame in frames]
+    for i in (0, 1):  # samples, and the names of the epochs above them
+        assert (frames[i] != frames[i + 1]).any() and (titles[i] != titles[i + 1]).any()
+    assert film.save(tmp_path / "short.gif", drawn, "vae", num=2) == 2
+    with Image.open(tmp_path / "short.gif") as gif:
+        gif.seek(gif.n_frames - 1)
+        np.testing.assert_array_equal(np.asarray(gif.convert("L")), frames[-1])
+    drawn[2].write_bytes(b"torn")
+    with pytest.raises(InputError, match="epoch_0002.png cannot be read"):
+        film.save(tmp_path / "film.gif", drawn, "vae")
+    with pytest.raises(InputError, match="has no pictures of samples"):
+        film.of_run(tmp_path / "samples")
+
+
+def test_a_film_takes_pictures_in_color_and_of_other_sizes(tmp_path):
+    rng = np.random.default_rng(0)
+    drawn = {}
+    for epoch, shape in ((1, (30, 40)), (2, (50, 60, 3))):
+        drawn[epoch] = tmp_path / f"epoch_{epoch:04d}.png"
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(drawn[epoch])
+    film.save(tmp_path / "film.gif", drawn, "dcgan")
+    with Image.open(tmp_path / "film.gif") as gif:
+        assert gif.n_frames == 2 and gif.width == 920  # 40 times 23, and 60 times 15
+        frame = np.asarray(gif.convert("RGB"))
+    first = np.asarray(Image.open(drawn[1])).repeat(23, 0).repeat(23, 1)
+    top = frame.shape[0] - 50 * 15
+    np.testing.assert_array_equal(frame[top : top + 690], first[..., None].repeat(3, -1))
 
 
 def test_samples_of_a_vae_are_watched_where_that_is_asked_for(train, tmp_path, capsys):

@@ -32,10 +32,17 @@ _NUM_IMAGES = flags.DEFINE_integer(
 _FEATURES = flags.DEFINE_enum(
     "features",
     "auto",
-    ["auto", "classifier", "efficientnet", "inception"],
+    ["auto", "classifier", "efficientnet", "inception", "inception_2015"],
     "The feature extractor of FID and the like: the last hidden layer of --classifier, "
-    "EfficientNet-Lite0 or Keras' InceptionV3, both trained on ImageNet. auto: a classifier of the "
-    "same images if there is one, else, of images in color, EfficientNet-Lite0.",
+    "EfficientNet-Lite0, Keras' InceptionV3 or the Inception network of 2015 in which papers "
+    "measure FID, all trained on ImageNet. auto: a classifier of the same images if there is one, "
+    "else, of images in color, EfficientNet-Lite0.",
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    "",
+    "For --features=inception_2015: the file of its weights, "
+    "pt_inception-2015-12-05-6726825d.pth. Default: it is fetched once (96 MB) and kept.",
 )
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
@@ -66,6 +73,8 @@ def main(argv: list[str]) -> None:
         raise InputError(
             f"--classifier and --features={_FEATURES.value} are two feature nets: name one"
         )
+    if _WEIGHTS.value and _FEATURES.value != "inception_2015":
+        raise InputError("--weights goes with --features=inception_2015: leave it out")
 
     from zoo.evaluation import records
     from zoo.training import measuring
@@ -79,6 +88,7 @@ def main(argv: list[str]) -> None:
         _PARZEN.value,
         _SEED.value,
         _DATA_DIR.value,
+        _WEIGHTS.value,
         **cli.of_sampler(),
     )
     command = shlex.join(["python", "scripts/evaluate.py", *cli.given("out", "data_dir")])

@@ -1,7 +1,7 @@
 """Draws from a trained model: zoo sample --pretrained=cgan.
 
 What is drawn goes to a PNG grid (of 2-D toy data, a scatter plot), or as arrays to an .npz
-file.
+file. The film of a training run is a GIF.
 """
 
 import math
@@ -24,6 +24,7 @@ KINDS = (
     "interpolate",
     "edit",
     "components",
+    "film",
 )
 
 cli.define_source()
@@ -37,12 +38,14 @@ _WHAT = flags.DEFINE_enum(
     "reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
     "another; edit: test images, and the same with --edit applied to their codes; components: what "
-    "the decoder makes of the mean of each component of a learned prior, the heaviest first.",
+    "the decoder makes of the mean of each component of a learned prior, the heaviest first; film: "
+    "the samples that a run has drawn while it trained, an epoch a frame, as a .gif.",
 )
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Images (rows, for interpolate); default 64, or 1,000 points of 2-D toy data.",
+    "Images (rows, for interpolate); default 64, or 1,000 points of 2-D toy data. Of a film the "
+    "most frames.",
     lower_bound=1,
 )
 _LABELS = flags.DEFINE_list(
@@ -87,9 +90,9 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data lies now, if it 
 _OUT = flags.DEFINE_string(
     "out",
     "samples.png",
-    "A .png file; a new folder, DIR/, for a PNG of each image; or .npz: images, float32 [N, H, W, "
-    "C] in [0, 1], and beside, the real ones that the picture has beside them; the same as uint8 "
-    "in arr_0, and labels.",
+    "A .png file (for film .gif, default film.gif); a new folder, DIR/, for a PNG of each image; "
+    "or .npz: images, float32 [N, H, W, C] in [0, 1], and beside, the real ones that the picture "
+    "has beside them; the same as uint8 in arr_0, and labels.",
 )
 _LOGDIR = flags.DEFINE_string(
     "logdir", "", "Folder for TensorBoard, with the trace of the chains (--method=mcmc)."
@@ -98,6 +101,8 @@ _LOGDIR = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     """Reads the flags, draws and writes."""
+    if _WHAT.value == "film":
+        return _film()
     in_folder = _OUT.value.endswith("/")
     if in_folder and os.path.lexists(_OUT.value.rstrip("/")):
         raise InputError(f"--out={_OUT.value} exists: name a new folder")
@@ -176,6 +181,25 @@ def main(argv: list[str]) -> None:
             print(f"{name}: {said}")
         for line in drawn.warnings:
             print(f"warning: {line}.", file=sys.stderr)
+
+
+def _film() -> None:
+    """The film of a run; no model is loaded."""
+    if flags.FLAGS.workdir is None:
+        raise InputError("--what=film shows a training run: name its folder by --workdir")
+    if more := sorted(cli.present() - {"what", "workdir", "out", "num"}):
+        raise InputError(f"--{more[0]} does not go with --what=film: leave it out")
+    out = cli.output_file(_OUT.value if "out" in cli.present() else "film.gif")
+    if out.suffix != ".gif":
+        raise InputError(f"--out={out}: a film must end in .gif")
+
+    from zoo.drawing import film
+    from zoo.hub import loading
+
+    workdir = cli.source()
+    settings = loading.read_config(workdir)
+    count = film.save(out, film.of_run(workdir), settings["model"], _NUM.value)
+    print(f"{count} frames in {out}")
 
 
 def _write_each(folder: pathlib.Path, view, images) -> None:

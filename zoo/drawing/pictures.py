@@ -157,6 +157,40 @@ def levels(images) -> np.ndarray:
     return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
+def titled(picture: np.ndarray, title: str) -> np.ndarray:
+    """A picture, uint8 [height, width, C], below a line of text."""
+    font = _font(2 * _FONT)
+    top = sum(font.getmetrics()) + 2 * _MARGIN
+    line = Image.new("L", (picture.shape[1], top), "white")
+    ImageDraw.Draw(line).text((line.width // 2, _MARGIN), title, "black", font, anchor="ma")
+    line = np.asarray(line)[..., None].repeat(picture.shape[-1], -1)
+    return np.concatenate([line, picture])
+
+
+def save_gif(path: pathlib.Path, frames: Sequence[np.ndarray], seconds: Sequence[float]) -> None:
+    """Writes uint8 pictures [height, width, C] as an endless film, atomically.
+
+    Smaller pictures have white to the right and below. What is gray stays as it is; colors are
+    reduced to 256 a frame.
+
+    Args:
+      path: of the file.
+      frames: the pictures.
+      seconds: that each is shown.
+    """
+    height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
+    shown = []
+    for frame in frames:
+        below, right = height - frame.shape[0], width - frame.shape[1]
+        frame = np.pad(frame, ((0, below), (0, right), (0, 0)), constant_values=255)
+        shown.append(Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame))
+    settings = {"duration": [round(1000 * s) for s in seconds], "loop": 0, "save_all": True}
+    first, *others = shown
+    files.write_atomically(
+        path, lambda f: first.save(f, format="GIF", append_images=others, **settings)
+    )
+
+
 def save_png(path: pathlib.Path, picture: np.ndarray, zoom: int = 1) -> None:
     """Writes a uint8 picture [height, width, C] atomically, each pixel `zoom` times as large."""
     picture = picture.repeat(zoom, 0).repeat(zoom, 1)

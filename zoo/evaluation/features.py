@@ -2,6 +2,7 @@
 
 from zoo.core import backend  # noqa: F401  isort: skip  (first: it imports Keras)
 import dataclasses
+import pathlib
 import time
 from collections.abc import Callable, Iterable
 
@@ -158,8 +159,8 @@ def _some_at_a_time(function, images: np.ndarray, size: int = 50) -> np.ndarray:
 def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet") -> FeatureNet:
     """Pooled features [N, 2048] of Keras' InceptionV3, trained on ImageNet.
 
-    They are not those of the original FID code, whose network is an older one: numbers of other
-    projects do not compare.
+    They are not those of the original FID code, whose network is an older one (`inception_2015`):
+    numbers of other projects do not compare.
 
     Args:
       image_shape: (H, W, C) of the images to be seen, C = 1 or 3; gray ones become three channels.
@@ -191,6 +192,38 @@ def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet
         name="keras.applications.InceptionV3, pooled",
         sha256=digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(network.weights)}),
         resize=f"bilinear, antialiased, to {side}x{side}",
+        image_shape=tuple(image_shape),
+        features=lambda x: _some_at_a_time(pooled, x),
+    )
+
+
+def inception_2015(image_shape: tuple[int, int, int], path: pathlib.Path) -> FeatureNet:
+    """Features [N, 2048] of the original Inception network, in which papers measure FID.
+
+    Images are enlarged as TensorFlow 1 did it, and not smoothed where they are made smaller.
+
+    Args:
+      image_shape: (H, W, C) of the images to be seen, C = 1 or 3; gray ones become three channels.
+      path: of the file of its weights.
+
+    Raises:
+      InputError: the file cannot be read, or is another one.
+    """
+    from zoo.evaluation import inception
+
+    network, side = inception.network(path), inception.SIDE
+
+    @tf.function(reduce_retracing=True)
+    def pooled(images):
+        images = tf.raw_ops.ResizeBilinear(images=255.0 * images, size=(side, side))
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        return network((images - 128.0) / 128.0, training=False)
+
+    return FeatureNet(
+        name="Inception of 2015-12-05, pool_3",
+        sha256=inception.SHA256,
+        resize=f"bilinear, as TensorFlow 1, to {side}x{side}",
         image_shape=tuple(image_shape),
         features=lambda x: _some_at_a_time(pooled, x),
     )

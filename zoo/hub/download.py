@@ -22,13 +22,14 @@ _TIMEOUT = 30.0  # seconds without an answer
 _TRIES = 3  # of which each goes on where the last one was broken off
 
 
-def path_of(file: str, sha256: str, size: int) -> pathlib.Path:
+def path_of(file: str, sha256: str, size: int, base: str = "") -> pathlib.Path:
     """A file in the cache that has this digest; it is fetched where it is not there yet.
 
     Args:
       file: its name at the address, NAME/model.safetensors.
       sha256: of its content.
       size: in bytes.
+      base: the address of the folder that has it; `ZOO_WEIGHTS_URL` when left out.
 
     Raises:
       InputError: no address is set; the file cannot be fetched; or what came is another file.
@@ -37,7 +38,7 @@ def path_of(file: str, sha256: str, size: int) -> pathlib.Path:
     path = folder / f"{sha256}-{file.replace('/', '-')}"
     if path.is_file() and _digest(path) == sha256:
         return path
-    base = os.environ.get(URL, "").rstrip("/")
+    base = (base or os.environ.get(URL, "")).rstrip("/")
     if not base:
         raise InputError(
             f"the weights {file} ({size / 1e6:.1f} MB) do not come with this installation. A clone "

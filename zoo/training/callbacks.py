@@ -8,7 +8,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -22,13 +22,11 @@ from zoo.data import toy
 from zoo.drawing import pictures, views
 from zoo.errors import no_space, one_line
 from zoo.evaluation import modes
-from zoo.hub import checkpoints
-from zoo.training import event_files, monitor, strategies
+from zoo.hub import checkpoints, names
+from zoo.training import dashboard, event_files, monitor, strategies
 
 ROWS, COLUMNS = 8, 8
 MOST_ROWS = 64  # of a picture with a row for each latent dimension
-# the run of TensorBoard that a logged quantity belongs to, by its prefix; else it is `train`
-RUNS = {"val_": "validation", "floor_": "floor", "equilibrium_": "equilibrium"}
 PROJECTED = 1000  # images in TensorBoard's projector, at most
 PROJECTOR_FILES = ("latents.tsv", "classes.tsv", "sprite.png", "projector_config.pbtxt")
 SPRITE_SIDE = 8192  # pixels that a side of its picture of them may have
@@ -121,6 +119,7 @@ class Board(keras.callbacks.Callback):
         class_names,
         *,
         epochs: int,
+        steps_per_epoch: int,
         finished: int = 0,
         past: Sequence[dict[str, Any]] = (),
     ):
@@ -132,20 +131,22 @@ class Board(keras.callbacks.Callback):
           split: images and labels for validation, to reconstruct and to encode.
           class_names: a name for each label.
           epochs: of the whole run.
-          finished: how many of them are done.
+          steps_per_epoch: of the whole run; TensorBoard counts in steps.
+          finished: how many epochs are done.
           past: what `metrics.jsonl` has of those, from which lost scalars are made again.
         """
         super().__init__()
         self.logs, self.samples = workdir / "logs", workdir / "samples"
         self.hparams, self.split, self.class_names = hparams, split, class_names
-        self.epochs, self.finished, self.past = epochs, finished, past
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+        self.finished, self.past = finished, past
         self.writers = {}
+        self.tags, self.layout = set(), None
+        # where samples are shown, and which run HParams knows, as it takes the figures of one
+        self.main_run = "validation" if len(split) else "train"
 
     def writer(self, run: str) -> tf.summary.SummaryWriter:
-        """The writer of one of TensorBoard's runs, made when it is first needed.
-
-        That of the hyperparameters is "": HParams takes the metrics of the folders below its own.
-        """
+        """The writer of one of TensorBoard's runs, made when it is first needed."""
         if run not in self.writers:
             self.writers[run] = tf.summary.create_file_writer(os.fsencode(self.logs / run))
         return self.writers[run]
@@ -161,9 +162,18 @@ class Board(keras.callbacks.Callback):
             folder.mkdir(exist_ok=True)
         for name in PROJECTOR_FILES:
             files.set_aside(self.logs / "train" / name, folder=False)
-        runs = ("train", *RUNS.values())
-        found = {run: event_files.prune(self.logs / run, self.finished) for run in runs}
-        event_files.clear(self.logs)  # the hyperparameters, of which some may have changed
+        last = self.finished * self.steps_per_epoch
+        found = {
+            run: event_files.prune(self.logs / run, last, dashboard.is_known)
+            for run in dashboard.RUNS
+        }
+        for folder in (self.logs, *(self.logs / run for run in dashboard.RUNS_OF_BEFORE)):
+            event_files.clear(folder)
+        for run in dashboard.RUNS_OF_BEFORE:
+            with contextlib.suppress(
+                OSError
+            ):  # it is not there, or holds what others have put there
+                (self.logs / run).rmdir()
         if event_files.GRAPH not in found["train"]:
             spec = (
                 tf.TensorSpec([None, *self.split.images.shape[1:]], tf.uint8),
@@ -173,26 +183,40 @@ class Board(keras.callbacks.Callback):
             graph = losses.get_concrete_function(*spec).graph
             with self.writer("train").as_default(step=0):
                 tf.summary.graph(graph)
-        with self.writer("").as_default(step=0):
+        self.write(dashboard.experiment(self.hparams))
+        with self.writer(self.main_run).as_default(step=0):
             api.hparams(self.hparams)
         again = set()
         for record in self.past:
-            values = {k: v for k, v in record.items() if k not in ("epoch", "step", "seconds")}
-            for run, tag, value in _scalars(values):
-                if (tag, record["epoch"]) not in found[run]:
+            values = {k: v for k, v in record.items() if k not in ("step", "seconds")}
+            for run, tag, value in dashboard.scalars(values, self.main_run):
+                self.tags.add(tag)
+                if (tag, record["step"]) not in found[run]:
                     again.add(record["epoch"])
-                    self.scalar(run, tag, value, record["epoch"])
+                    self.scalar(run, tag, value, record["step"])
         if again:
             print(
                 f"{self.logs} lacked scalars of {len(again)} epochs: they are made again from "
                 "metrics.jsonl, pictures and histograms are not",
                 file=sys.stderr,
             )
+        self.lay_out()
         self.flush()
 
-    def scalar(self, run: str, tag: str, value: float, epoch: int) -> None:
+    def write(self, summary) -> None:
+        """Writes a summary of the whole run, as TensorBoard's plugins make them."""
+        with self.writer(self.main_run).as_default(step=0):
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
+
+    def lay_out(self) -> None:
+        """Says which scalars share a chart, where there are new ones."""
+        if (layout := dashboard.layout(self.tags)) not in (self.layout, None):
+            self.layout = layout
+            self.write(layout)
+
+    def scalar(self, run: str, tag: str, value: float, step: int) -> None:
         """Writes one number."""
-        with self.writer(run).as_default(step=epoch):
+        with self.writer(run).as_default(step=step):
             tf.summary.scalar(tag, value)
 
     def flush(self) -> None:
@@ -203,11 +227,15 @@ class Board(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Everything else."""
         epoch += 1  # as people count, and as the files are named
-        for run, tag, value in _scalars(logs):
-            self.scalar(run, tag, value, epoch)
-        with self.writer("train").as_default(step=epoch):
-            for weight in self.model.trainable_variables:
-                tf.summary.histogram(weight.path, weight.value)
+        step = epoch * self.steps_per_epoch
+        for run, tag, value in dashboard.scalars({**logs, "epoch": epoch}, self.main_run):
+            self.tags.add(tag)
+            self.scalar(run, tag, value, step)
+        self.lay_out()
+        with self.writer("train").as_default(step=step):
+            for name, weight in names.of_weights(self.model).items():
+                if weight.trainable:
+                    tf.summary.histogram(f"weights/{name}", weight.value)
         self.flush()
         self.finished = epoch
 
@@ -216,9 +244,7 @@ class Board(keras.callbacks.Callback):
         from tensorboard.plugins.hparams import api_pb2, summary
 
         if self.finished >= self.epochs:
-            end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
-            with self.writer("").as_default(step=0):
-                tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
+            self.write(summary.session_end_pb(api_pb2.STATUS_SUCCESS))
             self.flush()
 
 
@@ -263,8 +289,10 @@ class Pictures(keras.callbacks.Callback):
                 with _or_warning(f"no picture of {name} at epoch {epoch}"):
                     picture = draw()
                     pictures.save_png(self.path(name, epoch), picture)
-                    with board.writer("train").as_default(step=epoch):
-                        tf.summary.image(name, picture[None])
+                    tag = f"samples/{'images' if name == 'samples' else name}"
+                    step = epoch * board.steps_per_epoch
+                    with board.writer(board.main_run).as_default(step=step):
+                        tf.summary.image(tag, picture[None])
             if "encode" in model.can:
                 with _or_warning(f"no latents for the projector at epoch {epoch}"):
                     folder = board.logs / "train"
@@ -314,23 +342,6 @@ def _or_warning(what: str):
         if no_space(e):
             raise
         files.warn(f"{what}: {one_line(str(e)) or type(e).__name__}")
-
-
-def _scalars(values: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
-    """TensorBoard's run, tag and number of all that an epoch has logged."""
-    for name, value in values.items():
-        prefix = next((p for p in RUNS if name.startswith(p)), "")
-        name = name.removeprefix(prefix)
-        if isinstance(value, list):
-            value = {f"{i:02d}": v for i, v in enumerate(value)}
-        for key, v in (value if isinstance(value, dict) else {"": value}).items():
-            tag = f"{name}/{key}" if key else name
-            yield RUNS.get(prefix, "train"), _in_unicode(tag), v
-
-
-def _in_unicode(name: str) -> str:
-    """A name, of a folder for one, in which what UTF-8 has no code for is escaped."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def write_projector(folder: pathlib.Path, model, split: data.Split, class_names) -> None:

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -20,7 +20,9 @@ def clear(folder: pathlib.Path) -> None:
         files.remove(path)
 
 
-def prune(folder: pathlib.Path, last: int) -> set[tuple[str, int]]:
+def prune(
+    folder: pathlib.Path, last: int, known: Callable[[str], bool] = lambda tag: True
+) -> set[tuple[str, int]]:
     """Leaves what a folder holds of the steps up to `last`, once; what is damaged goes.
 
     Event files in which there is nothing to leave out stay as they are.
@@ -28,6 +30,7 @@ def prune(folder: pathlib.Path, last: int) -> set[tuple[str, int]]:
     Args:
       folder: of one of TensorBoard's runs, to which nobody writes now.
       last: the last step whose events stay.
+      known: whether events of a tag stay; all do when it is left out.
 
     Returns:
       The tag and step of all that is there; `GRAPH` of a graph.
@@ -43,7 +46,7 @@ def prune(folder: pathlib.Path, last: int) -> set[tuple[str, int]]:
             for path in paths:
                 try:
                     for record, event in _records(path):
-                        new = _contents(event, last)
+                        new = _contents(event, last, known)
                         if new & found or not (new or event.file_version):
                             changed = True
                         elif new or kept.tell() == 0:  # a file begins with its version, once
@@ -68,11 +71,12 @@ def _event_files(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in folder.glob("events.out.tfevents.*"))
 
 
-def _contents(event, last: int) -> set[tuple[str, int]]:
+def _contents(event, last: int, known: Callable[[str], bool]) -> set[tuple[str, int]]:
     """The tags and the step of an event that is to stay; nothing of one that is not."""
     if event.graph_def:
         return {GRAPH}
-    return {(value.tag, event.step) for value in event.summary.value if event.step <= last}
+    tags = {value.tag for value in event.summary.value if known(value.tag)}
+    return {(tag, event.step) for tag in tags if event.step <= last}
 
 
 def _records(path: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:

@@ -162,14 +162,21 @@ class Session:
 
     def _board(self, validation: data.Split) -> callbacks.Board:
         """What TensorBoard shows."""
+        steps_per_epoch = self.log.steps_per_epoch
         hparams = {**self.settings["config"], **self.settings["recipe"]}
+        hparams |= {
+            "model": self.settings["model"],
+            "step_size": hparams.pop("learning_rate"),
+            "steps": self.recipe.epochs * steps_per_epoch,
+        }
         return callbacks.Board(
             self.workdir,
             {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()},
             validation,
             self.dataset.class_names,
             epochs=self.recipe.epochs,
-            finished=self.done // self.log.steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            finished=self.done // steps_per_epoch,
             past=self._past if self.workers.is_chief else (),
         )
 

@@ -28,6 +28,7 @@ from zoo.recipes import Recipe, Run
 from zoo.training import (
     callbacks,
     choices,
+    dashboard,
     fitting,
     inputs,
     monitor,
@@ -51,7 +52,7 @@ _WRITES = (
 _UNFINISHED = (
     ("checkpoints", "*"),
     ("samples", "*epoch_*"),
-    ("logs/train", "*"),
+    *((f"logs/{run}", "*") for run in dashboard.RUNS),
     ("", "config.json.*"),
     ("", "metrics.jsonl.*"),
     ("", "summary.json.*"),
@@ -563,7 +564,7 @@ def _prepared(workdir: pathlib.Path, settings: dict[str, Any], overwrite: bool):
 def _set_right(workdir: pathlib.Path) -> None:
     """Moves aside what lies where a run writes something of another kind."""
     logs, samples = workdir / "logs", workdir / "samples"
-    boards = [logs / name for name in ("train", *callbacks.RUNS.values())]
+    boards = [logs / name for name in (*dashboard.RUNS, *dashboard.RUNS_OF_BEFORE)]
     for path in (workdir / "checkpoints", workdir / "saved_model", samples, logs, *boards):
         files.set_aside(path, folder=True)
     written = [workdir / name for name in ("metrics.jsonl", "summary.json", "evaluation.json")]

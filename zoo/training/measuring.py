@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
+import pathlib
 import time
 from typing import Any
 
 from zoo import data
 from zoo.data import toy
 from zoo.errors import InputError
-from zoo.evaluation import evaluate, features
-from zoo.hub import loading
+from zoo.evaluation import evaluate, features, inception
+from zoo.hub import download, loading
 from zoo.training import inputs, provenance
 
 
@@ -21,7 +22,7 @@ class Protocol:
       split: `test` or `validation`.
       num_images: images of it at most, and as many samples.
       num_samples: K of an importance-weighted bound.
-      features: `auto`, `classifier`, `efficientnet` or `inception`.
+      features: `auto`, `classifier`, `efficientnet`, `inception` or `inception_2015`.
       classifier: a workdir or a name; "": the pretrained one of the same images, and where there is
         none, if `features` are `auto`, EfficientNet.
       parzen: whether the Parzen-window log-likelihood is wanted.
@@ -29,6 +30,7 @@ class Protocol:
       data_dir: where the data lies now, if it has moved.
       num_steps: of the sampler of a model that draws in steps; None: the model's own.
       guidance: likewise.
+      weights: the file of `inception_2015`; "": it is fetched once, and kept in the cache.
     """
 
     split: str = "test"
@@ -39,6 +41,7 @@ class Protocol:
     parzen: bool = False
     seed: int = 0
     data_dir: str = ""
+    weights: str = ""
     num_steps: int | None = None
     guidance: float | None = None
 
@@ -126,6 +129,21 @@ def record_of(
     }
 
 
+def _inception_2015(weights: str) -> pathlib.Path:
+    """The file of the original Inception network: the one that is named, or that of the cache.
+
+    Raises:
+      InputError: it cannot be fetched.
+    """
+    if weights:
+        return pathlib.Path(weights)
+    file, size = inception.FILE, inception.SIZE
+    try:
+        return download.path_of(file, inception.SHA256, size, inception.FOLDER)
+    except InputError as e:
+        raise InputError(f"{e}; or name a copy of that file by --weights") from None
+
+
 def _feature_net(model, settings: dict[str, Any], protocol: Protocol):
     """In whose features samples are compared, or None and why there is nothing.
 
@@ -135,6 +153,8 @@ def _feature_net(model, settings: dict[str, Any], protocol: Protocol):
     dataset, digest = settings["run"]["dataset"], settings["dataset_digest"]
     if protocol.features == "inception":
         return features.inception(model.image_shape), ""
+    if protocol.features == "inception_2015":
+        return features.inception_2015(model.image_shape, _inception_2015(protocol.weights)), ""
     if protocol.features == "efficientnet":
         return features.efficientnet_lite0(model.image_shape), ""
     if protocol.classifier:

@@ -7,7 +7,6 @@ real images, and `equilibrium_X` what X would be if G made what is real and D wa
 
 import functools
 import math
-import re
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +18,7 @@ from zoo.data import Split, toy
 from zoo.errors import InputError
 from zoo.evaluation import distances, evaluate, features, modes
 from zoo.evaluation.metrics import class_fidelity
-from zoo.hub import checkpoints
+from zoo.hub import checkpoints, names
 from zoo.recipes import Run
 
 NUM_SAMPLES = 1000
@@ -61,19 +60,17 @@ def spectral_norms(network: keras.Model) -> dict[str, float]:
     seen before that.
 
     Returns:
-      `<number>_<kind of layer>` -> norm, in the order of the layers; names that do not depend on
-      what else the process has made.
+      The path of the layer in the network (`zoo/hub/names.py`) -> norm.
     """
     found = {}
-    for weight in network.trainable_variables:
-        if len(weight.shape) < 2:
+    for name, weight in names.of_weights(network).items():
+        if len(weight.shape) < 2 or not weight.trainable:
             continue
         matrix = np.asarray(weight, np.float64).reshape(-1, weight.shape[-1])
         small = matrix.T @ matrix if len(matrix) > matrix.shape[1] else matrix @ matrix.T
         # 10 ms for a side of 256; NumPy takes up to a second where other processes keep cores busy
         largest = float(tf.linalg.eigvalsh(small)[-1])
-        layer = re.sub(r"_\d+$", "", weight.path.split("/")[-2])
-        found[f"{len(found)}_{layer}"] = math.sqrt(max(largest, 0.0))
+        found[name.removesuffix("/kernel").removesuffix("/layer")] = math.sqrt(max(largest, 0.0))
     return found
 
 
