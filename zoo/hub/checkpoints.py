@@ -364,7 +364,7 @@ def assign_fitting(path, model, arrays: dict[str, np.ndarray]) -> list[str]:
       What is left as it was, in words: NAME with its shape, and the shape there.
 
     Raises:
-      Damaged: less than half of the model's weights, counted as numbers, fit.
+      Damaged: less than half of the weights fit, counted as numbers, of the smaller model.
     """
     variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
     shapes = {k: tuple(v.shape) for k, v in variables.items()}
@@ -375,11 +375,12 @@ def assign_fitting(path, model, arrays: dict[str, np.ndarray]) -> list[str]:
         for k in variables
         if k not in fitting
     ]
-    share = sum(math.prod(shapes[k]) for k in fitting) / sum(map(math.prod, shapes.values()))
+    here = sum(map(math.prod, shapes.values()))
+    there = sum(a.size for a in arrays.values())  # a new part, such as a prior, may be large
+    share = sum(math.prod(shapes[k]) for k in fitting) / min(here, there)
     if share < 0.5:
         raise Damaged(
-            f"{path} is of another model: {share:.0%} of the weights of {model.name} fit, and half "
-            f"must ({left[0]})"
+            f"{path} is of another model: {share:.0%} of the weights fit, and half must ({left[0]})"
         )
     _assign(path, {k: variables[k] for k in fitting}, {k: arrays[k] for k in fitting})
     return left
