@@ -79,6 +79,7 @@ def train(
     workdir: str | os.PathLike[str] = "",
     *,
     callbacks: Sequence[Any] = (),
+    preset: str = "",
     **settings: Any,
 ) -> "Result":
     """Trains a model as the command does: it resumes, watches, decays step sizes and exports.
@@ -97,6 +98,7 @@ def train(
       workdir: where everything is written; runs/MODEL-DATA when left out.
       callbacks: of Keras. They see an epoch's logs when its checkpoint is written, and may stop
         the training. Nothing of them is saved for a run that goes on.
+      preset: named settings of the model, such as "samples"; `settings` override them.
       **settings: of the model, its recipe and the run, named as the flags of the command are.
 
     Returns:
@@ -107,7 +109,7 @@ def train(
     """
     from zoo.training import api
 
-    return api.train(model, data, workdir, tuple(callbacks), **settings)
+    return api.train(model, data, workdir, tuple(callbacks), preset, **settings)
 
 
 def register(name: str, cls: type, recipe: "Recipe | None" = None) -> None:

@@ -143,8 +143,8 @@ class Run:
     )
     init_from: str = field(
         "",
-        "Start from the weights of this pretrained model, workdir or hf://USER/NAME, whose "
-        "networks are of the same shapes.",
+        "Start from the weights of this pretrained model, workdir or hf://USER/NAME. Those that do "
+        "not fit, as with other classes, are named and left; at least half must fit.",
         path="reference",
     )
     steps_per_epoch: int = field(

@@ -57,6 +57,11 @@ SMALL = {name: _SMALL.get(name, {}) for name in registry.trainable()}
 # what else a setting makes of a model: name -> the model, and settings beside its small ones
 VARIANTS = {
     "vae of black and white": ("vae", {"likelihood": "bernoulli"}),
+    "vae with a flow as prior": (
+        "vae",
+        {"prior": "flow", "num_prior_flows": 2, "prior_hidden": (8,)},
+    ),
+    "cvae with VampPrior": ("cvae", {"prior": "vamp", "num_prior_components": 4}),
     "iwae doubly reparameterized": ("iwae", {"gradient": "doubly_reparameterized"}),
     "gmm_vae with VampPrior": ("gmm_vae", {"prior": "vamp", "mixture_weights": "equal"}),
     "categorical_vae straight through": ("categorical_vae", {"straight_through": True}),

@@ -8,6 +8,7 @@ from scipy import special, stats
 
 import zoo
 from zoo.core import checks
+from zoo.math import mixtures
 from zoo.models import gmm_vae
 
 SMALL = {"network": "mlp", "hidden": (16,), "latent_dim": 3}
@@ -178,8 +179,8 @@ def test_the_gradient_of_the_kl_is_that_of_its_formula(images, monkeypatch, weig
         found.append(tape.gradient(values["loss"], model.encoder.trainable_variables))
     assert 0.05 < np.mean(values["component_nats"]) < 0.65
     with tf.GradientTape() as tape:
-        log_pi, m, s = gmm_vae.parts(model.q_z_given_x(x))  # [B, C], [B, C, D]
-        z = tf.transpose(gmm_vae.stratified(model.q_z_given_x(x), seed)[0], [1, 0, 2])
+        log_pi, m, s = mixtures.parts(model.q_z_given_x(x))  # [B, C], [B, C, D]
+        z = tf.transpose(mixtures.stratified(model.q_z_given_x(x), seed)[0], [1, 0, 2])
         of_each = 0.5 * tf.reduce_sum(m**2 + s**2 - 1 - 2 * tf.math.log(s), -1)
         apart_by = (z[:, :, None] - m[:, None]) / s[:, None]  # each draw, each Gaussian
         log_q_k = -tf.reduce_sum(0.5 * apart_by**2 + tf.math.log(s)[:, None], -1)

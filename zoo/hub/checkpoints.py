@@ -355,6 +355,37 @@ def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
     _assign(path, variables, found)
 
 
+def assign_fitting(path, model, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Gives a model those of the weights among `arrays` that fit by name and shape, from `path`.
+
+    Where classes are others, or the colors of the images, the layers that see them differ.
+
+    Returns:
+      What is left as it was, in words: NAME with its shape, and the shape there.
+
+    Raises:
+      Damaged: less than half of the weights fit, counted as numbers, of the smaller model.
+    """
+    variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
+    shapes = {k: tuple(v.shape) for k, v in variables.items()}
+    fitting = {k for k in variables if k in arrays and arrays[k].shape == shapes[k]}
+    left = [
+        f"{k.removeprefix('weights/')} {shapes[k]}"
+        + (f", {arrays[k].shape} there" if k in arrays else ", not there")
+        for k in variables
+        if k not in fitting
+    ]
+    here = sum(map(math.prod, shapes.values()))
+    there = sum(a.size for a in arrays.values())  # a new part, such as a prior, may be large
+    share = sum(math.prod(shapes[k]) for k in fitting) / min(here, there)
+    if share < 0.5:
+        raise Damaged(
+            f"{path} is of another model: {share:.0%} of the weights fit, and half must ({left[0]})"
+        )
+    _assign(path, {k: variables[k] for k in fitting}, {k: arrays[k] for k in fitting})
+    return left
+
+
 def _assign(path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     if unmatched := sorted(set(variables) ^ set(arrays)):
         raise Damaged(f"{path} is of another model: {unmatched[0]} has no counterpart")

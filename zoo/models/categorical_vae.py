@@ -40,6 +40,10 @@ class Config(vae.Config):
     """Architecture and objective of the VAE with categorical latents."""
 
     latent_dim: ClassVar[int]  # follows from the next two
+    prior: ClassVar[str]  # it is uniform
+    num_prior_components: ClassVar[int]
+    num_prior_flows: ClassVar[int]
+    prior_hidden: ClassVar[tuple[int, ...]]
     num_latents: int = field(30, "Number of latent variables.", lower=1)
     num_categories: int = field(10, "K, the categories of each latent variable.", lower=2)
     temperature: float = field(1.0, "Of the relaxation, at the first step.", lower=0.01)

@@ -3,33 +3,28 @@
     z_0 = m(x) + s(x) * noise,   z = f_T(... f_1(z_0)),
     log q(z|x) = log N(z_0; m, diag(s^2)) - sum_t log |det df_t/dz_{t-1}|                  (eq. 7)
 
-Each f is an affine coupling (Dinh et al. 2017, arXiv:1605.08803, eq. 4-8): one half of z is kept,
-the other is scaled and shifted by functions of the kept half, and the halves take turns. The
+Each f is an affine coupling (Dinh et al. 2017, arXiv:1605.08803, eq. 4-8; `zoo/nn/flows.py`) whose
 functions see the image too, by a context h(x) that the encoder gives, as in inverse autoregressive
-flows (Kingma et al. 2016, arXiv:1606.04934):
+flows (Kingma et al. 2016, arXiv:1606.04934).
 
-    f(z_a, z_b) = (z_a, z_b exp(a) + b),   (b, artanh a) = network(z_a, h(x)),   log |det| = sum a
-
-Both directions cost the same, so log q(z|x) is exact at any z. A coupling scales by e at the most,
-and an untrained one is the identity (its last layer is 0): training starts from the VAE's q(z|x),
-and `num_flows=0` is the VAE. The prior is N(0, I). The KL has no closed form: it is log q(z|x)/p(z)
-at the draw that p(x|z) takes too, the VAE's KL in expectation alone.
+Both directions cost the same, so log q(z|x) is exact at any z. An untrained coupling is the
+identity: training starts from the VAE's q(z|x), and `num_flows=0` is the VAE. The KL has no closed
+form: it is log q(z|x)/p(z) at the draw that p(x|z) takes too, the VAE's KL in expectation alone.
+The prior is N(0, I) by default; a VampPrior, a mixture of Gaussian posteriors, is refused.
 """
 
 import dataclasses
-import functools
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core.batches import in_batches
 from zoo.core.config import field
 from zoo.errors import InputError
 from zoo.math import distributions
 from zoo.models import vae
-from zoo.nn import networks
+from zoo.nn import flows
 
-tfb, tfd = tfp.bijectors, tfp.distributions
+tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,47 +36,11 @@ class Config(vae.Config):
     context_dim: int = field(32, "Size of h(x), by which couplings see the image.", lower=1)
 
 
-_BATCH = 500  # images whose draws are computed at a time
-
-
-class FlowPosterior(tfd.TransformedDistribution):
-    """A flow of a diagonal Gaussian, of batch shape [B], whose first two moments are estimates.
-
-    They are those of what the flow makes of 64 fixed draws of noise, the same for every x, and so
-    functions of x. The noise has mean 0 and variance 1 in each dimension, which makes both exact
-    where the flow is affine in each dimension; elsewhere they err as 64 draws do, the mean by about
-    stddev / 8.
-    """
-
-    NUM_DRAWS = 64
-
-    def _draws(self):
-        noise = tf.random.stateless_normal(
-            [self.NUM_DRAWS, 1, self.event_shape[0]], [0, 0], alg="philox"
-        )
-        noise -= tf.reduce_mean(noise, 0)
-        noise /= tf.math.reduce_std(noise, 0)
-        loc, scale = self.distribution.mean(), self.distribution.stddev()
-
-        def flown(noise):
-            return self.bijector.forward(loc + scale * noise)
-
-        # of many images some draws at a time: couplings have hidden layers
-        size = max(1, self.NUM_DRAWS * _BATCH // max(1, loc.shape[0] or 1))
-        return in_batches(flown, [noise], size)  # [64, B, D]
-
-    def _mean(self):
-        return tf.reduce_mean(self._draws(), axis=0)
-
-    def _stddev(self):
-        return tf.math.reduce_std(self._draws(), axis=0)
-
-
 class FlowVAE(vae.VAE):
     """A VAE of images [N, H, W, C] whose posterior is a diagonal Gaussian moved by couplings.
 
     Raises:
-      InputError: a single latent dimension has no halves.
+      InputError: a single latent dimension has no halves; or the prior is a VampPrior.
     """
 
     Config = Config
@@ -93,23 +52,17 @@ class FlowVAE(vae.VAE):
             raise InputError(
                 "a coupling needs at least 2 latent dimensions: change --latent_dim or --num_flows"
             )
-        self.flows = [
-            networks.mlp(
-                (kept + c.context_dim,),
-                c.flow_hidden,
-                (2 * (c.latent_dim - kept),),
-                last="zeros",
-                name=f"flow_{i}",
+        if c.num_flows and c.prior == "vamp":
+            raise InputError(
+                "flow_vae knows prior=standard, mixture and flow: prior=vamp needs posteriors that "
+                "are Gaussians, so num_flows=0"
             )
-            for i, kept in enumerate(self.kept)
-        ]
+        self.flows = flows.couplings(
+            c.latent_dim, c.num_flows, c.flow_hidden, context_dim=c.context_dim, name="flow"
+        )
+        if self.flows and c.prior != "standard":  # no closed form of the marginals' KL
+            self.can = self.can - {"kl_per_dim"}
         super().build(input_shape)
-
-    @property
-    def kept(self) -> list[int]:
-        """How many dimensions each coupling keeps: in turn the first half and the others."""
-        half = self.latent_dim // 2
-        return [(half, self.latent_dim - half)[i % 2] for i in range(self.config.num_flows)]
 
     def make_encoder(self, input_shape, output_size):
         """A network of the image: m(x), raw s(x) and the context h(x)."""
@@ -123,15 +76,7 @@ class FlowVAE(vae.VAE):
         base = tfd.MultivariateNormalDiag(*distributions.loc_and_scale(raw))
         if not self.flows:
             return base  # whose KL has a closed form
-        # a negative number of masked dimensions keeps the last ones
-        couplings = [
-            tfb.RealNVP(
-                num_masked=kept if i % 2 == 0 else -kept,
-                shift_and_log_scale_fn=functools.partial(shift_and_log_scale, network, context),
-            )
-            for i, (kept, network) in enumerate(zip(self.kept, self.flows, strict=True))
-        ]
-        return FlowPosterior(base, tfb.Chain(couplings[::-1]))
+        return flows.Flowed(base, flows.chain(self.flows, self.latent_dim, context))
 
     def draw(self, distribution, seed):
         """Gives z = f_T(... f_1(m + s * noise)), [B, latent_dim]."""
@@ -158,21 +103,3 @@ class FlowVAE(vae.VAE):
         Gaussian. Mean and variance are the posterior's estimates, by whose error it can be off.
         """
         return super().kl_per_dim(images, labels)
-
-
-def shift_and_log_scale(network, context, kept, size, **kwargs) -> tuple[tf.Tensor, tf.Tensor]:
-    """A coupling's b and a, [..., B, size] each, of the kept half of z and the context h(x).
-
-    Args:
-      network: from [N, kept and context] to [N, 2 size].
-      context: [B, context_dim].
-      kept: [..., B, D - size].
-      size: dimensions that are moved.
-      **kwargs: TFP's, empty.
-    """
-    lead = tf.shape(kept)[:-1]
-    context = tf.broadcast_to(context, tf.concat([lead, context.shape[-1:]], axis=0))
-    seen = tf.concat([kept, context], axis=-1)
-    output = network(tf.reshape(seen, [-1, seen.shape[-1]]))
-    shift, raw = tf.split(tf.reshape(output, tf.concat([lead, [2 * size]], axis=0)), 2, axis=-1)
-    return shift, tf.tanh(raw)

@@ -14,34 +14,29 @@ is then that of a sum, without a categorical draw, at the price of K decoder pas
                              all, if not the same of each, and q(z|x) is a single Gaussian
     mixture_weights=equal    pi_k = 1/K, and none of them dies
 
-    prior=mixture   p(z) = sum_k w_k N(mu_k, diag(sigma_k^2)), all learned
-    prior=vamp      p(z) = 1/K sum_k q(z|u_k)  (Tomczak & Welling 2018, arXiv:1705.07120, eq. 9):
-                    the encoder's own posteriors of K learned images u_k, the pseudo-inputs
-    prior=standard  p(z) = N(0, I)
+The prior is by default a mixture too, of learned Gaussians (`zoo/families/priors.py`).
 
-I, what z tells of its component, has no closed form, nor has the KL to a mixture: they are taken at
-the same draws; that of each q_k to N(0, I) has one. A posterior of one component and the standard
-prior are the VAE.
+I, what z tells of its component, has no closed form, nor has the KL to a learned prior: they are
+taken at the same draws; that of each q_k to N(0, I) has one. A posterior of one component and the
+standard prior are the VAE.
 """
 
 import dataclasses
-import math
 from typing import Literal
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
-import keras
 import tensorflow as tf
 
-from zoo.core import checks
-from zoo.core.config import field
+from zoo.core.config import defaults, field
 from zoo.families.metrics import Perplexity
-from zoo.math import bounds, distributions
-from zoo.math.noise import standard_gumbel, standard_normal, stateless_seed
+from zoo.math import bounds, distributions, mixtures
+from zoo.math.noise import stateless_seed
 from zoo.models import vae
 
 tfd = tfp.distributions
 
 
+@defaults(prior="mixture")
 @dataclasses.dataclass(frozen=True)
 class Config(vae.Config):
     """Architecture and objective of the VAE with mixtures."""
@@ -52,12 +47,6 @@ class Config(vae.Config):
     num_components: int = field(2, "Components of the posterior (mixture).", lower=1)
     mixture_weights: Literal["learned", "equal"] = field(
         "learned", "Weights of the posterior's components: functions of the image, or 1/K each."
-    )
-    prior: Literal["standard", "mixture", "vamp"] = field(
-        "mixture", "p(z): N(0, I), learned Gaussians, or the posteriors of learned images."
-    )
-    num_prior_components: int = field(
-        50, "Components of the prior (mixture), or its pseudo-inputs (vamp).", lower=1
     )
 
 
@@ -86,11 +75,6 @@ class GMMVAE(vae.VAE):
         """Of the posterior's weights, how many the encoder gives; the first ones are 0."""
         return self.num_components - 1 if self.config.mixture_weights == "learned" else 0
 
-    @property
-    def num_prior_components(self) -> int:
-        """Components of the prior, or its pseudo-inputs."""
-        return self.config.num_prior_components if self.config.prior != "standard" else 1
-
     def metric_of(self, name):
         """How many components are in use, by perplexity; the mean of all else."""
         if name == "components_used":
@@ -99,65 +83,15 @@ class GMMVAE(vae.VAE):
             return Perplexity([self.num_prior_components], name)
         return super().metric_of(name)
 
-    def build(self, input_shape=None):
-        """Adds the weights of a learned prior."""
-        c, normal = self.config, keras.initializers.RandomNormal
-        if c.prior == "mixture":
-            shape = (c.num_prior_components, c.latent_dim)
-            one = keras.initializers.Constant(math.log(math.e - 1))  # softplus gives 1
-            self.prior_logits = self.add_weight(
-                shape[:1], "zeros", name="prior_logits", trainable=shape[0] > 1
-            )
-            self.prior_loc = self.add_weight(shape, normal(stddev=0.5), name="prior_loc")
-            self.prior_raw_scale = self.add_weight(shape, one, name="prior_raw_scale")
-        if c.prior == "vamp":
-            shape = (c.num_prior_components, *self.image_shape)
-            self.raw_pseudo_inputs = self.add_weight(
-                shape, normal(stddev=1.0), name="raw_pseudo_inputs"
-            )
-        super().build(input_shape)
-
     def make_encoder(self, input_shape, output_size):
         """A network of the image: means, raw scales, and what logits are learned."""
         return super().make_encoder(
             input_shape, self.num_components * output_size + self.num_logits
         )
 
-    def p_z(self) -> tfd.Distribution:
-        """The prior, of event shape [latent_dim]."""
-        c = self.config
-        if c.prior == "standard":
-            return super().p_z()
-        if c.prior == "mixture":
-            scale = distributions.positive(self.prior_raw_scale)
-            return mixture(self.prior_logits, self.prior_loc, scale)
-        log_pi, loc, scale = parts(self.q_z_given_x(self.pseudo_inputs))  # [K, C], [K, C, D]
-        flat = [-1, self.latent_dim]
-        return mixture(tf.reshape(log_pi, [-1]), tf.reshape(loc, flat), tf.reshape(scale, flat))
-
-    def prior_weights(self) -> tf.Tensor:
-        """How much each component of a learned prior weighs, [K] with a sum of 1."""
-        return tf.exp(parts(self.p_z())[0])
-
     def posterior_weights(self, images) -> tf.Tensor:
         """The weights pi(x) of q(z|x)'s components, [N, K], of images [N, H, W, C]."""
-        return tf.exp(parts(self.encode(images))[0])
-
-    @property
-    def pseudo_inputs(self) -> tf.Tensor:
-        """The learned images u_k of the VampPrior, [K, H, W, C] in [0, 1]."""
-        return tf.sigmoid(self.raw_pseudo_inputs)
-
-    def prior_images(self) -> tf.Tensor:
-        """An image for each component of a learned prior, [K, H, W, C], the heaviest first.
-
-        It is the mean of p(x|z) at the component's, which of a VampPrior is that of q(z|u_k). (The
-        pseudo-inputs u_k themselves may go on looking like the noise that they begin as.)
-        """
-        if self.config.prior == "vamp":
-            return self.generate(self.q_z_given_x(self.pseudo_inputs).mean())
-        log_w, loc, _ = parts(self.p_z())
-        return self.generate(tf.gather(loc, tf.argsort(-log_w, stable=True)))
+        return tf.exp(mixtures.parts(self.encode(images))[0])
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = sum_k pi_k(x) N(m_k(x), diag(s_k(x)^2)), of batch shape [B]."""
@@ -167,33 +101,24 @@ class GMMVAE(vae.VAE):
         loc, scale = (
             tf.reshape(v, [-1, k, self.latent_dim]) for v in distributions.loc_and_scale(raw)
         )
-        return mixture(tf.pad(logits, [[0, 0], [k - self.num_logits, 0]]), loc, scale)
+        return mixtures.mixture(tf.pad(logits, [[0, 0], [k - self.num_logits, 0]]), loc, scale)
 
     def draw(self, distribution, seed):
         """A component by its weight, then a draw of that Gaussian, [B, latent_dim]."""
-        log_pi, loc, scale = parts(distribution)
-        k = choose(log_pi, seed)
+        log_pi, loc, scale = mixtures.parts(distribution)
+        k = mixtures.choose(log_pi, seed)
         chosen = [tf.gather(v, k, batch_dims=1) for v in (loc, scale)]
-        return super().draw(tfd.MultivariateNormalDiag(*chosen), seed)
-
-    def draw_prior(self, num_samples, seed):
-        """Latents z ~ p(z) of the prior that was learned, [num_samples, latent_dim]."""
-        num_samples = checks.whole("num_samples", num_samples)
-        seed = stateless_seed(seed)
-        log_pi, loc, scale = parts(self.p_z())
-        k = choose(tf.broadcast_to(log_pi, [num_samples, log_pi.shape[-1]]), seed)
-        chosen = [tf.gather(v, k) for v in (loc, scale)]
         return super().draw(tfd.MultivariateNormalDiag(*chosen), seed)
 
     def losses(self, images, labels, training):
         """The VAE's, by one draw of each component; and how much each component is used."""
         q, p_z = self.q_z_given_x(images, labels, training), self.p_z()
-        z, pi = stratified(q, self.next_seed())  # [C, B, D], [C, B]
+        z, pi = mixtures.stratified(q, self.next_seed())  # [C, B, D], [C, B]
         p_x = self.p_x_given_z(tf.reshape(z, [-1, self.latent_dim]), labels, training)
         log_p_x = p_x.log_prob(tf.tile(images, [z.shape[0], 1, 1, 1]))  # log p(x|z), [C B]
         reconstruction = tf.reduce_sum(pi * tf.reshape(log_p_x, tf.shape(pi)), axis=0)
         told = mutual_information(q, z, pi)
-        kl = tf.reduce_sum(pi * bounds.kl(gaussians(q), p_z, draws=z[None]), axis=0)
+        kl = tf.reduce_sum(pi * bounds.kl(mixtures.gaussians(q), p_z, draws=z[None]), axis=0)
         if self.num_components > 1:  # else it is 0, and the rest the VAE's to the bit
             kl -= told
         weights = tf.transpose(pi)
@@ -212,7 +137,9 @@ class GMMVAE(vae.VAE):
           z: a draw of each component of q(z|x), [C, B, latent_dim].
           pi: their weights, [C, B].
         """
-        log_w, loc, scale = parts(p_z)
+        if self.num_prior_components == 1:
+            return tf.reduce_sum(pi, axis=0)[:, None]
+        log_w, loc, scale = mixtures.parts(p_z)
         components = tfd.MultivariateNormalDiag(loc, scale)
         p_k = tf.nn.softmax(log_w + components.log_prob(tf.stop_gradient(z)[..., None, :]))
         p_k = tf.einsum("cb,cbk->bk", pi, p_k)
@@ -223,58 +150,7 @@ class GMMVAE(vae.VAE):
     def component_nats(self, images) -> tf.Tensor:
         """I(k; z|x) in nats, [N], of images [N, H, W, C]: an estimate by one draw a component."""
         q = self.encode(images)
-        return mutual_information(q, *stratified(q, stateless_seed(0)))
-
-    def kl_per_dim(self, images, labels=None) -> tf.Tensor:
-        """KL(q(z_j|x) || p(z_j)) of each dimension's marginals in nats, [N, latent_dim].
-
-        Between mixtures it is an unbiased estimate of one draw a component, always the same for a
-        batch: precise as a mean over many images only. As the dimensions of a mixture depend on
-        each other, the sum over j is not the KL.
-        """
-        q = self.encode(images, labels)
-        z, pi = stratified(q, stateless_seed(0))
-        return bounds.kl(marginals(q), marginals(self.p_z()), draws=z, weights=pi[..., None])
-
-
-def mixture(logits, loc, scale) -> tfd.Distribution:
-    """sum_k pi_k N(loc_k, diag(scale_k^2)) of logits [..., K], loc and scale [..., K, D]."""
-    if loc.shape[-2] == 1:  # a Gaussian, whose KL has a closed form
-        return tfd.MultivariateNormalDiag(loc[..., 0, :], scale[..., 0, :])
-    components = tfd.Independent(tfd.Normal(loc, scale), reinterpreted_batch_ndims=1)
-    return tfd.MixtureSameFamily(tfd.Categorical(logits), components, reparameterize=True)
-
-
-def parts(distribution) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Log weights [..., K], means and scales [..., K, D] of what `mixture` made."""
-    if isinstance(distribution, tfd.MixtureSameFamily):
-        components = distribution.components_distribution
-        log_pi = tf.nn.log_softmax(distribution.mixture_distribution.logits)
-        return log_pi, components.mean(), components.stddev()
-    loc, scale = distribution.mean()[..., None, :], distribution.stddev()[..., None, :]
-    return tf.zeros_like(loc[..., 0]), loc, scale
-
-
-def marginals(distribution) -> tfd.Distribution:
-    """The D one-dimensional marginals of what `mixture` made, of batch shape [..., D]."""
-    log_pi, loc, scale = parts(distribution)
-    if loc.shape[-2] == 1:
-        return tfd.Normal(loc[..., 0, :], scale[..., 0, :])
-    normal = tfd.Normal(tf.linalg.matrix_transpose(loc), tf.linalg.matrix_transpose(scale))
-    return tfd.MixtureSameFamily(tfd.Categorical(log_pi[..., None, :]), normal)
-
-
-def stratified(distribution, seed) -> tuple[tf.Tensor, tf.Tensor]:
-    """A reparameterized draw of each component, [K, B, D], and the weights pi, [K, B]."""
-    log_pi, loc, scale = parts(distribution)
-    z = loc + scale * standard_normal(tf.shape(loc), seed)
-    return tf.transpose(z, [1, 0, 2]), tf.transpose(tf.exp(log_pi))
-
-
-def gaussians(distribution) -> tfd.Distribution:
-    """The Gaussians of what `mixture` made with batch shape [B], of batch shape [K, B]."""
-    _, loc, scale = parts(distribution)
-    return tfd.MultivariateNormalDiag(*(tf.transpose(v, [1, 0, 2]) for v in (loc, scale)))
+        return mutual_information(q, *mixtures.stratified(q, stateless_seed(0)))
 
 
 def mutual_information(q, z, pi) -> tf.Tensor:
@@ -290,10 +166,4 @@ def mutual_information(q, z, pi) -> tf.Tensor:
     Returns:
       Nats, [B].
     """
-    return tf.reduce_sum(pi * (gaussians(q).log_prob(z) - q.log_prob(z)), axis=0)
-
-
-def choose(log_pi, seed) -> tf.Tensor:
-    """A component for each row of log weights [N, K], int64 [N], by Gumbel's trick."""
-    seed = tf.random.experimental.stateless_fold_in(seed, 3)  # not the noise of the Gaussian
-    return tf.argmax(log_pi + standard_gumbel(tf.shape(log_pi), seed), axis=-1)
+    return tf.reduce_sum(pi * (mixtures.gaussians(q).log_prob(z) - q.log_prob(z)), axis=0)

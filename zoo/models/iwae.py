@@ -61,7 +61,7 @@ class IWAE(vae.VAE):
             loss = -bounds.iwae(self._weighted(terms))
         log_p_x_given_z, log_ratio = terms
         reconstruction = tf.reduce_mean(log_p_x_given_z, 0)
-        kl = bounds.kl(q, self.p_z())
+        kl = bounds.kl(q, self.p_z(), draws=z)
         iwae = bounds.iwae(log_p_x_given_z - log_ratio)
         return {**self.elbo_terms(reconstruction, kl), "loss": loss, "iwae_nats": iwae}
 

@@ -7,7 +7,8 @@
 The expectation takes one reparameterized draw z = m + s * noise (eq. 4). Gray levels are discrete,
 and a density on discrete data is unbounded, so the decoder's Gaussian is by default quantized: its
 mass on each of the 256 levels. `beta` (Higgins et al. 2017) weighs the KL in the loss alone; the
-ELBO that is reported is never weighted.
+ELBO that is reported is never weighted. p(z) is N(0, I) by default, or learned: see
+`zoo/families/priors.py`.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import tensorflow as tf
 
 from zoo.core.config import field
 from zoo.core.stages import num_stages
-from zoo.families.latent_variable import LatentVariableModel
+from zoo.families.priors import LearnedPriorModel
 from zoo.math import bounds, distributions
 from zoo.nn import networks
 
@@ -51,9 +52,20 @@ class Config:
         "per_pixel", "The decoder's learned scale: a function of z for each pixel, or one number."
     )
     beta: float = field(1.0, "Weight of the KL in the loss.", lower=0.0)
+    prior: Literal["standard", "mixture", "vamp", "flow"] = field(
+        "standard",
+        "p(z): N(0, I), or learned: Gaussians, the posteriors of learned images, or a flow.",
+    )
+    num_prior_components: int = field(
+        50, "Components of the prior (mixture), or its pseudo-inputs (vamp).", lower=1
+    )
+    num_prior_flows: int = field(8, "Couplings of the prior (flow).", lower=1)
+    prior_hidden: tuple[int, ...] = field(
+        (256, 256), "Units of the hidden layers of each coupling of the prior (flow).", lower=1
+    )
 
 
-class VAE(LatentVariableModel):
+class VAE(LearnedPriorModel):
     """A VAE of images [N, H, W, C] with a diagonal-Gaussian posterior and decoder."""
 
     Config = Config
@@ -71,6 +83,7 @@ class VAE(LatentVariableModel):
             self.raw_scale = self.add_weight(
                 shape=(), initializer=keras.initializers.Constant(-2.0), name="raw_scale"
             )
+        self.add_prior()
         self.build()
 
     def make_encoder(self, input_shape: tuple[int, int, int], output_size: int):
@@ -97,10 +110,6 @@ class VAE(LatentVariableModel):
         """Bernoulli pixels are black or white."""
         return self.config.likelihood == "bernoulli"
 
-    def p_z(self) -> tfd.Distribution:
-        """p(z) = N(0, I)."""
-        return tfd.MultivariateNormalDiag(tf.zeros(self.latent_dim), tf.ones(self.latent_dim))
-
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
         output = self.run_encoder(images, None, training)
@@ -123,7 +132,7 @@ class VAE(LatentVariableModel):
         q = self.q_z_given_x(images, labels, training)
         z = self.draw(q, self.next_seed())
         reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)  # E_q[log p(x|z)]
-        kl = bounds.kl(q, self.p_z())  # KL(q(z|x) || p(z))
+        kl = bounds.kl(q, self.p_z(), draws=z[None])  # KL(q(z|x) || p(z))
         return self.elbo_terms(reconstruction, kl)
 
     def elbo_terms(self, reconstruction, kl) -> dict[str, tf.Tensor]:

@@ -34,7 +34,12 @@ class Result:
 
 
 def train(
-    model: str, data: Any = None, workdir: Any = "", more: Sequence[Any] = (), **settings: Any
+    model: str,
+    data: Any = None,
+    workdir: Any = "",
+    more: Sequence[Any] = (),
+    preset: str = "",
+    **settings: Any,
 ) -> Result:
     """See `zoo.train`."""
     dataset = None
@@ -42,7 +47,7 @@ def train(
         shares = [v if (v := settings.get(n, -1)) >= 0 else None for n in defaults.SPLITS]
         dataset = data if isinstance(data, sources.Dataset) else sources.of_arrays(data, *shares)
         data = sources.ARRAYS
-    parts = defaults.settings_of(model, data or "")
+    parts = defaults.settings_of(model, data or "", preset)
     given = {"dataset": data or "", "workdir": str(workdir), **settings}
     known = [{f.name for f in dataclasses.fields(part)} for part in parts]
     for name in given:
@@ -57,6 +62,8 @@ def train(
         )
         for part, names in zip(parts, known, strict=True)
     )
+    if preset:
+        print(defaults.of_preset(model, preset, given))
     code = loop.train(model, dataclasses.asdict(options), recipe, run, dataset, more, set(given))
     place = loop.workdir_of(model, run)
     status = {0: "done", 1: "disk full", loop.DIVERGED: "diverged"}.get(code, "stopped")

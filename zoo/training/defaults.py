@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from collections.abc import Collection
 from typing import Any
 
 from zoo import registry
@@ -28,23 +29,33 @@ _POINTS_OF = {
 }
 
 
-def settings_of(model: str, dataset: str) -> tuple[Any, Recipe, Run]:
+def settings_of(model: str, dataset: str, preset: str = "") -> tuple[Any, Recipe, Run]:
     """What holds where nothing else is asked for: configuration, recipe and run.
 
     Args:
       model: one that is trained.
       dataset: its name; 2-D toy data have settings of their own.
+      preset: of the model; what it does not name stays as it is.
+
+    Raises:
+      InputError: the model has no such preset.
     """
     found = (registry.config_class(model)(), registry.recipe(model), Run())
-    if dataset not in toy.MIXTURES:
-        return found
-    points = {**_POINTS, **_POINTS_OF.get(model, {})}
+    points = {**_POINTS, **_POINTS_OF.get(model, {})} if dataset in toy.MIXTURES else {}
+    other = {**points, **registry.preset(model, preset)}
 
-    def of_points(default):
-        names = points.keys() & {f.name for f in dataclasses.fields(default)}
-        return dataclasses.replace(default, **{name: points[name] for name in names})
+    def changed(default):
+        names = other.keys() & {f.name for f in dataclasses.fields(default)}
+        return dataclasses.replace(default, **{name: other[name] for name in names})
 
-    return tuple(map(of_points, found))
+    return tuple(map(changed, found))
+
+
+def of_preset(model: str, preset: str, asked: Collection[str]) -> str:
+    """A line that says what a preset changes, but for the settings that somebody asked for."""
+    values = registry.preset(model, preset)
+    words = [_flag(name, value) for name, value in values.items() if name not in asked]
+    return f"preset {preset}: {' '.join(words) or 'all of its settings are given'}"
 
 
 def for_data(dataset: Dataset, batch_size: int, batches: int) -> dict[str, int]:
@@ -104,6 +115,10 @@ def command(settings: dict[str, Any]) -> str:
             elif f.name == "budget":  # what came of it is in the epochs
                 continue
             elif value != usual:
-                text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                words.append(shlex.quote(f"--{f.name}={text}"))
+                words.append(_flag(f.name, value))
     return " ".join([f"python scripts/{script}", f"--model={name}", *words])
+
+
+def _flag(name: str, value: Any) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return shlex.quote(f"--{name}={text}")

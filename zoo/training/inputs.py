@@ -15,20 +15,24 @@ from zoo.recipes import Run
 def start_from(source: str, model) -> str:
     """Gives a new model the weights of a trained one, maybe of another name; their SHA-256.
 
+    A line says which ones do not fit, by name or shape, and stay as they are.
+
     Args:
       source: a workdir or the name of a pretrained model.
-      model: of networks of the same shapes, made in the same order.
+      model: of much the same networks; classes or colors may be others.
 
     Raises:
-      InputError: the source cannot be loaded, or its networks are of other shapes.
+      InputError: the source cannot be loaded, or less than half of the weights fit.
     """
     if read_config(source)["model"] in registry.COMPOSED:
         raise InputError(f"--init_from: {source} is made of other models, and has no weights")
     trained = load(source)
     try:
-        checkpoints.assign_weights(source, model, checkpoints.weights_of(trained))
+        left = checkpoints.assign_fitting(source, model, checkpoints.weights_of(trained))
     except checkpoints.Damaged as e:
         raise InputError(f"--init_from: {e}; give this model the settings of that one") from None
+    if left:
+        print(f"--init_from={source}: left at their first values: {'; '.join(left)}")
     model.restart_schedules()
     if model.weight_average is not None:
         model.weight_average.restart()
