@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo.data import folder, images, pipeline, sources, store
+from zoo.data import images, pipeline, sources, store
+from zoo.data.pictures import TENTH
 
 SIZE = 8
 
@@ -259,4 +260,4 @@ def test_a_folder_is_known_wherever_it_is_reached_from(pictures, cache, decoded,
     load(pictures)
     (tmp_path / "link").symlink_to(pictures)
     load(tmp_path / "link")
-    assert len(decoded) == 60 and folder.TENTH == 10
+    assert len(decoded) == 60 and TENTH == 10

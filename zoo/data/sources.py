@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zoo.core import files
-from zoo.data import emoji, folder, idx, stacked, toy
+from zoo.data import emoji, folder, idx, pictures, stacked, toy
 from zoo.errors import InputError, one_line
 
 ARRAYS = "arrays"  # what a data set from Python is called
@@ -65,7 +65,6 @@ SHA256 = {
 
 
 _BLOCK = 1 << 26  # bytes that a digest takes at once
-_SUBSETS = 0  # seed of their order; raw numbers of a bit generator never change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +84,7 @@ class Split:
         A file may be ordered: MNIST's test images are, by their writers. Smaller subsets are the
         first images of larger ones.
         """
-        order = np.argsort(np.random.PCG64(_SUBSETS).random_raw(len(self)), kind="stable")[:count]
-        return self._of(order)
+        return self._of(pictures.order(len(self))[:count])
 
     def first(self, count: int) -> "Split":
         """The first `count` images with their labels, or all where there are fewer."""
@@ -161,7 +159,7 @@ def load(
         (by keras.datasets), `ring`, `grid` (2-D toy data, `zoo/data/toy.py`), or `folder:PATH`.
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
-      image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`); for
+      image_size: for `folder:PATH`, the side to which images are resized (`pictures.RESIZE`); for
         `emoji` at most 64, and 32 when left out.
       skip_broken: for `folder:PATH`, whether files that cannot be decoded are left out.
       digest: of the images that a model was trained on, if any. A folder whose images are those
@@ -197,7 +195,7 @@ def load(
         raise InputError("give --dataset=folder:PATH or --data_dir, not both")
     how, captions = "", None
     if is_folder:
-        reading = folder.Reading(image_size, fit, gray, skip_broken, test)
+        reading = pictures.Reading(image_size, fit, gray, skip_broken, test)
         return _read_folder(name, reading, digest, validation)
     if data_dir:
         arrays = _read_quadruple(files.local_path(data_dir))
@@ -260,7 +258,7 @@ def of_arrays(data, validation: float | None = None, test: float | None = None) 
     known = isinstance(data, tuple | list)
     class_names = tuple(map(str, range(int(labels.max()) + 1))) if known else ()
     order = np.random.default_rng(0).permutation(len(images))
-    count = folder.number_of(test, len(images)) or int(test is None)
+    count = pictures.number_of(test, len(images)) or int(test is None)
     held_out, train = np.split(order, [count])
     labels = labels.astype(np.int32)
     arrays = (images[train], labels[train], images[held_out], labels[held_out])
@@ -281,12 +279,12 @@ def _gathered(dataset):
 
 
 def _read_folder(
-    name: str, reading: folder.Reading, digest: str | None, validation: float | None
+    name: str, reading: pictures.Reading, digest: str | None, validation: float | None
 ) -> Dataset:
     path, size = files.local_path(name.removeprefix("folder:")), reading.image_size
-    how = f"; {folder.RESIZE[reading.fit]} to {size}x{size}" if size else ""
+    how = f"; {pictures.RESIZE[reading.fit]} to {size}x{size}" if size else ""
 
-    def read(reading: folder.Reading) -> Dataset:
+    def read(reading: pictures.Reading) -> Dataset:
         found = folder.read(path, reading)
         x, y = found.parts["train"]
         arrays = [x, y, *found.parts.get("test", (x[:0], y[:0]))]
@@ -351,7 +349,7 @@ def _split(
     if len(images) < 10:
         raise InputError(f"{name}{how}: {len(images)} training images are too few (10 at least)")
     if validation is None:
-        count = folder.number_of(share, len(images))
+        count = pictures.number_of(share, len(images))
         cut = len(images) - (min(NUM_VALIDATION, count) if share is None else count)
         parts["train"], parts["validation"] = (
             (images[:cut], labels[:cut]),
