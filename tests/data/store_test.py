@@ -252,7 +252,7 @@ def test_shares_of_splits_that_are_there_already_are_refused(tmp_path):
         load(tmp_path / "set", test=0.5)
     with pytest.raises(zoo.InputError, match="has a validation split of its own"):
         load(tmp_path / "set", validation=0.5)
-    with pytest.raises(zoo.InputError, match="gray goes with --dataset=folder:PATH only"):
+    with pytest.raises(zoo.InputError, match="gray goes with --dataset=folder:PATH, "):
         sources.load("fashion_mnist", gray=True)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from zoo.data import images, pictures, store
 from zoo.errors import InputError
 
-VALIDATION = ("val", "valid", "validation")
 _SUFFIXES_BEFORE = {".png", ".jpg", ".jpeg"}
 _KINDS = 8  # of files left out that are named
 
@@ -130,7 +129,7 @@ class _Scan:
 def _roots(path: pathlib.Path, before: bool) -> tuple[dict[str, pathlib.Path], collections.Counter]:
     """The folder of each split, `train` first, and what lies beside them."""
     found = _Contents(path, before)
-    validation = [] if before else [name for name in VALIDATION if name in found.folders]
+    validation = [] if before else [name for name in pictures.VALIDATION if name in found.folders]
     others = "test" in found.folders or validation or (not before and found.folders == ["train"])
     if "train" not in found.folders or not others:
         return {"train": path}, collections.Counter()

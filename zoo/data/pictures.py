@@ -18,6 +18,7 @@ RESIZE = {  # what is done before a picture has the size that was asked for
     "pad": "white borders to a square, then Pillow's antialiased bicubic resize",
 }
 TENTH = 10  # of what there is: the test split, and of the rest the validation split
+VALIDATION = ("val", "valid", "validation")  # what that split may be called
 _ORDER = 0  # seed of an order; raw numbers of a bit generator never change
 
 Parts = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -170,7 +171,7 @@ def found(
         if count:
             cut = len(x) - count
             parts["train"], parts["test"] = (x[:cut], y[:cut]), (x[cut:], y[cut:])
-    elif reading.test is not None:
+    elif reading.test:
         raise InputError(f"{decoded.encoded.splits['test'][0]} is the test split: leave test out")
     if num_broken:
         remarks += f"; broken files left out: {num_broken:,}"

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zoo.core import files
-from zoo.data import emoji, folder, idx, pictures, stacked, toy
-from zoo.errors import InputError, one_line
+from zoo.data import emoji, folder, idx, libraries, pictures, stacked, toy
+from zoo.errors import InputError, one_line, reason
 
 ARRAYS = "arrays"  # what a data set from Python is called
+PICTURES = ("folder:", "tfds:", "hf:")  # before the name of encoded pictures of any size
+_PICTURES = "--dataset=folder:PATH, tfds:NAME or hf:NAME"
 EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
 NUM_VALIDATION = 5000
 DIGITS = tuple("0123456789")
@@ -139,6 +141,25 @@ def name_of(name: str | None, data_dir: str | None) -> str:
     return name or (files.local_path(data_dir).resolve().name if data_dir else "fashion_mnist")
 
 
+def is_pictures(name: str) -> bool:
+    """Whether the name is that of encoded pictures of any size, as those of a folder."""
+    return name.startswith(PICTURES)
+
+
+def without_path(name: str) -> str:
+    """The name of a data set, without what is above a folder of this machine."""
+    kind, _, path = name.partition(":")
+    if kind == "folder" or (kind == "hf" and libraries.is_local(name)):
+        return f"{kind}:{pathlib.PurePath(path).name}"
+    return name
+
+
+def short_name(name: str) -> str:
+    """The name of a data set in that of a folder."""
+    kind, _, what = without_path(name).rpartition(":")
+    return (what.replace("/", "-") if kind == "tfds" else pathlib.PurePath(what).name) or "data"
+
+
 def load(
     name: str | None = None,
     data_dir: str | None = None,
@@ -178,25 +199,24 @@ def load(
     if name == ARRAYS and not data_dir:
         raise InputError("the images of this run came from Python: give them to zoo.train as data")
     name = name_of(name, data_dir)
-    is_folder = name.startswith("folder:")
-    if image_size is not None and not is_folder and name != "emoji":
-        raise InputError("image_size goes with --dataset=folder:PATH and --dataset=emoji only")
+    if image_size is not None and not is_pictures(name) and name != "emoji":
+        raise InputError(f"image_size goes with {_PICTURES}, and --dataset=emoji only")
     for setting, asked in (
         ("skip_broken", skip_broken),
         ("fit", fit != "crop"),
         ("gray", gray),
         ("test", test is not None),
     ):
-        if asked and not is_folder:
-            raise InputError(f"{setting} goes with --dataset=folder:PATH only")
+        if asked and not is_pictures(name):
+            raise InputError(f"{setting} goes with {_PICTURES} only")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}, and must be at least 1")
-    if is_folder and data_dir:
-        raise InputError("give --dataset=folder:PATH or --data_dir, not both")
+    if data_dir and name.startswith(("folder:", "hf:")):
+        raise InputError(f"give --dataset={name.partition(':')[0]}:PATH or --data_dir, not both")
     how, captions = "", None
-    if is_folder:
+    if is_pictures(name):
         reading = pictures.Reading(image_size, fit, gray, skip_broken, test)
-        return _read_folder(name, reading, digest, validation)
+        return _read_pictures(name, data_dir, reading, digest, validation)
     if data_dir:
         arrays = _read_quadruple(files.local_path(data_dir))
         how = f" from {data_dir}"
@@ -219,7 +239,8 @@ def load(
     else:
         names = ", ".join((*CLASS_NAMES, "emoji", "stacked_fashion_mnist", *toy.MIXTURES))
         raise InputError(
-            f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
+            f"no data set named {name!r}: choose {names}, folder:PATH, tfds:NAME or hf:NAME, or "
+            "give --data_dir"
         )
     return _split(name, arrays, class_names, how, captions=captions, share=validation)
 
@@ -278,14 +299,21 @@ def _gathered(dataset):
     return tuple(map(join, zip(*elements, strict=True))) if pairs else join(elements)
 
 
-def _read_folder(
-    name: str, reading: pictures.Reading, digest: str | None, validation: float | None
+def _read_pictures(
+    name: str,
+    data_dir: str | None,
+    reading: pictures.Reading,
+    digest: str | None,
+    validation: float | None,
 ) -> Dataset:
-    path, size = files.local_path(name.removeprefix("folder:")), reading.image_size
+    size = reading.image_size
     how = f"; {pictures.RESIZE[reading.fit]} to {size}x{size}" if size else ""
 
     def read(reading: pictures.Reading) -> Dataset:
-        found = folder.read(path, reading)
+        if name.startswith("folder:"):
+            found = folder.read(files.local_path(name.removeprefix("folder:")), reading)
+        else:
+            found = libraries.read(name, data_dir, reading)
         x, y = found.parts["train"]
         arrays = [x, y, *found.parts.get("test", (x[:0], y[:0]))]
         read = _split(
@@ -306,10 +334,10 @@ def _read_folder(
     failure = None
     try:
         now = read(reading)
-        if digest in (None, now.digest):
+        if digest in (None, now.digest) or not name.startswith("folder:"):
             return now
     except InputError as e:
-        if digest is None:
+        if digest is None or not name.startswith("folder:"):
             raise
         failure = e
     for earlier in ({"exactly": True}, {"exactly": True, "before": True}):
@@ -355,7 +383,7 @@ def _split(
             (images[:cut], labels[:cut]),
             (images[cut:], labels[cut:]),
         )
-    elif share is not None:
+    elif share:
         raise InputError(f"{name} has a validation split of its own: leave validation out")
     whole = [*arrays, *(validation or ())]
     layout = ", ".join(f"{array.dtype} {array.shape}" for array in whole)
@@ -422,9 +450,8 @@ def _download(name: str) -> list[np.ndarray]:
     try:
         (x, y), (test_x, test_y) = getattr(keras.datasets, name).load_data()
     except Exception as e:  # whatever a network, a cache or a proxy can raise
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         instead = "" if name in NOT_READ else ": give --data_dir with its files"
-        raise InputError(f"{name} could not be downloaded ({reason}){instead}") from None
+        raise InputError(f"{name} could not be downloaded ({reason(e)}){instead}") from None
     images = [v if v.ndim == 4 else v[..., None] for v in (x, test_x)]
     labels = [v.reshape(-1).astype(np.int32) for v in (y, test_y)]
     return [images[0], labels[0], images[1], labels[1]]
