@@ -205,6 +205,24 @@ def test_many_pictures_take_no_memory(pictures, cache):
     assert not found.train.images.flags.writeable
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="the system does not tell")
+def test_no_more_than_a_batch_is_read_of_a_file(pictures, cache):
+    """The mapping is marked as read at random, so that nothing around a picture is read."""
+
+    def flags():
+        with open("/proc/self/smaps") as f:
+            _, _, mapping = f.read().rpartition(f"{cache}/")
+        return mapping.partition("VmFlags:")[2].split("\n")[0].split()
+
+    found = load(pictures)
+    assert "rr" not in flags()
+    kept = np.array([3, 1])
+    np.testing.assert_array_equal(
+        store.rows(found.validation.images, kept), np.array(found.validation.images)[kept]
+    )
+    assert "rr" in flags()
+
+
 def test_large_jpegs_are_decoded_in_part_and_look_the_same(tmp_path):
     side = 640
     y, x = np.mgrid[:side, :side] / side

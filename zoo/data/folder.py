@@ -79,7 +79,7 @@ class _Contents:
         suffixes = _SUFFIXES_BEFORE if before else images.SUFFIXES
         with os.scandir(folder) as entries:
             for entry in entries:
-                suffix = pathlib.PurePath(entry.name).suffix.lower()
+                suffix = os.path.splitext(entry.name)[1].lower()
                 hidden = entry.name.startswith(".")
                 try:
                     is_folder, is_file = entry.is_dir(), entry.is_file()

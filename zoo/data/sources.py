@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zoo.core import files
-from zoo.data import emoji, folder, idx, libraries, pictures, stacked, toy
+from zoo.data import emoji, folder, idx, libraries, pictures, stacked, store, toy
 from zoo.errors import InputError, one_line, reason
 
 ARRAYS = "arrays"  # what a data set from Python is called
@@ -94,9 +94,8 @@ class Split:
 
     def _of(self, which) -> "Split":
         captions = None if self.captions is None else self.captions[which]
-        images = self.images[which]
-        if not isinstance(which, slice):
-            images = np.asarray(images)  # in memory, though it was taken from a file
+        part = isinstance(which, slice)  # of a file, where they are in one
+        images = self.images[which] if part else store.rows(self.images, which)
         return Split(images, self.labels[which], captions)
 
 

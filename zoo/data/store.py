@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import math
+import mmap
 import os
 import pathlib
 import shutil
@@ -60,6 +61,21 @@ def cache() -> pathlib.Path:
 def is_on_disk(array: np.ndarray) -> bool:
     """Whether an array is a part of a file, and not in memory."""
     return isinstance(array, np.memmap) and array.base is not None
+
+
+def rows(array: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The rows of these numbers, in memory, of an array that may be a part of a file.
+
+    The system is told that reads of the file follow no order. Otherwise it would read 128 kB or
+    more around each row: a batch of 64 pictures of 12 kB then costs 96 ms of processor time, and
+    not 1 ms.
+    """
+    if is_on_disk(array) and hasattr(mmap, "MADV_RANDOM"):
+        whole = array
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        whole.base.madvise(mmap.MADV_RANDOM)
+    return np.asarray(array[index])
 
 
 def fingerprint(paths: Sequence[str], root: str) -> tuple[str, int]:
