@@ -85,6 +85,11 @@ setup(
     extras_require={
         "test": [*HUB, *TEST],
         "hub": HUB,
+        "hf": ["datasets>=5.2,<6"],  # --dataset=hf:NAME
+        "tfds": [  # --dataset=tfds:NAME
+            "importlib_resources>=6",  # tensorflow-datasets imports it, and does not ask for it
+            "tensorflow-datasets>=4.9.10,<5",
+        ],
         "plots": ["matplotlib>=3.9,<4", *STUDIES],  # scripts/studies
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

@@ -30,6 +30,11 @@ def no_space(error: Exception) -> str | None:
     return next((line for line in _NO_SPACE if line in str(error)), None)
 
 
+def reason(error: Exception) -> str:
+    """The first line of what an exception says, or its kind where it says nothing."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def brief(value: object) -> str:
     """A value for a message: however long or deep it is, some words of it."""
     return _BRIEF.repr(value)

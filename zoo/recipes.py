@@ -8,6 +8,8 @@ from typing import Literal
 
 from zoo.core.config import field
 
+_PICTURES = "images of folder:PATH, tfds:NAME or hf:NAME"
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -97,26 +99,29 @@ class Run:
         "(three garments as red, green and blue: 1,000 modes), mnist, cifar10 (downloaded), ring, "
         "grid (8 or 25 Gaussians in the plane), or folder:PATH with PNG, JPEG, WebP or BMP files: "
         "in a folder "
-        "for each class, or without classes; in PATH, or in PATH/train with PATH/test or PATH/val.",
+        "for each class, or without classes; in PATH, or in PATH/train with PATH/test or PATH/val. "
+        "tfds:NAME and hf:NAME are of TensorFlow Datasets and of Hugging Face Datasets, or "
+        "hf:PATH of a folder that the latter reads.",
         path=True,
     )
     data_dir: str = field(
         "",
-        "Folder with the four IDX files of an MNIST-like set, gzipped or not, to be read instead.",
+        "Folder with the four IDX files of an MNIST-like set, gzipped or not, to be read instead. "
+        "With --dataset=tfds:NAME the folder in which data sets lie, or are put.",
         path=True,
     )
     image_size: int = field(
         0,
-        "Side to which the images of folder:PATH are resized, 0: as they are; or those of emoji, "
-        "at most 64, 0: 32.",
+        f"Side to which {_PICTURES} are resized, 0: as they are; or those of emoji, at most 64, "
+        "0: 32.",
         lower=0,
     )
     fit: Literal["crop", "pad"] = field(
         "crop",
-        "How images of folder:PATH become square before they are resized: crop to their middle, or "
-        "pad with white.",
+        f"How {_PICTURES} become square before they are resized: crop to their middle, or pad with "
+        "white.",
     )
-    gray: bool = field(False, "Turn images of folder:PATH that are in color into gray ones.")
+    gray: bool = field(False, f"Turn {_PICTURES} that are in color into gray ones.")
     flip: bool = field(False, "Mirror each training image, left for right, half of the time.")
     validation: float = field(
         -1.0,
@@ -127,13 +132,13 @@ class Run:
     )
     test: float = field(
         -1.0,
-        "Share of the images of a folder that is held out for the test split, if there is no "
-        "folder PATH/test; -1: a tenth, and none of fewer than 50 images.",
+        f"Share of {_PICTURES} that is held out for the test split, if they have none; -1: a "
+        "tenth, and none of fewer than 50 images.",
         lower=-1.0,
         upper=0.9,
     )
     skip_broken: bool = field(
-        False, "Leave out files of folder:PATH that cannot be decoded, in place of stopping."
+        False, f"Leave out {_PICTURES} that cannot be decoded, in place of stopping."
     )
     binarization: Literal["none", "static", "stochastic"] = field(
         "none", "Black or white pixels: drawn once for all, or anew at each step."

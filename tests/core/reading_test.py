@@ -27,6 +27,9 @@ SCHEMA = {"type": "object", "required": ["a"], "properties": {"a": {"type": "int
         ("vae", "vae"),  # a name stays a name
         ("judge/", "judge/"),
         ("folder:a", "folder:a"),
+        ("hf:~/set", "hf:HOME/set"),
+        ("hf:/set", "hf:/set"),
+        ("hf:user/name", "hf:user/name"),
         ("", ""),
         (pathlib.Path("~/x"), "HOME/x"),
         (b"~/caf\xe9", "HOME/caf\udce9"),
@@ -42,7 +45,13 @@ def test_a_tilde_is_the_home_folder_and_all_else_stays(text, expected, monkeypat
     "text",
     [
         *("gs://bucket/run", "s3://b/x", "hdfs://h/x", "https://x.org/a", "file:///tmp/x"),
-        *("GS://b", "folder:gs://b/x", "az+x://b", pathlib.Path("gs://bucket/run")),
+        *(
+            "GS://b",
+            "hf://user/set",
+            "folder:gs://b/x",
+            "az+x://b",
+            pathlib.Path("gs://bucket/run"),
+        ),
     ],
 )
 def test_an_address_is_refused(text):

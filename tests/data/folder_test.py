@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from zoo import data
-from zoo.data import folder, images
+from zoo.data import folder, images, pictures
 from zoo.errors import InputError
 
 
@@ -219,7 +219,7 @@ def digest_of(*arrays):
 
 def before(root):
     """A folder as version 0.1.0 read it, and its digest."""
-    found = folder.read(root, folder.Reading(before=True))
+    found = folder.read(root, pictures.Reading(before=True))
     arrays = [array for part in ("train", "test") for array in found.parts[part]]
     return found, digest_of(*arrays)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import folder, idx, images, sources
+from zoo.data import idx, images, pictures, sources
 from zoo.errors import InputError
 
 
@@ -189,7 +189,7 @@ def test_resize_is_stated_and_made(classes):
         sources.load(f"folder:{classes}")
     assert "20x10" in str(error.value) or "8x8" in str(error.value)
     read = sources.load(f"folder:{classes}", image_size=16)
-    assert read.image_shape == (16, 16, 3) and folder.RESIZE["crop"] in read.description
+    assert read.image_shape == (16, 16, 3) and pictures.RESIZE["crop"] in read.description
 
 
 def test_an_undecodable_image(classes):

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo.data import folder, images, pipeline, sources, store
+from zoo.data import images, pipeline, sources, store
+from zoo.data.pictures import TENTH
 
 SIZE = 8
 
@@ -204,6 +205,24 @@ def test_many_pictures_take_no_memory(pictures, cache):
     assert not found.train.images.flags.writeable
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="the system does not tell")
+def test_no_more_than_a_batch_is_read_of_a_file(pictures, cache):
+    """The mapping is marked as read at random, so that nothing around a picture is read."""
+
+    def flags():
+        with open("/proc/self/smaps") as f:
+            _, _, mapping = f.read().rpartition(f"{cache}/")
+        return mapping.partition("VmFlags:")[2].split("\n")[0].split()
+
+    found = load(pictures)
+    assert "rr" not in flags()
+    kept = np.array([3, 1])
+    np.testing.assert_array_equal(
+        store.rows(found.validation.images, kept), np.array(found.validation.images)[kept]
+    )
+    assert "rr" in flags()
+
+
 def test_large_jpegs_are_decoded_in_part_and_look_the_same(tmp_path):
     side = 640
     y, x = np.mgrid[:side, :side] / side
@@ -251,7 +270,7 @@ def test_shares_of_splits_that_are_there_already_are_refused(tmp_path):
         load(tmp_path / "set", test=0.5)
     with pytest.raises(zoo.InputError, match="has a validation split of its own"):
         load(tmp_path / "set", validation=0.5)
-    with pytest.raises(zoo.InputError, match="gray goes with --dataset=folder:PATH only"):
+    with pytest.raises(zoo.InputError, match="gray goes with --dataset=folder:PATH, "):
         sources.load("fashion_mnist", gray=True)
 
 
@@ -259,4 +278,4 @@ def test_a_folder_is_known_wherever_it_is_reached_from(pictures, cache, decoded,
     load(pictures)
     (tmp_path / "link").symlink_to(pictures)
     load(tmp_path / "link")
-    assert len(decoded) == 60 and folder.TENTH == 10
+    assert len(decoded) == 60 and TENTH == 10

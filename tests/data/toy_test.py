@@ -55,5 +55,7 @@ def test_a_set_is_always_the_same_and_its_splits_are_not(name):
 def test_points_that_are_drawn_are_not_read():
     with pytest.raises(InputError, match="ring is drawn, not read: leave --data_dir out"):
         sources.load("ring", data_dir="/y")
-    with pytest.raises(InputError, match="choose fashion_mnist, mnist, .*, ring, grid or folder"):
+    with pytest.raises(
+        InputError, match="choose fashion_mnist, mnist, .*, ring, grid, folder:PATH"
+    ):
         sources.load("rings")

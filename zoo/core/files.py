@@ -17,7 +17,7 @@ from zoo.errors import InputError, brief
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # gs://, s3://, file:///; not C:/
 _DIGITS = 300
-_FOLDER = "folder:"  # before the path of a data set
+_DATA = re.compile("folder:|hf:(?!//)")  # before the path of a data set
 
 _unfinished: set[pathlib.Path] = set()  # what a process that is stopped must not leave behind
 
@@ -26,7 +26,7 @@ def expanded(text: str | os.PathLike, name: str = "", remote: bool = False) -> s
     """A path as a user gave it, or a name that may be one, with the home folder in place of `~`.
 
     Args:
-      text: the path, or `folder:` and the path.
+      text: the path, or `folder:` or `hf:` and the path.
       name: what a message calls it.
       remote: whether the address of a repository, hf://USER/NAME, may stand in its place.
 
@@ -40,7 +40,8 @@ def expanded(text: str | os.PathLike, name: str = "", remote: bool = False) -> s
     said = f"{name}={text}" if name else text
     if "\0" in text:
         raise InputError(f"{brief(said)} is no path")
-    prefix = _FOLDER if text.startswith(_FOLDER) else ""
+    found = _DATA.match(text)
+    prefix = found[0] if found else ""
     path = text.removeprefix(prefix)
     if remote and path.startswith("hf://"):
         return path

@@ -1,4 +1,4 @@
-"""One picture from a PNG, JPEG, WebP or BMP file: upright, on white, 8 bits a channel.
+"""One picture of a PNG, JPEG, WebP or BMP file, or of bytes: upright, on white, 8 bits a channel.
 
 Only what the pixels need is given to Pillow's decoder of the format. Texts, color profiles,
 thumbnails, resolutions and the like are left out on the way, so that nothing in them can make a
@@ -10,7 +10,6 @@ import dataclasses
 import io
 import math
 import os
-import pathlib
 import struct
 import warnings
 import zlib
@@ -49,6 +48,9 @@ _UPRIGHT = {
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # channels of a PNG by its color type
 
 
+Source = str | os.PathLike | bytes  # the path of a file, or what it holds
+
+
 class Unreadable(Exception):
     """The picture in a file cannot be decoded; says why."""
 
@@ -61,18 +63,21 @@ class Header:
     size: tuple[int, int]  # (width, height), as it is stored
 
 
-def header(path: pathlib.Path) -> Header:
+def header(source: Source) -> Header:
     """Reads no more than the beginning of a file.
+
+    Args:
+      source: the file's path, or what it holds.
 
     Raises:
       Unreadable: it is no picture of these formats, or claims more pixels than are read.
     """
-    with _reading(path) as f:
+    with _reading(source) as f:
         return _header(f)
 
 
 def decode(
-    path: pathlib.Path,
+    source: Source,
     mode: str,
     image_size: int | None,
     fit: str = "crop",
@@ -81,7 +86,7 @@ def decode(
     """The picture in a file.
 
     Args:
-      path: of the file.
+      source: the file's path, or what it holds.
       mode: `L` or `RGB`.
       image_size: side after it was made a square and resized; None leaves the size alone.
       fit: how it is made a square: `crop` its middle, or `pad` it with white.
@@ -95,7 +100,7 @@ def decode(
     Raises:
       Unreadable: its pixels are damaged, or it is no picture of these formats.
     """
-    with _reading(path) as f:
+    with _reading(source) as f:
         claimed = _header(f)
         image, metadata = _open(f)
         if image.size != claimed.size:
@@ -136,10 +141,11 @@ def _padded(image: Image.Image) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _reading(path: pathlib.Path) -> Iterator[BinaryIO]:
+def _reading(source: Source) -> Iterator[BinaryIO]:
     """An open file; whatever is raised is Unreadable, and Pillow's warnings are not shown."""
     try:
-        with open(path, "rb") as f, warnings.catch_warnings(action="ignore"):
+        opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+        with opened as f, warnings.catch_warnings(action="ignore"):
             yield f
     except Unreadable:
         raise
@@ -167,8 +173,16 @@ def _format(f: BinaryIO) -> str:
     raise Unreadable(f"not a {FORMATS} file" if start else "empty")
 
 
+def _size(f: BinaryIO) -> int:
+    """How many bytes a file has."""
+    here = f.tell()
+    size = f.seek(0, os.SEEK_END)
+    f.seek(here)
+    return size
+
+
 def _header(f: BinaryIO) -> Header:
-    kind, file_size = _format(f), os.fstat(f.fileno()).st_size
+    kind, file_size = _format(f), _size(f)
     least = 0  # bytes below which a file cannot hold as many pixels
     if kind == "PNG":
         f.seek(8)
@@ -331,7 +345,7 @@ def _strip_jpeg(f: BinaryIO, to: BinaryIO, metadata: dict) -> None:
         if jfif or adobe or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
             to.write(b"\xff" + bytes([marker]))
             if marker == 0xDA:
-                _copy(f, to, os.fstat(f.fileno()).st_size)
+                _copy(f, to, _size(f))
             else:
                 to.write((len(body) + 2).to_bytes(2) + body)
 

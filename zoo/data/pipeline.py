@@ -118,11 +118,8 @@ def _taking(images: np.ndarray):
             held = tf.constant(images)
         return lambda index: tf.gather(held, index)
 
-    def read(index: np.ndarray) -> np.ndarray:
-        return np.asarray(images[index])
-
     def take(index):
-        x = tf.numpy_function(read, [index], tf.uint8)
+        x = tf.numpy_function(lambda i: store.rows(images, i), [index], tf.uint8)
         return tf.ensure_shape(x, [index.shape[0], *images.shape[1:]])
 
     return take

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zoo.core import files
-from zoo.data import emoji, folder, idx, stacked, toy
-from zoo.errors import InputError, one_line
+from zoo.data import emoji, folder, idx, libraries, pictures, stacked, store, toy
+from zoo.errors import InputError, one_line, reason
 
 ARRAYS = "arrays"  # what a data set from Python is called
+PICTURES = ("folder:", "tfds:", "hf:")  # before the name of encoded pictures of any size
+_PICTURES = "--dataset=folder:PATH, tfds:NAME or hf:NAME"
 EMBEDDED = pathlib.Path(__file__).parent / "fashion_mnist"
 NUM_VALIDATION = 5000
 DIGITS = tuple("0123456789")
@@ -65,7 +67,6 @@ SHA256 = {
 
 
 _BLOCK = 1 << 26  # bytes that a digest takes at once
-_SUBSETS = 0  # seed of their order; raw numbers of a bit generator never change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +86,7 @@ class Split:
         A file may be ordered: MNIST's test images are, by their writers. Smaller subsets are the
         first images of larger ones.
         """
-        order = np.argsort(np.random.PCG64(_SUBSETS).random_raw(len(self)), kind="stable")[:count]
-        return self._of(order)
+        return self._of(pictures.order(len(self))[:count])
 
     def first(self, count: int) -> "Split":
         """The first `count` images with their labels, or all where there are fewer."""
@@ -94,9 +94,8 @@ class Split:
 
     def _of(self, which) -> "Split":
         captions = None if self.captions is None else self.captions[which]
-        images = self.images[which]
-        if not isinstance(which, slice):
-            images = np.asarray(images)  # in memory, though it was taken from a file
+        part = isinstance(which, slice)  # of a file, where they are in one
+        images = self.images[which] if part else store.rows(self.images, which)
         return Split(images, self.labels[which], captions)
 
 
@@ -141,6 +140,25 @@ def name_of(name: str | None, data_dir: str | None) -> str:
     return name or (files.local_path(data_dir).resolve().name if data_dir else "fashion_mnist")
 
 
+def is_pictures(name: str) -> bool:
+    """Whether the name is that of encoded pictures of any size, as those of a folder."""
+    return name.startswith(PICTURES)
+
+
+def without_path(name: str) -> str:
+    """The name of a data set, without what is above a folder of this machine."""
+    kind, _, path = name.partition(":")
+    if kind == "folder" or (kind == "hf" and libraries.is_local(name)):
+        return f"{kind}:{pathlib.PurePath(path).name}"
+    return name
+
+
+def short_name(name: str) -> str:
+    """The name of a data set in that of a folder."""
+    kind, _, what = without_path(name).rpartition(":")
+    return (what.replace("/", "-") if kind == "tfds" else pathlib.PurePath(what).name) or "data"
+
+
 def load(
     name: str | None = None,
     data_dir: str | None = None,
@@ -161,7 +179,7 @@ def load(
         (by keras.datasets), `ring`, `grid` (2-D toy data, `zoo/data/toy.py`), or `folder:PATH`.
       data_dir: a folder with the four IDX files of an MNIST-like set, to be read instead. Its
         classes are named by their numbers, and it by its folder, unless `name` says which it is.
-      image_size: for `folder:PATH`, the side to which images are resized (`folder.RESIZE`); for
+      image_size: for `folder:PATH`, the side to which images are resized (`pictures.RESIZE`); for
         `emoji` at most 64, and 32 when left out.
       skip_broken: for `folder:PATH`, whether files that cannot be decoded are left out.
       digest: of the images that a model was trained on, if any. A folder whose images are those
@@ -180,25 +198,24 @@ def load(
     if name == ARRAYS and not data_dir:
         raise InputError("the images of this run came from Python: give them to zoo.train as data")
     name = name_of(name, data_dir)
-    is_folder = name.startswith("folder:")
-    if image_size is not None and not is_folder and name != "emoji":
-        raise InputError("image_size goes with --dataset=folder:PATH and --dataset=emoji only")
+    if image_size is not None and not is_pictures(name) and name != "emoji":
+        raise InputError(f"image_size goes with {_PICTURES}, and --dataset=emoji only")
     for setting, asked in (
         ("skip_broken", skip_broken),
         ("fit", fit != "crop"),
         ("gray", gray),
         ("test", test is not None),
     ):
-        if asked and not is_folder:
-            raise InputError(f"{setting} goes with --dataset=folder:PATH only")
+        if asked and not is_pictures(name):
+            raise InputError(f"{setting} goes with {_PICTURES} only")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}, and must be at least 1")
-    if is_folder and data_dir:
-        raise InputError("give --dataset=folder:PATH or --data_dir, not both")
+    if data_dir and name.startswith(("folder:", "hf:")):
+        raise InputError(f"give --dataset={name.partition(':')[0]}:PATH or --data_dir, not both")
     how, captions = "", None
-    if is_folder:
-        reading = folder.Reading(image_size, fit, gray, skip_broken, test)
-        return _read_folder(name, reading, digest, validation)
+    if is_pictures(name):
+        reading = pictures.Reading(image_size, fit, gray, skip_broken, test)
+        return _read_pictures(name, data_dir, reading, digest, validation)
     if data_dir:
         arrays = _read_quadruple(files.local_path(data_dir))
         how = f" from {data_dir}"
@@ -221,7 +238,8 @@ def load(
     else:
         names = ", ".join((*CLASS_NAMES, "emoji", "stacked_fashion_mnist", *toy.MIXTURES))
         raise InputError(
-            f"no data set named {name!r}: choose {names} or folder:PATH, or give --data_dir"
+            f"no data set named {name!r}: choose {names}, folder:PATH, tfds:NAME or hf:NAME, or "
+            "give --data_dir"
         )
     return _split(name, arrays, class_names, how, captions=captions, share=validation)
 
@@ -260,7 +278,7 @@ def of_arrays(data, validation: float | None = None, test: float | None = None) 
     known = isinstance(data, tuple | list)
     class_names = tuple(map(str, range(int(labels.max()) + 1))) if known else ()
     order = np.random.default_rng(0).permutation(len(images))
-    count = folder.number_of(test, len(images)) or int(test is None)
+    count = pictures.number_of(test, len(images)) or int(test is None)
     held_out, train = np.split(order, [count])
     labels = labels.astype(np.int32)
     arrays = (images[train], labels[train], images[held_out], labels[held_out])
@@ -280,14 +298,21 @@ def _gathered(dataset):
     return tuple(map(join, zip(*elements, strict=True))) if pairs else join(elements)
 
 
-def _read_folder(
-    name: str, reading: folder.Reading, digest: str | None, validation: float | None
+def _read_pictures(
+    name: str,
+    data_dir: str | None,
+    reading: pictures.Reading,
+    digest: str | None,
+    validation: float | None,
 ) -> Dataset:
-    path, size = files.local_path(name.removeprefix("folder:")), reading.image_size
-    how = f"; {folder.RESIZE[reading.fit]} to {size}x{size}" if size else ""
+    size = reading.image_size
+    how = f"; {pictures.RESIZE[reading.fit]} to {size}x{size}" if size else ""
 
-    def read(reading: folder.Reading) -> Dataset:
-        found = folder.read(path, reading)
+    def read(reading: pictures.Reading) -> Dataset:
+        if name.startswith("folder:"):
+            found = folder.read(files.local_path(name.removeprefix("folder:")), reading)
+        else:
+            found = libraries.read(name, data_dir, reading)
         x, y = found.parts["train"]
         arrays = [x, y, *found.parts.get("test", (x[:0], y[:0]))]
         read = _split(
@@ -308,10 +333,10 @@ def _read_folder(
     failure = None
     try:
         now = read(reading)
-        if digest in (None, now.digest):
+        if digest in (None, now.digest) or not name.startswith("folder:"):
             return now
     except InputError as e:
-        if digest is None:
+        if digest is None or not name.startswith("folder:"):
             raise
         failure = e
     for earlier in ({"exactly": True}, {"exactly": True, "before": True}):
@@ -351,13 +376,13 @@ def _split(
     if len(images) < 10:
         raise InputError(f"{name}{how}: {len(images)} training images are too few (10 at least)")
     if validation is None:
-        count = folder.number_of(share, len(images))
+        count = pictures.number_of(share, len(images))
         cut = len(images) - (min(NUM_VALIDATION, count) if share is None else count)
         parts["train"], parts["validation"] = (
             (images[:cut], labels[:cut]),
             (images[cut:], labels[cut:]),
         )
-    elif share is not None:
+    elif share:
         raise InputError(f"{name} has a validation split of its own: leave validation out")
     whole = [*arrays, *(validation or ())]
     layout = ", ".join(f"{array.dtype} {array.shape}" for array in whole)
@@ -424,9 +449,8 @@ def _download(name: str) -> list[np.ndarray]:
     try:
         (x, y), (test_x, test_y) = getattr(keras.datasets, name).load_data()
     except Exception as e:  # whatever a network, a cache or a proxy can raise
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         instead = "" if name in NOT_READ else ": give --data_dir with its files"
-        raise InputError(f"{name} could not be downloaded ({reason}){instead}") from None
+        raise InputError(f"{name} could not be downloaded ({reason(e)}){instead}") from None
     images = [v if v.ndim == 4 else v[..., None] for v in (x, test_x)]
     labels = [v.reshape(-1).astype(np.int32) for v in (y, test_y)]
     return [images[0], labels[0], images[1], labels[1]]

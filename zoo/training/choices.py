@@ -80,7 +80,7 @@ def settle(
         dataset = inputs.read(run, before and before["dataset_digest"])
         few = len(dataset.train) + len(dataset.validation) + len(dataset.test) < defaults.FEW
         splits = [name for name in defaults.SPLITS if name in free]
-        if few and splits and not before and dataset.name.startswith("folder:"):
+        if few and splits and not before and data.is_pictures(dataset.name):
             chosen = dict.fromkeys(splits, 0.0)
             [run] = _with(chosen, run)
             dataset = inputs.read(run)

@@ -135,14 +135,15 @@ def split_of(source, name: str, data_dir: str | None = None, seed: int = 0) -> d
     """
     settings = read_config(source)
     run = Run(**{**dataclasses.asdict(Run()), **settings["run"]})
-    is_folder = run.dataset.startswith("folder:")
+    kind, _, _ = run.dataset.partition(":")
+    is_path = kind in ("folder", "hf")
     if data_dir:
-        moved = {"dataset": f"folder:{data_dir}"} if is_folder else {"data_dir": data_dir}
+        moved = {"dataset": f"{kind}:{data_dir}"} if is_path else {"data_dir": data_dir}
         run = dataclasses.replace(run, **moved)
     try:
         found = read(run, settings["dataset_digest"])
     except InputError as e:
-        if data_dir or not (run.data_dir or is_folder):
+        if data_dir or not (run.data_dir or is_path):
             raise
         raise InputError(f"{e}; where the data lies elsewhere now, name it by --data_dir") from None
     if found.digest != settings["dataset_digest"]:

@@ -81,7 +81,7 @@ _DIGESTS = {  # what is compared by its SHA-256
 
 def workdir_of(model_name: str, run: Run) -> pathlib.Path:
     """Where a run writes: as it was told, or by the names of the model and the data."""
-    name = _short(data.name_of(run.dataset, run.data_dir))
+    name = data.short_name(data.name_of(run.dataset, run.data_dir))
     return pathlib.Path(run.workdir or f"runs/{model_name}-{name}")
 
 
@@ -207,7 +207,7 @@ def train(
         if chosen:
             said = ", ".join(f"--{name}={value}" for name, value in chosen.items())
             print(f"chosen by the number of images: {said}")
-        if dataset.class_names and dataset.name.startswith("folder:"):
+        if dataset.class_names and data.is_pictures(dataset.name):
             print(f"classes: {classes.in_words(dataset.class_names)}")
         print(
             f"device: {', '.join(devices)}; precision: {run.precision}; "
@@ -613,8 +613,3 @@ def _differences(old: Any, new: Any, name: str = "") -> list[str]:
         return []
     old, new = (v if isinstance(v, str) and v else brief(v) for v in (old, new))
     return [f"{_DIGESTS.get(name, name)}: {old} then, {new} now"]
-
-
-def _short(name: str) -> str:
-    """The end of a data set's name, fit for a folder's."""
-    return pathlib.PurePath(name.removeprefix("folder:")).name or "data"

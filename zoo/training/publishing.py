@@ -33,8 +33,9 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
     if settings["model"] in registry.COMPOSED:
         raise InputError(f"{source} is made of other models: push its parts")
     model = loading.load(reference)
-    dataset = _dataset(settings["run"])
-    settings["run"] = _without_paths(settings["run"], dataset)
+    run = settings["run"]
+    settings["run"] = _without_paths(run)
+    dataset = settings["run"]["dataset"].removeprefix("folder:")
     content = folders.content_of(checkpoints.weights_of(model), reference)
     command = defaults.command(settings)
     folders.write(folder, settings, {"command": command}, content, None)
@@ -56,22 +57,16 @@ def write(source, folder: pathlib.Path, repository: str, license: str | None) ->
     files.write_text(folder / folders.CARD, text)
 
 
-def _dataset(run: dict[str, Any]) -> str:
-    """The name of a data set, of a folder without what is above it."""
-    name = data.name_of(run["dataset"], run["data_dir"])
-    return pathlib.PurePath(name.removeprefix("folder:")).name
-
-
-def _without_paths(run: dict[str, Any], dataset: str) -> dict[str, Any]:
+def _without_paths(run: dict[str, Any]) -> dict[str, Any]:
     """Settings of a run in which data are named as on the card, and paths are left out."""
-    folder = "folder:" if run["dataset"].startswith("folder:") else ""
+    dataset = data.without_path(data.name_of(run["dataset"], run["data_dir"]))
     named = {
         key: run[key]
         for key in ("init_from", "classifier")
         if run.get(key) and not isinstance(references.parse(run[key]), pathlib.Path)
     }
     blank = {k: "" for k in ("workdir", "data_dir", "init_from", "classifier") if k in run}
-    return {**run, **blank, **named, "dataset": f"{folder}{dataset}"}
+    return {**run, **blank, **named, "dataset": dataset}
 
 
 def _record(reference: references.Reference, model, dataset: str) -> dict[str, Any] | None:
