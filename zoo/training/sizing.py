@@ -1,10 +1,11 @@
 """What a run needs in memory: told, and refused where there is not as much, before it is taken.
 
 The estimate of a step is by a trace of the forward pass: a share of what its operations give, the
-gradient, and what TensorFlow needs for the graph. Resident memory grew in the first steps on two
-cores by 1.28 GB of an estimated 1.44 (dcgan, 128 pixels, 64 images), 1.36 of 1.47 (dcgan, 256
-pixels, 16 images) and 0.39 of 0.38 (flow_matching, 32 pixels, 64 images). Of other models it may be
-wrong by a factor of two: loops count as one turn, and a gradient penalty is not in it.
+gradient, and what TensorFlow needs for the graph. In the first steps on two cores resident memory
+grew by 1.34 GB of an estimated 1.51 (dcgan, 128 pixels, 64 images), 1.43 of 1.55 (dcgan, 256
+pixels, 16 images), 0.41 of 0.40 (flow_matching, 32 pixels, 64 images) and 0.58 of 0.73 (vae, 64
+pixels, 128 images). Of other models it may be wrong by a factor of two: loops count as one turn,
+and a gradient penalty is not in it.
 """
 
 import contextlib
