@@ -10,7 +10,6 @@ from PIL import Image
 
 import zoo
 from zoo import data
-from zoo.commands import cli  # noqa: F401  (as a script has it)
 from zoo.data import libraries, store
 from zoo.errors import InputError
 from zoo.recipes import Run

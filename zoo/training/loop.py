@@ -33,6 +33,7 @@ from zoo.training import (
     inputs,
     monitor,
     provenance,
+    sizing,
     strategies,
 )
 
@@ -133,11 +134,13 @@ def train(
                 "with a remainder"
             )
 
+    smaller, needs = sizing.smaller(settled.dataset, settled.options), None
+
     def create(recipe: Recipe, num_steps: int):
-        """The model of the run, whose first weights follow its seed alone."""
+        """The model of the run, whose first weights follow its seed alone; its step must fit."""
         keras.utils.set_random_seed(run.seed)
-        with precision(run.precision), strategy.scope():
-            return loading.create(
+        with precision(run.precision), strategy.scope(), sizing.guarded(smaller):
+            model = loading.create(
                 model_name,
                 settled.dataset.image_shape,
                 settled.dataset.num_classes,
@@ -148,6 +151,10 @@ def train(
                 jit_compile=run.jit_compile == "on",
                 steps_per_execution=run.steps_per_execution,
             )
+        if run.strategy == "none":  # one device
+            nonlocal needs
+            needs = sizing.check(model, settled.dataset, settled.recipe.batch_size, smaller)
+        return model
 
     if run.budget and not before:
         if workers.several or "epochs" in (asked or ()):
@@ -214,6 +221,8 @@ def train(
             f"XLA: {'on' if model.jit_compile else 'off'}; workdir: {workdir}",
             flush=True,
         )
+        if needs is not None:
+            print(needs, flush=True)
         try:
             done, seconds = manager.restore(model)
             if not workers.all_have(done):
