@@ -55,11 +55,11 @@ def test_a_run_prints_and_records_the_modes(trained):
     for found in (summary["test"], summary["last_epoch"], epochs(workdir)[-1]):
         assert found["modes_covered"] == covered
         assert found["high_quality"] == pytest.approx(good)
-    tags = events(workdir / "logs" / "train").Tags()["tensors"]
-    assert {"modes_covered", "high_quality", "samples"} <= set(tags)
+    tags = events(workdir / "logs" / "validation").Tags()["tensors"]
+    assert {f"samples/{name}" for name in ("modes_covered", "high_quality", "images")} <= set(tags)
     shares = [epochs(workdir)[-1]["high_quality_of"][str(mode)] for mode in range(8)]
     assert sum(s > 0 for s in shares) == covered and sum(shares) == pytest.approx(good)
-    assert {f"high_quality_of/{mode}" for mode in range(8)} <= set(tags)
+    assert {f"samples_checks/high_quality_of/{mode}" for mode in range(8)} <= set(tags)
 
 
 def test_the_pictures_show_samples_over_validation_points(trained, run, tmp_path):
