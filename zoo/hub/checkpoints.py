@@ -355,13 +355,18 @@ def assign_weights(path, model, arrays: dict[str, np.ndarray]) -> None:
     _assign(path, variables, found)
 
 
+def _part(name: str) -> str:
+    """The attribute of a model to which a weight belongs: its encoder, say."""
+    return name.split("/")[1]
+
+
 def assign_fitting(path, model, arrays: dict[str, np.ndarray]) -> list[str]:
     """Gives a model those of the weights among `arrays` that fit by name and shape, from `path`.
 
     Where classes are others, or the colors of the images, the layers that see them differ.
 
     Returns:
-      What is left as it was, in words: NAME with its shape, and the shape there.
+      What is left as it was, in words: NAME with its shape and the shape there, or a whole part.
 
     Raises:
       Damaged: less than half of the weights fit, counted as numbers, of the smaller model.
@@ -369,12 +374,15 @@ def assign_fitting(path, model, arrays: dict[str, np.ndarray]) -> list[str]:
     variables = {k: v for k, v in state(model).items() if k.startswith("weights/")}
     shapes = {k: tuple(v.shape) for k, v in variables.items()}
     fitting = {k for k in variables if k in arrays and arrays[k].shape == shapes[k]}
-    left = [
-        f"{k.removeprefix('weights/')} {shapes[k]}"
-        + (f", {arrays[k].shape} there" if k in arrays else ", not there")
-        for k in variables
-        if k not in fitting
-    ]
+    known = {_part(k) for k in arrays}
+
+    def in_words(k: str) -> str:
+        if _part(k) not in known:
+            return f"all of {_part(k)}, not there"
+        there = f"{arrays[k].shape} there" if k in arrays else "not there"
+        return f"{k.removeprefix('weights/')} {shapes[k]}, {there}"
+
+    left = list(dict.fromkeys(in_words(k) for k in variables if k not in fitting))
     here = sum(map(math.prod, shapes.values()))
     there = sum(a.size for a in arrays.values())  # a new part, such as a prior, may be large
     share = sum(math.prod(shapes[k]) for k in fitting) / min(here, there)
