@@ -25,6 +25,7 @@ BUNDLED = [
     "classifier_mnist",
     "cvae",
     "dcgan",
+    "flow_matching",
     "flow_vae",
     "gmm_vae",
     "iwae",

@@ -73,7 +73,7 @@ MODELS = {
     "flow_matching": _own(
         "flow_matching:FlowMatching",
         LikelihoodRecipe(
-            epochs=14, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
+            epochs=20, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
         ),
     ),
     "bayes_conditional": _own("bayes_conditional:BayesConditional"),

@@ -39,7 +39,7 @@ _SMALL = {
         "prior_width": 4,
         "prior_layers": 2,
     },
-    "flow_matching": {"width": 4, "num_blocks": 1, "num_steps": 2},
+    "flow_matching": {"width": 4, "num_blocks": 1, "num_steps": 2, "guidance": 1.0},
     "gan": {"hidden": (16,), "latent_dim": 3},
     "dcgan": {"width": 4, "latent_dim": 3},
     "wgan_gp": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "discriminator_steps": 2},

@@ -214,7 +214,7 @@ def test_what_a_sampler_says_of_itself_is_in_the_record():
 
 @pytest.mark.parametrize(("asked", "calls"), [({}, 3), ({"num_steps": 10, "guidance": 2.0}, 38)])
 def test_samples_of_steps_are_measured_as_asked_and_their_network_calls_are_counted(asked, calls):
-    model = zoo.create("flow_matching", (8, 8, 1), 3, width=4, num_blocks=1, num_steps=2)
+    model = zoo.create("flow_matching", (8, 8, 1), 3, width=4, num_steps=2, guidance=1.0)
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
     split, drawn = Split(images, np.arange(20) % 3), []
 

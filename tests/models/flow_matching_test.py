@@ -130,8 +130,9 @@ def images():
 
 
 def test_calls_are_counted(model):
-    assert model.num_calls() == 5  # Heun's steps, and one of Euler
-    assert model.num_calls(num_steps=10) == 19
+    assert model.num_calls(guidance=1.0) == 5  # Heun's steps, and one of Euler
+    assert model.num_calls() == 10  # with the label and without
+    assert model.num_calls(num_steps=10, guidance=1.0) == 19
     assert model.num_calls(num_steps=10, guidance=2.0) == 38
     assert model.num_calls(num_steps=10, guidance=0.0) == 19
 

@@ -28,7 +28,7 @@ class DenoisingModel(LikelihoodModel):
 
     can = frozenset({"sample", "steps", "complete"})
     watched = True
-    watched_options = {"num_steps": 4}
+    watched_options = {"num_steps": 4, "guidance": 1.0}
 
     @property
     def null_label(self) -> int:

@@ -51,7 +51,9 @@ class Config:
     sampler: Literal["euler", "heun"] = field("heun", "Solver: one or two network calls a step.")
     num_steps: int = field(12, "Steps of the sampler, when nothing else is asked for.", lower=1)
     guidance: float = field(
-        1.0, "How much the label counts in samples; 1: as in the data.", lower=0.0
+        1.25,  # of 1, 1.25 and 1.5 the least FID, by samples of Fashion-MNIST
+        "How much the label counts in samples; 1: as in the data, by half as many network calls.",
+        lower=0.0,
     )
 
 
