@@ -59,8 +59,11 @@ def test_an_address_is_refused(text):
         files.local_path(text, "--workdir")
     assert "--workdir=" in str(error.value)
     if isinstance(text, str):
-        with pytest.raises(InputError, match="init_from=.* is an address"):
-            config.make(Run, {"init_from": text})
+        with pytest.raises(InputError, match="data_dir=.* is an address"):
+            config.make(Run, {"data_dir": text})
+        if not text.startswith("hf:"):  # that may be a trained model
+            with pytest.raises(InputError, match="init_from=.* is an address"):
+                config.make(Run, {"init_from": text})
 
 
 @pytest.mark.parametrize("text", [3, None, "a\0b", "~nobody-of-this-name/x"])

@@ -2,13 +2,13 @@
 
 METHODS = {
     "sample": ("sample",),  # images, from noise
-    "steps": ("num_calls",),  # sampling in a number of steps, with a number of network calls
     "draw": ("draw",),  # images, and how well it went to draw them
     "classify": ("classify", "logits"),  # p(y|x)
     "features": ("features",),  # of images, in which samples are measured
     "log_prob": ("log_prob", "bits_per_dim"),  # log p(x), or a bound on it: see `exact`
     "importance": ("importance_bound",),  # the bound by weighted draws, and how many count
     "complete": ("complete",),  # an image of which a part is given
+    "steps": ("num_calls",),  # sampling in a number of steps, with a number of network calls
     "encode": ("encode", "code"),  # images -> latents
     "reconstruct": ("reconstruct",),  # images -> latents -> images
     "generate": ("generate", "draw_prior"),  # latents -> images
