@@ -24,7 +24,6 @@ BUNDLED = [
     "classifier",
     "classifier_mnist",
     "cvae",
-    "dcgan",
     "flow_matching",
     "flow_vae",
     "gmm_vae",
