@@ -33,7 +33,7 @@ KEPT = (
     "high_quality",
 )
 IMAGES = ("gan", "dcgan", "wgan_gp", "sngan", "projection_cgan")
-POINTS = ("gan", "wgan_gp", "sngan", "flow_matching")
+POINTS = ("gan", "wgan_gp", "sngan")
 
 _MODELS = flags.DEFINE_list(
     "models",
