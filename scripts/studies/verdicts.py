@@ -451,8 +451,8 @@ def _claim_of_modes(found: dict[str, dict[str, Any]]) -> list[str]:
         "samples lies within 3 sigma of its center, and samples that do so are of high quality "
         "(of real points 0.99 are). Noise, spread evenly over the plane, covers modes too: its "
         "row, computed, is what to read the others against. The figures are of each seed, after "
-        "the last epoch. Each model has its own recipe (steps of D, step sizes, moving average, "
-        "length), so that recipes are compared, not losses alone.",
+        "the last epoch. Each model has its own recipe (steps of D, step sizes, moving average), "
+        "so that recipes are compared, not losses alone.",
         "",
     ]
     for name, record in found.items():

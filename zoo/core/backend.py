@@ -14,7 +14,7 @@ import sys
 import tempfile
 from typing import Any
 
-from zoo.errors import InputError
+from zoo.errors import InputError, reason
 
 _FILE = os.path.join(os.environ.get("KERAS_HOME") or os.path.join("~", ".keras"), "keras.json")
 _NEEDED = {
@@ -79,9 +79,8 @@ def _import_keras():
     except ImportError:
         raise
     except Exception as e:
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(
-            f"Keras does not start with its settings ({reason}): correct or delete {_FILE}, and "
+            f"Keras does not start with its settings ({reason(e)}): correct or delete {_FILE}, and "
             "the environment variables KERAS_*"
         ) from None
     if keras.config.backend() != "tensorflow":

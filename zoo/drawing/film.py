@@ -1,6 +1,5 @@
 """The film of a training run: what it drew of the same latents, epoch by epoch, as a GIF."""
 
-import math
 import pathlib
 import re
 
@@ -78,5 +77,4 @@ def _in_color(picture: np.ndarray) -> np.ndarray:
 def _wide(picture: np.ndarray) -> np.ndarray:
     """A picture [H, W, C] in whole pixels, so that it is at least 900 wide."""
     picture = picture.reshape(*picture.shape[:2], -1)
-    zoom = math.ceil(pictures.LEAST_WIDTH / picture.shape[1])
-    return picture.repeat(zoom, 0).repeat(zoom, 1)
+    return pictures.enlarged(picture, pictures.least_zoom(picture))

@@ -37,6 +37,16 @@ def grid(images, columns: int | None = None) -> np.ndarray:
     return canvas
 
 
+def enlarged(picture: np.ndarray, zoom: int) -> np.ndarray:
+    """A picture [height, width, C], each pixel `zoom` times as large."""
+    return picture.repeat(zoom, 0).repeat(zoom, 1)
+
+
+def least_zoom(picture: np.ndarray) -> int:
+    """By which a picture [height, width, C] is at least `LEAST_WIDTH` pixels wide."""
+    return math.ceil(LEAST_WIDTH / picture.shape[1])
+
+
 def _in_columns(images, columns: int | None) -> tuple[np.ndarray, int]:
     """Images [N, H, W, C] and how many are in a row: about a square where that is not known."""
     images = np.asarray(images)
@@ -66,8 +76,8 @@ def figure(
     """
     images, columns = _in_columns(images, columns)
     canvas = grid(images, columns)
-    zoom = zoom or max(1, math.ceil(LEAST_WIDTH / canvas.shape[1]))
-    canvas = canvas.repeat(zoom, 0).repeat(zoom, 1)
+    zoom = zoom or least_zoom(canvas)
+    canvas = enlarged(canvas, zoom)
     if not (heads or rows):
         return canvas
     cell_height, cell_width = (zoom * (side + 1) for side in images.shape[1:3])
@@ -193,6 +203,6 @@ def save_gif(path: pathlib.Path, frames: Sequence[np.ndarray], seconds: Sequence
 
 def save_png(path: pathlib.Path, picture: np.ndarray, zoom: int = 1) -> None:
     """Writes a uint8 picture [height, width, C] atomically, each pixel `zoom` times as large."""
-    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
+    picture = enlarged(picture, zoom)
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
     files.write_atomically(path, lambda f: image.save(f, format="PNG"))

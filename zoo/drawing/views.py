@@ -305,7 +305,7 @@ def picture(what: str, view: View, real: Callable[[int], Split], zoom: int = 0) 
     if view.images.shape[1:] != toy.IMAGE_SHAPE:
         return pictures.figure(view.images, view.columns, view.heads, view.rows, zoom)
     found = pictures.scatter(arrays(what, view.images)["images"], real(NUM_POINTS).images)
-    return found.repeat(zoom or 2, 0).repeat(zoom or 2, 1)
+    return pictures.enlarged(found, zoom or 2)
 
 
 def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:

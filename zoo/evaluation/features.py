@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from zoo.core.arrays import digest
 from zoo.data import toy
-from zoo.errors import InputError
+from zoo.errors import InputError, reason
 
 INCEPTION_SIDE = 299
 _BATCH = 500
@@ -134,26 +134,39 @@ def efficientnet_lite0(image_shape: tuple[int, int, int]) -> FeatureNet:
     side = efficientnet.SIDE
     network = efficientnet.network()
 
-    @tf.function(reduce_retracing=True)
-    def pooled(images):
-        images = tf.image.resize(images, (side, side), "bicubic", antialias=True)
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
-        return network(images, training=False)[0]
-
-    return FeatureNet(
+    return _of_large_pictures(
+        lambda x: tf.image.resize(x, (side, side), "bicubic", antialias=True),
+        lambda x: network(x, training=False)[0],
         name="EfficientNet-Lite0, pooled",
         sha256=efficientnet.SHA256,
         resize=f"bicubic, antialiased, to {side}x{side}",
-        image_shape=tuple(image_shape),
-        features=lambda x: _some_at_a_time(pooled, x),
+        image_shape=image_shape,
     )
 
 
-def _some_at_a_time(function, images: np.ndarray, size: int = 50) -> np.ndarray:
-    """A network of large pictures, asked about some at a time."""
-    parts = [images[i : i + size] for i in range(0, len(images), size)]
-    return np.concatenate([function(tf.constant(x, tf.float32)).numpy() for x in parts])
+def _of_large_pictures(resized, pooled, image_shape, size: int = 50, **about) -> FeatureNet:
+    """A network of large pictures in color, asked about some at a time.
+
+    Args:
+      resized: makes images [B, H, W, C] in [0, 1] as large as it wants them.
+      pooled: its features of what that gave, in three channels.
+      image_shape: (H, W, C) of the images to be seen, C = 1 or 3.
+      size: B.
+      **about: the rest of a `FeatureNet`.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def seen(images):
+        images = resized(images)
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        return pooled(images)
+
+    def features(images: np.ndarray) -> np.ndarray:
+        parts = [images[i : i + size] for i in range(0, len(images), size)]
+        return np.concatenate([seen(tf.constant(x, tf.float32)).numpy() for x in parts])
+
+    return FeatureNet(image_shape=tuple(image_shape), features=features, **about)
 
 
 def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet") -> FeatureNet:
@@ -175,25 +188,19 @@ def inception(image_shape: tuple[int, int, int], weights: str | None = "imagenet
             include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg"
         )
     except Exception as e:  # whatever a network, a cache or a proxy can raise
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(
-            f"InceptionV3's weights are not in Keras' cache (~/.keras/models) and could not be "
-            f"downloaded ({reason}): fetch them with a network once, or use --features=classifier"
+            "InceptionV3's weights are not in Keras' cache (~/.keras/models) and could not be "
+            f"downloaded ({reason(e)}): fetch them with a network once, or use "
+            "--features=classifier"
         ) from None
 
-    @tf.function(reduce_retracing=True)
-    def pooled(images):
-        images = tf.image.resize(images, (side, side), "bilinear", antialias=True)
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
-        return network(2.0 * images - 1.0, training=False)
-
-    return FeatureNet(
+    return _of_large_pictures(
+        lambda x: tf.image.resize(x, (side, side), "bilinear", antialias=True),
+        lambda x: network(2.0 * x - 1.0, training=False),
         name="keras.applications.InceptionV3, pooled",
         sha256=digest({f"{i:04d}": np.asarray(w) for i, w in enumerate(network.weights)}),
         resize=f"bilinear, antialiased, to {side}x{side}",
-        image_shape=tuple(image_shape),
-        features=lambda x: _some_at_a_time(pooled, x),
+        image_shape=image_shape,
     )
 
 
@@ -213,19 +220,13 @@ def inception_2015(image_shape: tuple[int, int, int], path: pathlib.Path) -> Fea
 
     network, side = inception.network(path), inception.SIDE
 
-    @tf.function(reduce_retracing=True)
-    def pooled(images):
-        images = tf.raw_ops.ResizeBilinear(images=255.0 * images, size=(side, side))
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
-        return network((images - 128.0) / 128.0, training=False)
-
-    return FeatureNet(
+    return _of_large_pictures(
+        lambda x: tf.raw_ops.ResizeBilinear(images=255.0 * x, size=(side, side)),
+        lambda x: network((x - 128.0) / 128.0, training=False),
         name="Inception of 2015-12-05, pool_3",
         sha256=inception.SHA256,
         resize=f"bilinear, as TensorFlow 1, to {side}x{side}",
-        image_shape=tuple(image_shape),
-        features=lambda x: _some_at_a_time(pooled, x),
+        image_shape=image_shape,
     )
 
 

@@ -170,9 +170,8 @@ class Board(keras.callbacks.Callback):
         for folder in (self.logs, *(self.logs / run for run in dashboard.RUNS_OF_BEFORE)):
             event_files.clear(folder)
         for run in dashboard.RUNS_OF_BEFORE:
-            with contextlib.suppress(
-                OSError
-            ):  # it is not there, or holds what others have put there
+            # it is not there, or holds what others have put there
+            with contextlib.suppress(OSError):
                 (self.logs / run).rmdir()
         if event_files.GRAPH not in found["train"]:
             spec = (
