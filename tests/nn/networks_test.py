@@ -34,7 +34,9 @@ def test_sides_are_halved_until_they_are_small(sides, number):
 
 
 def test_widths_double_up_to_a_bound():
-    assert stages.widths(32, 6) == [32, 64, 128, 256, 256, 256]
+    assert stages.widths(32, 5) == [32, 64, 128, 256, 256]
+    assert stages.widths(32, 6) == [16, 32, 64, 128, 256, 256]
+    assert stages.widths(1, 8) == [1, 1, 1, 1, 2, 4, 8, 8]
     assert stages.widths(5, 2) == [5, 10]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from zoo.core import config
 
 _MAX_WIDENING = 8  # as in the DCGAN (arXiv:1511.06434), from 128 to 1,024 channels
+_MAX_OF_WIDTH = 5  # stages that begin with `width`: down to 4 pixels from 128
 
 
 def number(image_shape: Sequence[int], smallest: int = 4) -> int:
@@ -27,8 +28,15 @@ def number(image_shape: Sequence[int], smallest: int = 4) -> int:
 
 
 def widths(width: int, num_stages: int) -> list[int]:
-    """Channels of each stage, from the images inwards: they double, up to 8 times `width`."""
-    return [width * min(2**i, _MAX_WIDENING) for i in range(num_stages)]
+    """Channels of each stage, from the images inwards: they double, up to 8 times `width`.
+
+    The first has `width`. With more than five stages it is the first of the last five, and those
+    before it have half as many each: most of the memory is for large grids, and most of the weights
+    are in small ones.
+    """
+    larger = max(0, num_stages - _MAX_OF_WIDTH)
+    doublings = [min(2.0 ** (i - larger), _MAX_WIDENING) for i in range(num_stages)]
+    return [max(1, int(width * times)) for times in doublings]
 
 
 @dataclasses.dataclass(frozen=True)

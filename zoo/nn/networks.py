@@ -30,7 +30,8 @@ class Stages:
     """How a convolutional network is made.
 
     Attributes:
-      width: channels of the stage next to the image; further ones have up to 8 times as many.
+      width: channels of the stage next to the image; further ones have up to 8 times as many (of
+        more than five stages: see `zoo/core/stages.py`).
       number: of stages, each of which halves or doubles the sides.
       residual: whether a stage is a residual block, and not one strided convolution.
       batch_norm: whether hidden layers are normalized by the statistics of the batch (of the global
