@@ -100,15 +100,36 @@ def test_the_elbo_is_the_mean_of_the_bound_of_one_draw(data, name, prior):
 @pytest.mark.parametrize(("name", "prior"), PAIRS)
 def test_latents_are_drawn_from_the_density_of_the_bound(name, prior):
     model, num = moved(make(name, prior=prior)), 20_000
-    z, p = model.draw_prior(num, seed=1), model.p_z()
-    theirs = p.sample(num, seed=5)
-    np.testing.assert_array_equal(z, model.draw_prior(num, seed=1))
+    y = np.full(num, 3, np.int32) if model.conditional else None
+    z, p = model.draw_prior(num, 1, y), model.p_z(None if y is None else y[:1])
+    theirs = tf.reshape(p.sample(num, seed=5), z.shape)
+    np.testing.assert_array_equal(z, model.draw_prior(num, 1, y))
     for f in (lambda v: v.numpy(), lambda v: v.numpy() ** 2, lambda v: p.log_prob(v).numpy()):
         a, b = f(tf.identity(z)), f(tf.identity(theirs))
         error = np.sqrt((a.var(0) + b.var(0)) / num)
         assert (np.abs(a.mean(0) - b.mean(0)) < 5 * error).all()
     assert (np.abs(p.mean() - z.numpy().mean(0)) < 0.2 * z.numpy().std(0)).all()
-    np.testing.assert_allclose(p.stddev(), z.numpy().std(0), rtol=0.3)
+    np.testing.assert_allclose(np.ravel(p.stddev()), z.numpy().std(0), rtol=0.3)
+
+
+def test_the_flow_of_a_conditional_model_is_one_of_each_class(data, fashion_mnist):
+    model, (_, y) = moved(make("cvae", prior="flow")), data
+    z = model.draw_prior(len(y), 1, y)
+    of_own = model.p_z(y).log_prob(z)
+    for label in set(y):
+        one = model.p_z([label]).log_prob(z)
+        np.testing.assert_allclose(one[y == label], of_own[y == label], rtol=1e-5)
+        np.testing.assert_allclose(
+            model.draw_prior(len(y), 1, y * 0 + label)[y == label], z[y == label], rtol=1e-5
+        )
+        assert (np.abs(one - of_own)[y != label] > 1e-3).all()
+    np.testing.assert_array_equal(model.sample(len(y), y, seed=1), model.generate(z, y))
+    assert views.draw(model, "traverse", num=2, labels=[3], real=fashion_mnist.test.subset).columns
+    for call in (model.p_z, lambda: model.draw_prior(3, 1)):
+        with pytest.raises(zoo.InputError, match="label"):
+            call()
+    with pytest.raises(zoo.InputError, match="label"):
+        model.draw_prior(3, 1, [1, 2])
 
 
 def test_beta_is_in_the_loss_alone(data):

@@ -207,8 +207,8 @@ def draw(
         else:
             mean, deviation = np.zeros(model.latent_dim), np.ones(model.latent_dim)
             if "prior" in model.can:  # which may have been learnt
-                prior = model.p_z()
-                mean, deviation = prior.mean().numpy(), prior.stddev().numpy()
+                prior = model.p_z(y)  # of one label, if it depends on it
+                mean, deviation = (v.numpy().ravel() for v in (prior.mean(), prior.stddev()))
             values = np.linspace(mean - TRAVERSAL * deviation, mean + TRAVERSAL * deviation, steps)
             num = min(num, model.latent_dim)
             paths = [latents.traverse(code, j, values[:, j]) for j in range(num)]

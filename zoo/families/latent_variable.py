@@ -27,8 +27,8 @@ class LatentVariableModel(LikelihoodModel):
     )
     latent_dim: int
 
-    def p_z(self) -> tfd.Distribution:
-        """The prior, of event shape [latent_dim]."""
+    def p_z(self, labels=None) -> tfd.Distribution:
+        """The prior, of event shape [latent_dim]; of some conditional models p(z|y), y [B]."""
         raise NotImplementedError
 
     def q_z_given_x(self, images, labels=None, training: bool = False) -> tfd.Distribution:
@@ -108,13 +108,13 @@ class LatentVariableModel(LikelihoodModel):
         num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
-        latents = self.draw_prior(num_samples, seed)
+        latents = self.draw_prior(num_samples, seed, labels)
         return self._observe(
             latents, labels, observation, tf.random.experimental.stateless_fold_in(seed, 2)
         )
 
-    def draw_prior(self, num_samples, seed) -> tf.Tensor:
-        """Latents z ~ p(z), [num_samples, latent_dim]."""
+    def draw_prior(self, num_samples, seed, labels=None) -> tf.Tensor:
+        """Latents z ~ p(z), [num_samples, latent_dim]; or z ~ p(z|y) of as many labels."""
         num_samples = checks.whole("num_samples", num_samples)
         return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
 
@@ -176,7 +176,7 @@ class LatentVariableModel(LikelihoodModel):
 
     @tf.function(reduce_retracing=True)
     def _importance_bound(self, images, labels, num_samples, seed):
-        q, p_z = self.q_z_given_x(images, labels), self.p_z()
+        q, p_z = self.q_z_given_x(images, labels), self.p_z(labels)
 
         def add(k, top, total, of_squares):
             z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))

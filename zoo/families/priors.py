@@ -11,8 +11,11 @@
 The prior with the best ELBO is the mean of the posteriors of all images, which is far from N(0, I)
 where posteriors are narrow: samples are then decoded from places that no image has. The KL to
 N(0, I) has a closed form. To the others it is log q(z|x)/p(z) at the draw that p(x|z) takes, the KL
-in expectation. An untrained flow is the identity, and its prior N(0, I). A prior does not depend on
-the label: p(z|y) = p(z).
+in expectation. An untrained flow is the identity, and its prior N(0, I).
+
+The flow of a conditional model is told the label (Sohn et al. 2015, Learning structured output
+representation using deep conditional generative models, eq. 4): z = f(u, y) ~ p(z|y), the mean of
+the posteriors of a class's images. The other priors do not depend on it: p(z|y) = p(z).
 """
 
 import math
@@ -69,7 +72,11 @@ class LearnedPriorModel(LatentVariableModel):
             if self.latent_dim < 2:
                 raise InputError("prior=flow needs latent_dim=2 or more: a coupling moves a half")
             self.prior_flows = flows.couplings(
-                self.latent_dim, c.num_prior_flows, c.prior_hidden, name="prior_flow"
+                self.latent_dim,
+                c.num_prior_flows,
+                c.prior_hidden,
+                context_dim=self.num_classes if self.conditional else 0,
+                name="prior_flow",
             )
             self.can = self.can - {"kl_per_dim"}
 
@@ -91,29 +98,37 @@ class LearnedPriorModel(LatentVariableModel):
             return None
         return tf.range(self.num_prior_components) % self.num_classes
 
-    def p_z(self) -> tfd.Distribution:
-        """The prior p(z), of event shape [latent_dim]."""
+    def p_z(self, labels=None) -> tfd.Distribution:
+        """The prior p(z), of event shape [latent_dim]; or p(z|y) of labels [B], of batch shape [B].
+
+        Raises:
+          InputError: a conditional model's flow, and no labels.
+        """
         prior = self.config.prior
         if prior == "mixture":
             scale = distributions.positive(self.prior_raw_scale)
             return mixtures.mixture(self.prior_logits, self.prior_loc, scale)
         if prior == "vamp":
             return mixtures.average(self.q_z_given_x(self.pseudo_inputs, self.component_labels))
-        standard = tfd.MultivariateNormalDiag(tf.zeros(self.latent_dim), tf.ones(self.latent_dim))
+        lead, y = [], None
+        if prior == "flow" and self.conditional:
+            y = self.one_hot(labels)
+            lead = [tf.shape(y)[0]]
+        zeros = tf.zeros([*lead, self.latent_dim])
+        standard = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
         if prior == "flow":
-            f = flows.chain(self.prior_flows, self.latent_dim)
-            return FlowPrior(standard, f)
+            return FlowPrior(standard, flows.chain(self.prior_flows, self.latent_dim, y))
         return standard
 
-    def draw_prior(self, num_samples, seed) -> tf.Tensor:
-        """Latents z ~ p(z), [num_samples, latent_dim]."""
+    def draw_prior(self, num_samples, seed, labels=None) -> tf.Tensor:
+        """Latents z ~ p(z), [num_samples, latent_dim]; or z ~ p(z|y) of as many labels."""
         if self.config.prior == "standard":
             return super().draw_prior(num_samples, seed)
         num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
         noise = standard_normal([num_samples, self.latent_dim], seed)
         if self.config.prior == "flow":
-            return self.p_z().bijector.forward(noise)
+            return self.p_z(self.labels_of(noise, labels)).bijector.forward(noise)
         log_pi, loc, scale = mixtures.parts(self.p_z())
         k = mixtures.choose(tf.broadcast_to(log_pi, [num_samples, log_pi.shape[-1]]), seed)
         return tf.gather(loc, k) + tf.gather(scale, k) * noise

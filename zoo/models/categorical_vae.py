@@ -103,7 +103,7 @@ class CategoricalVAE(vae.VAE):
         """The temperature is that of the first step."""
         self.temperature.assign(self.config.temperature)
 
-    def p_z(self):
+    def p_z(self, labels=None):
         """p(z) = prod_i Categorical(1/K)."""
         return distributions.one_hots(tf.zeros([self.config.num_latents, self.num_categories]))
 
@@ -120,7 +120,7 @@ class CategoricalVAE(vae.VAE):
         """One draw of one-hots, [B, L * K]."""
         return self._hard(self._perturbed(distribution, seed))
 
-    def draw_prior(self, num_samples, seed):
+    def draw_prior(self, num_samples, seed, labels=None):
         """Latents z ~ p(z), one-hots [num_samples, L * K]."""
         num_samples = checks.whole("num_samples", num_samples)
         shape = [num_samples, self.config.num_latents, self.num_categories]

@@ -1,12 +1,14 @@
 """The conditional VAE (Kingma et al. 2014, arXiv:1406.5298; Sohn et al. 2015).
 
-    p(x, z|y) = p(x|z, y) p(z),   z ~ N(0, I) by default
-    ELBO(x, y) = E_q[log p(x|z, y)] - KL(q(z|x, y) || p(z)) <= log p(x|y)
+    p(x, z|y) = p(x|z, y) p(z|y),   p(z|y) = p(z) = N(0, I) by default
+    ELBO(x, y) = E_q[log p(x|z, y)] - KL(q(z|x, y) || p(z|y)) <= log p(x|y)
 
 The class is known to both networks, so the latents are free to say the rest: they are independent
-of it under the prior, whatever `prior` is: p(z|y) = p(z). The decoder sees the label beside the
-latents, the encoder beside its features of the image, in a hidden layer. Distributions and losses
-are the VAE's. With prior=vamp the pseudo-inputs have the classes in turn: q(z|u_k, y_k).
+of it under the prior. The means of the posteriors of two classes still differ, and what is drawn
+from p(z) then decodes to mixtures of classes; prior=flow learns p(z|y), the one of each class. The
+decoder sees the label beside the latents, the encoder beside its features of the image, in a hidden
+layer. Distributions and losses are the VAE's. With prior=vamp the pseudo-inputs have the classes in
+turn: q(z|u_k, y_k).
 """
 
 import dataclasses

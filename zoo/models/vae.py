@@ -132,7 +132,7 @@ class VAE(LearnedPriorModel):
         q = self.q_z_given_x(images, labels, training)
         z = self.draw(q, self.next_seed())
         reconstruction = self.p_x_given_z(z, labels, training).log_prob(images)  # E_q[log p(x|z)]
-        kl = bounds.kl(q, self.p_z(), draws=z[None])  # KL(q(z|x) || p(z))
+        kl = bounds.kl(q, self.p_z(labels), draws=z[None])  # KL(q(z|x) || p(z))
         return self.elbo_terms(reconstruction, kl)
 
     def elbo_terms(self, reconstruction, kl) -> dict[str, tf.Tensor]:

@@ -223,7 +223,7 @@ class VQVAE(LatentVariableModel):
             [bound, tf.fill(tf.shape(bound), tf.cast(num_samples, tf.float32))], axis=-1
         )
 
-    def draw_prior(self, num_samples, seed):
+    def draw_prior(self, num_samples, seed, labels=None):
         """Vectors of codes drawn from the PixelCNN, [num_samples, latent_dim]."""
         num_samples = checks.whole("num_samples", num_samples)
         levels = self.prior.sample(num_samples, seed=seed)[..., 0]
