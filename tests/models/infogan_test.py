@@ -83,8 +83,10 @@ def test_both_players_ascend_the_bound(loss):
 def test_traversals_change_one_code_each():
     model = zoo.create("infogan", **SMALL)
     z = model.draw_prior(1, seed=5)
-    paths = model.traversals(z, 7).numpy()
-    assert paths.shape == (3, 7, 9) and model.traversals(z, 2).shape == (3, 4, 9)
+    paths, names = model.traversals(z, 7)
+    assert names == ["category", "code 0", "code 1"]
+    paths = paths.numpy()
+    assert paths.shape == (3, 7, 9) and model.traversals(z, 2)[0].shape == (3, 4, 9)
     np.testing.assert_array_equal(paths[0, :, :4], np.eye(4)[[0, 1, 2, 3, 0, 1, 2]])
     np.testing.assert_array_equal(paths[0, :, 4:], np.repeat(z[:, 4:], 7, 0))
     for row, j in ((1, 4), (2, 5)):

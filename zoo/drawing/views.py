@@ -197,9 +197,11 @@ def draw(
     if what == "traverse":
         code, y = codes_and_labels(1)
         if "traverse" in model.can:
-            paths = model.traversals(code, steps)[:num]
-            images = latents.images_of(model, paths)
-            return View(images.reshape(-1, *images.shape[2:]), paths.shape[1])
+            paths, names = model.traversals(code, steps)
+            images = latents.images_of(model, paths[:num])
+            return View(
+                images.reshape(-1, *images.shape[2:]), paths.shape[1], (), tuple(names[:num])
+            )
         if categories := model.num_categories:
             num, steps = min(num, model.latent_dim // categories), categories
             paths = [latents.every_category(code, j, categories) for j in range(num)]

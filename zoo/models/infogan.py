@@ -148,7 +148,7 @@ class InfoGAN(dcgan.DCGAN):
 
         return {**super().endpoints(), "categorize": (categorize, [self.images_spec])}
 
-    def traversals(self, latents, steps: int) -> tf.Tensor:
+    def traversals(self, latents, steps: int) -> tuple[tf.Tensor, list[str]]:
         """Paths through the codes: every category, then each continuous one from -2 to 2.
 
         Args:
@@ -156,12 +156,14 @@ class InfoGAN(dcgan.DCGAN):
           steps: S of a path; as many as there are categories, K, if that is more.
 
         Returns:
-          [1 + C, max(S, K), latent_dim], of C continuous codes; categories come again beyond K.
+          [1 + C, max(S, K), latent_dim], of C continuous codes; categories come again beyond K. And
+          the names of the paths.
         """
         k = self.config.num_categories
         steps = max(steps, k)
         categories = tf.one_hot(tf.range(steps) % k, k)
         categories = tf.concat([categories, tf.repeat(latents[:, k:], steps, axis=0)], axis=-1)
         values = tf.linspace(-REACH, REACH, steps)
-        moved = [traverse(latents, k + j, values)[0] for j in range(self.config.num_continuous)]
-        return tf.stack([categories, *moved])
+        codes = range(self.config.num_continuous)
+        moved = [traverse(latents, k + j, values)[0] for j in codes]
+        return tf.stack([categories, *moved]), ["category", *[f"code {j}" for j in codes]]
