@@ -89,6 +89,7 @@ CASES = [
     small("categorical_vae straight through"),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
     ("vae", {**SMALL["vae"], "clipped": True}),
+    ("flow_matching", {**SMALL["flow_matching"], "clipped": True}),  # of a sparse gradient
 ]
 TOGETHER = len(FAMILIES)  # in a process, which takes longer to start than to train one of them
 STARTS = range(TOGETHER, len(CASES), TOGETHER)

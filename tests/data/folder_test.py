@@ -4,13 +4,14 @@ import hashlib
 import os
 import pathlib
 import socket
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from zoo import data
-from zoo.data import folder, images, pictures
+from zoo.data import folder, images, pictures, store
 from zoo.errors import InputError
 
 
@@ -148,14 +149,20 @@ def test_all_broken_files_are_listed_in_one_line_or_skipped(tmp_path):
     assert found.description.endswith("; broken files left out: 5")
 
 
-def test_a_broken_file_does_not_tell_the_shape_of_the_others(tmp_path):
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_broken_file_does_not_tell_the_shape_of_the_others(tmp_path, monkeypatch, kept):
+    if kept:
+        monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(store, "SMALL", 0)
+    tmp_path = tmp_path / "set"
     plain = load(fill(tmp_path))
     picture(tmp_path / "cat" / "color.png", 9, color=True)
     damage(tmp_path / "cat" / "color.png", 30)
     picture(tmp_path / "cat" / "large.png", 9, side=16)
     damage(tmp_path / "cat" / "large.png", 30)
-    found = load(tmp_path, skip_broken=True)
-    assert found.digest == plain.digest and found.num_broken == 2
+    for _ in range(1 + kept):  # the second time from the store
+        found = load(tmp_path, skip_broken=True)
+        assert found.digest == plain.digest and found.num_broken == 2
     for size in (None, 8):
         with pytest.raises(InputError, match="2 of 22 images cannot be decoded"):
             load(tmp_path, image_size=size)
@@ -163,6 +170,25 @@ def test_a_broken_file_does_not_tell_the_shape_of_the_others(tmp_path):
     picture(tmp_path / "cat" / "large.png", 9, side=16)
     with pytest.raises(InputError, match="large.png: is 16x16, .* of one size .8x8 of most"):
         load(tmp_path, skip_broken=True)
+
+
+def test_of_many_broken_files_some_are_named(tmp_path):
+    fill(tmp_path, count=30)
+    for file in (tmp_path / "cat").iterdir():
+        damage(file)
+    with pytest.raises(InputError) as error:
+        load(tmp_path)
+    line = str(error.value)
+    assert line.startswith("30 of 60 images cannot be decoded: ") and line.count(".png") == 20
+    assert ") and 10 others. Repair" in line
+
+
+def test_threads_that_decode_leave_the_filters_of_warnings_as_they_were(tmp_path):
+    fill(tmp_path, count=60)
+    before = list(warnings.filters)
+    for _ in range(40):
+        load(tmp_path)
+    assert warnings.filters == before
 
 
 def test_skipping_leaves_no_class_empty(tmp_path):

@@ -200,6 +200,25 @@ def test_a_set_that_cannot_be_used_is_one_clear_line(make):
         load(make, name)
 
 
+def test_whatever_a_library_raises_while_it_reads_is_one_clear_line(monkeypatch):
+    class Records:
+        splits, images, labels, path = {"train": 12}, ["image"], {}, "x"
+
+        def rows(self, *args):
+            yield from ((b"", 0) for _ in range(3))
+            raise RuntimeError("a file is truncated")
+
+        def files(self, *args):
+            return []
+
+    monkeypatch.setattr(libraries, "_tfds", lambda *args: Records())
+    with pytest.raises(InputError, match="tfds:x cannot be read .a file is truncated"):
+        data.load("tfds:x")
+    Records.files = lambda *args: 1 / 0
+    with pytest.raises(InputError, match="tfds:x cannot be read .division by zero"):
+        data.load("tfds:x")
+
+
 def test_several_images_a_record(make):
     image = make.features.Image
     two = [{"image": picture(i), "mask": picture(i + 100), "label": 0} for i in range(20)]

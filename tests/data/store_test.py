@@ -1,5 +1,6 @@
 """Decoded pictures are kept: known by names, sizes and times, read from the file, the same bits."""
 
+import errno
 import json
 import os
 import shutil
@@ -173,6 +174,30 @@ def test_a_cache_that_cannot_be_written_is_a_warning_and_one_that_is_full_an_err
     with pytest.raises(zoo.InputError, match="60 pictures of 8x8x3 take .*set ZOO_CACHE"):
         load(pictures)
     assert not list(cache.glob("*"))
+
+
+def test_a_disk_that_gets_full_is_a_warning(pictures, cache, monkeypatch, capsys):
+    def full(descriptor, start, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    plain = load(pictures)
+    assert "cannot be kept in" in capsys.readouterr().err and not list(cache.glob("*/pixels"))
+    monkeypatch.undo()
+    same(load(pictures), plain)
+
+
+def test_a_store_that_is_out_of_date_makes_room(pictures, cache, monkeypatch):
+    load(pictures)
+    [old] = cache.glob("*/pixels")
+    Image.new("RGB", (9, 9)).save(pictures / "a" / "new.png")
+    used, size = store.shutil.disk_usage, 61 * SIZE * SIZE * 3 + (1 << 26)
+
+    def usage(path):  # as large as one store
+        return used(path)._replace(free=size - (1 if old.exists() else 0))
+
+    monkeypatch.setattr(store.shutil, "disk_usage", usage)
+    assert len(load(pictures).train) > 0 and old.stat().st_size == 61 * SIZE * SIZE * 3
 
 
 def test_batches_are_those_of_the_set_in_memory(pictures, cache, monkeypatch):

@@ -214,6 +214,27 @@ def test_a_model_without_labels_has_no_guidance():
         model.sample(2, guidance=2.0)
 
 
+def test_guidance_needs_a_model_that_was_trained_without_labels_too():
+    tiny = {"network": "mlp", "hidden": (4,), "num_steps": 1}
+
+    def make(**settings):
+        return zoo.create("flow_matching", (1, 2, 1), 3, **tiny, **settings)
+
+    with pytest.raises(zoo.InputError, match="label_dropout=0 goes with guidance=1"):
+        make(label_dropout=0.0)
+    with pytest.raises(zoo.InputError, match="label_dropout=1 drops every label"):
+        make(label_dropout=1.0)
+    model = make(label_dropout=0.0, guidance=1.0)
+    model.sample(2, [0, 1])
+    with pytest.raises(zoo.InputError, match="never trained without labels: guidance must be 1"):
+        model.sample(2, [0, 1], guidance=2.0)
+
+
+def test_a_perceptron_has_layers():
+    with pytest.raises(zoo.InputError, match="hidden is empty"):
+        zoo.create("flow_matching", (1, 2, 1), 3, network="mlp", hidden=())
+
+
 @pytest.mark.parametrize(("training", "share"), [(True, 0.3), (False, 0.0)])
 def test_labels_are_dropped_in_training_alone(training, share):
     model = zoo.create("flow_matching", (1, 2, 1), 3, network="mlp", label_dropout=0.3)

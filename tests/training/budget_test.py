@@ -56,12 +56,23 @@ def test_the_length_is_measured_once_and_the_run_is_that_of_its_epochs(
     assert "--epochs=3" in command and "budget" not in command
 
 
-def test_a_time_that_is_not_enough_for_an_epoch_is_a_shorter_epoch(tmp_path, steps_of, no_export):
+@pytest.mark.parametrize(("a_step", "last"), [(0.42, 10), (2.0, 5)])
+def test_a_time_that_is_not_enough_for_an_epoch_is_a_shorter_epoch(
+    tmp_path, steps_of, no_export, monkeypatch, a_step, last
+):
+    monkeypatch.setattr(defaults, "for_data", lambda *args: {"steps_per_epoch": 50})
+    steps_of(5 * a_step)  # of an execution; at least one there must be
+    settings = {"budget": "5s", "steps_per_execution": 5, **SMALL}
+    for _ in range(2):  # and once more, which goes on
+        result = zoo.train("vae", IMAGES, tmp_path, **settings)
+        assert [r["step"] for r in result.history] == [last]
+
+
+def test_a_time_that_is_not_enough_for_the_epoch_that_was_asked_for(tmp_path, steps_of):
     steps_of(1.0)
-    result = zoo.train(
-        "vae", IMAGES, tmp_path, budget="5s", steps_per_epoch=50, steps_per_execution=2, **SMALL
-    )
-    assert [r["step"] for r in result.history] == [8]
+    with pytest.raises(zoo.InputError, match="enough for 4 steps, not for an epoch of 50: leave"):
+        zoo.train("vae", IMAGES, tmp_path / "run", budget="5s", steps_per_epoch=50, **SMALL)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_time_and_epochs_are_two_lengths(tmp_path):

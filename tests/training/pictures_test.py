@@ -67,7 +67,7 @@ def test_pictures_that_a_kill_left_out_are_drawn_again(train, tmp_path, count, m
     assert len(list((tmp_path / "samples").glob("*epoch_0003.png"))) == 3 * (count - 2)
 
 
-def test_the_film_of_a_run_has_a_frame_for_each_epoch(train, tmp_path):
+def test_the_film_of_a_run_has_a_frame_for_each_epoch(train, tmp_path, monkeypatch):
     train("vae", 3)
     drawn = film.of_run(tmp_path)
     assert list(drawn) == [1, 2, 3] and drawn[3] == tmp_path / "samples" / "epoch_0003.png"
@@ -88,6 +88,8 @@ def test_the_film_of_a_run_has_a_frame_for_each_epoch(train, tmp_path):
     drawn[2].write_bytes(b"torn")
     with pytest.raises(InputError, match="epoch_0002.png cannot be read"):
         film.save(tmp_path / "film.gif", drawn, "vae")
+    monkeypatch.setattr(film, "_MOST", 2)
+    assert film.save(tmp_path / "default.gif", drawn, "vae") == 2
     with pytest.raises(InputError, match="has no pictures of samples"):
         film.of_run(tmp_path / "samples")
 

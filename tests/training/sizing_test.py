@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo import data
+from zoo import data, registry
 from zoo.core import memory
 from zoo.errors import InputError
 from zoo.training import sizing
@@ -124,6 +124,15 @@ def test_a_run_that_cannot_fit_leaves_nothing_behind(free, tmp_path, monkeypatch
     with pytest.raises(InputError, match=f"{what} .* of memory.* a smaller --width"):
         zoo.train("vae", (images(8).train.images, None), workdir=tmp_path / "run", batch_size=8)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_makes_a_run_smaller_is_a_setting_that_it_has():
+    def smaller(network):
+        options = registry.config_class("vae")(network=network)
+        return sizing.smaller(images(4), options)
+
+    assert smaller("conv") == ["width"] and smaller("mlp") == ["hidden"]
+    assert sizing._give([], []) == "" and sizing._give(["a"], ["b"]) == ": give a or a smaller --b"
 
 
 def test_what_a_run_needs_is_said(tmp_path):

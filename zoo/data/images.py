@@ -11,6 +11,7 @@ import io
 import math
 import os
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -142,10 +143,16 @@ def _padded(image: Image.Image) -> Image.Image:
 
 @contextlib.contextmanager
 def _reading(source: Source) -> Iterator[BinaryIO]:
-    """An open file; whatever is raised is Unreadable, and Pillow's warnings are not shown."""
+    """An open file; whatever is raised is Unreadable, and Pillow's warnings are not shown.
+
+    Filters of warnings are those of the process: of several threads the main one sets them.
+    """
+    quiet = contextlib.nullcontext()
+    if threading.current_thread() is threading.main_thread():
+        quiet = warnings.catch_warnings(action="ignore")
     try:
         opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
-        with opened as f, warnings.catch_warnings(action="ignore"):
+        with opened as f, quiet:
             yield f
     except Unreadable:
         raise

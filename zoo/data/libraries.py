@@ -7,7 +7,7 @@ as those of a folder are.
 import importlib
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,7 +62,8 @@ def read(name: str, data_dir: str | None, reading: pictures.Reading) -> pictures
     def items() -> Iterator[tuple[int, images.Source, int]]:
         start = 0
         for split, order in orders.items():
-            for i, (source, number) in enumerate(records.rows(split, image, label)):
+            rows = _readable(name, lambda split=split: records.rows(split, image, label))
+            for i, (source, number) in enumerate(rows):
                 yield start + int(order[i]), source, number
             start += len(order)
 
@@ -73,7 +74,8 @@ def read(name: str, data_dir: str | None, reading: pictures.Reading) -> pictures
             place -= len(order)
         raise IndexError(place)
 
-    mark, num_bytes = store.fingerprint(records.files(list(orders), image), "")
+    paths = list(_readable(name, lambda: records.files(list(orders), image)))
+    mark, num_bytes = store.fingerprint(paths, "")
     decoded = pictures.decode(
         pictures.Encoded(
             name=name,
@@ -129,6 +131,14 @@ def _library(module: str, package: str, extra: str):
         raise InputError(
             f"{extra}: needs the package {package}: pip install 'generative-zoo[{extra}]'"
         ) from None
+
+
+def _readable(name: str, found: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """What a library gives, or one line that says why it does not."""
+    try:
+        yield from found()
+    except Exception as e:  # files that are gone or damaged, splits with other features
+        raise _failure(name, e) from None
 
 
 def _failure(name: str, error: Exception) -> InputError:

@@ -17,6 +17,7 @@ RESIZE = {  # what is done before a picture has the size that was asked for
     "crop": "center crop to a square, then Pillow's antialiased bicubic resize",
     "pad": "white borders to a square, then Pillow's antialiased bicubic resize",
 }
+_NAMED = 20  # broken pictures, at most, in a message
 TENTH = 10  # of what there is: the test split, and of the rest the validation split
 VALIDATION = ("val", "valid", "validation")  # what that split may be called
 _ORDER = 0  # seed of an order; raw numbers of a bit generator never change
@@ -136,11 +137,12 @@ def decode(encoded: Encoded, reading: Reading) -> Decoded:
     if found is None:
         found = _decoded(encoded, reading, known_by)
     if found.broken and not reading.skip_broken:
-        broken = sorted((encoded.called(i), why) for i, why in found.broken.items())
-        named = ", ".join(f"{name} ({why})" for name, why in broken)
+        some = sorted((encoded.called(i), found.broken[i]) for i in sorted(found.broken)[:_NAMED])
+        named = ", ".join(f"{name} ({why})" for name, why in some)
+        others = f" and {more:,} others" if (more := len(found.broken) - _NAMED) > 0 else ""
         raise InputError(
-            f"{len(broken):,} of {len(encoded):,} images cannot be decoded: {named}. Repair or "
-            "remove them, or leave them out: --skip_broken"
+            f"{len(found.broken):,} of {len(encoded):,} images cannot be decoded: {named}{others}. "
+            "Repair or remove them, or leave them out: --skip_broken"
         )
     if not len(found.pixels):
         raise InputError(f"{encoded.name}: every file is broken")
@@ -204,13 +206,13 @@ def _decoded(encoded: Encoded, reading: Reading, known_by: tuple[dict, str]) -> 
             return str(e)
         return None
 
-    def of_mode(mode: str) -> store.Pictures:
+    def of_mode(mode: str, again: bool = False) -> store.Pictures:
         shape = (size, size, len(mode))
         found = store.Undecoded(count, shape, encoded.items, functools.partial(decode, mode))
         if encoded.num_bytes <= store.SMALL and count * math.prod(shape) <= store.IN_MEMORY:
             return store.in_memory(found)
         try:
-            return store.make(*known_by, found, lambda bad: reading.skip_broken or not bad)
+            return store.make(*known_by, found, lambda bad: reading.skip_broken or not bad, again)
         except OSError as e:
             reason = e.strerror or e
             files.warn(
@@ -222,7 +224,7 @@ def _decoded(encoded: Encoded, reading: Reading, known_by: tuple[dict, str]) -> 
     found = of_mode("L" if all_gray else "RGB")
     readable[list(found.broken)] = False
     if not all_gray and readable.any() and gray[readable].all():  # those in color were broken
-        found = of_mode("L")
+        found = of_mode("L", again=True)
     return found
 
 

@@ -18,6 +18,7 @@ import os
 import pathlib
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from zoo.core import files
 from zoo.errors import InputError
 
 SMALL = 16 << 20  # bytes of files that are decoded anew each time, and not kept
+_SPARE = 1 << 26  # bytes that a disk keeps free
 IN_MEMORY = 1 << 30  # bytes of pixels that are loaded; more are read from the file
 _VERSION = 1  # of what is written; raise it where the same files come to other pixels
 _BLOCK = 1 << 26  # bytes moved at a time
@@ -164,6 +166,7 @@ def make(
     mark: str,
     found: Undecoded,
     keep: Callable[[dict[int, str]], bool],
+    again: bool = False,
 ) -> Pictures:
     """Decodes into a store, which takes the place of an older one.
 
@@ -172,6 +175,7 @@ def make(
       mark: likewise.
       found: the pictures.
       keep: whether the store is of use, by what is broken.
+      again: whether one of these options and files is not what is wanted.
 
     Raises:
       InputError: there is not enough room on the disk.
@@ -181,19 +185,23 @@ def make(
 
     folder, shape = _folder(options), (found.count, *found.shape)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    size = math.prod(shape)
-    if (free := shutil.disk_usage(folder.parent).free) < size + (1 << 26):
+    size, broken = math.prod(shape), {}
+    free, older = shutil.disk_usage(folder.parent).free, 0
+    with contextlib.suppress(OSError):
+        older = (folder / "pixels").stat().st_size
+    if free + older < size + _SPARE:
         raise InputError(
             f"{found.count:,} pictures of {'x'.join(map(str, found.shape))} take {size / 1e9:.1f} "
-            f"GB in {folder.parent}, where {free / 1e9:.1f} GB are free: make room, set ZOO_CACHE "
-            "to another folder, or give a smaller --image_size"
+            f"GB in {folder.parent}, where {free / 1e9:.1f} GB are free: make room, set "
+            "ZOO_CACHE to another folder, or give a smaller --image_size"
         )
-    broken: dict[int, str] = {}
 
     def write(place: pathlib.Path) -> None:
         path = place / "pixels"
         with open(path, "xb") as f:
             f.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # a disk that is full says so now, by an error
+                os.posix_fallocate(f.fileno(), 0, size)
         pixels = np.memmap(path, np.uint8, "r+", shape=shape)
         labels, failed = _decode_all(found, pixels)
         broken.update(failed)
@@ -215,9 +223,11 @@ def make(
         files.write_json(place / "about.json", about)
 
     with filelock.FileLock(f"{folder}.lock"):
-        if (other := known(options, mark)) is not None:  # another process was faster
+        if not again and (other := known(options, mark)) is not None:  # another was faster
             return other
         files.remove_leftovers(folder.parent, f"{folder.name}.*")
+        if free < size + _SPARE:
+            shutil.rmtree(folder)  # which is out of date
         try:
             files.write_folder(folder, write, replace=True)
         except _OfNoUse:
@@ -272,7 +282,10 @@ def _decode_all(found: Undecoded, pixels: np.ndarray) -> tuple[np.ndarray, dict[
             bar.add(len(done))
 
     items, waiting, cores = iter(found.items()), collections.deque(), os.cpu_count()
-    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+    with (
+        warnings.catch_warnings(action="ignore"),  # of all threads: see `images`
+        concurrent.futures.ThreadPoolExecutor(cores) as pool,
+    ):
         for block in iter(lambda: list(itertools.islice(items, _AT_ONCE)), []):
             for i, _, label in block:
                 labels[i] = label

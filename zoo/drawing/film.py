@@ -12,6 +12,7 @@ from zoo.errors import InputError
 _OF_SAMPLES = re.compile(r"epoch_(\d+)\.png")
 _SECONDS = 12.0  # of the whole film, where frames are neither too slow nor too fast then
 _SLOWEST, _FASTEST, _LAST = 0.5, 0.05, 2.0  # seconds of a frame, and of the last one
+_MOST = round(_SECONDS / _FASTEST)  # frames, when nothing else is asked for
 
 
 def of_run(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
@@ -39,7 +40,7 @@ def save(
       path: of the GIF.
       drawn: epoch -> its picture; see `of_run`.
       name: of the model.
-      num: frames at most, the first and the last among them; all when left out.
+      num: frames at most, the first and the last among them; 240 when left out.
 
     Returns:
       The number of frames.
@@ -48,7 +49,8 @@ def save(
       InputError: a picture cannot be read.
     """
     epochs = list(drawn)
-    if num is not None and num < len(epochs):
+    num = _MOST if num is None else num
+    if num < len(epochs):
         chosen = np.linspace(len(epochs) - 1, 0, num).round().astype(int)[::-1]  # the last is one
         epochs = [epochs[i] for i in chosen]
     read = {epoch: _read(drawn[epoch]) for epoch in epochs}

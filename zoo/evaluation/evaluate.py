@@ -61,7 +61,8 @@ OF_MODEL: tuple[OfModel, ...] = tuple(
     for module in (classification, likelihood, reconstruction, representation, categories)
 )
 SUBSETS = "the first of a fixed random order"
-FLOORS = 100_000  # training images, at most, that are samples of a floor
+# training images, at most, that are samples of a floor; and bytes of them, which are in memory
+FLOORS, _FLOOR_BYTES = 100_000, 1 << 30
 NO_CLASSIFIER = "no pretrained classifier knows these images (--classifier names one)"
 NO_LABELS = "these images have no labels, of which a classifier learns"
 
@@ -116,7 +117,8 @@ def samples(
     every, real = split("train"), split(held_out)
     num_images = min(num_images, len(real), len(every))
     # whole sets of training images, for floors
-    num_sets = max(1, min(len(every), FLOORS) // num_images)
+    fit = _FLOOR_BYTES // every.images[:1].nbytes
+    num_sets = max(1, min(len(every), FLOORS, fit) // num_images)
     real = real.subset(num_images)
 
     def choosing():

@@ -502,7 +502,8 @@ class ImageModel(keras.Model):
         inner = optimizer.inner_optimizer if scaled else optimizer
         if replicas > 1 and inner.global_clipnorm:  # the norm is that of the whole batch's gradient
             replica = tf.distribute.get_replica_context()
-            gradients = [g / replicas for g in replica.all_reduce("SUM", gradients)]
+            summed = replica.all_reduce("SUM", gradients)
+            gradients = [tf.convert_to_tensor(g) / replicas for g in summed]  # some are sparse
         optimizer.apply(gradients, variables)
         return values, tf.linalg.global_norm(gradients) / scale
 

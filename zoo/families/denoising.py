@@ -23,11 +23,12 @@ class DenoisingModel(LikelihoodModel):
     """A model of this family has `config.sampler`, `config.num_steps` and `config.guidance`.
 
     It defines `losses` and `velocity`. One that is conditional knows a label more, `null_label`,
-    for images whose class it is not told.
+    for images whose class it is not told; it is not `guidable` if it is never trained by that.
     """
 
     can = frozenset({"sample", "steps", "complete"})
     watched = True
+    guidable = True
     watched_options = {"num_steps": 4, "guidance": 1.0}
 
     @property
@@ -98,6 +99,8 @@ class DenoisingModel(LikelihoodModel):
             raise InputError(f"guidance is {guidance!r}, and must be a number of at least 0")
         if guidance != 1 and not self.conditional:
             raise InputError(f"{self.name} is unconditional: guidance goes with labels")
+        if guidance != 1 and not self.guidable:
+            raise InputError(f"{self.name} was never trained without labels: guidance must be 1")
         return num_steps, float(guidance)
 
     def sample(

@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from zoo.core.config import field
 from zoo.core.stages import num_stages
+from zoo.errors import InputError
 from zoo.families.denoising import DenoisingModel
 from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import signed
@@ -65,6 +66,12 @@ class FlowMatching(DenoisingModel):
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
         c = self.config
+        if self.conditional and c.label_dropout == 1:
+            raise InputError("label_dropout=1 drops every label: give conditional=false instead")
+        if self.conditional and not self.guidable and c.guidance != 1:
+            raise InputError(
+                "guidance needs a model without labels too: label_dropout=0 goes with guidance=1"
+            )
         num_labels = self.num_classes + 1 if self.conditional else 0  # with the null label
         if c.network == "mlp":
             self.network = perceptron(self.image_shape, c.hidden, num_labels, name="network")
@@ -85,6 +92,11 @@ class FlowMatching(DenoisingModel):
     def conditional(self) -> bool:
         """Whether images come with labels that are learned from."""
         return self.config.conditional and self.num_classes > 0
+
+    @property
+    def guidable(self) -> bool:
+        """Whether some labels are dropped in training, which guidance needs."""
+        return self.config.label_dropout > 0
 
     def velocity(self, x, t, labels=None, training=False):
         """V(x, t), or v(x, t, y): [B, H, W, C]."""

@@ -181,7 +181,12 @@ def perceptron(
       hidden: units of the layers.
       num_labels: as for `u_net`.
       name: of the network.
+
+    Raises:
+      InputError: there are no layers.
     """
+    if not hidden:
+        raise InputError("hidden is empty: a perceptron needs at least one layer")
     x, inputs, e = _inputs(image_shape, hidden[0], num_labels)
     h = layers.Flatten()(x)
     for units in hidden:

@@ -1,6 +1,7 @@
 """What nobody asked for: chosen by the data at the start of a run, and kept when it goes on."""
 
 import dataclasses
+import gc
 import re
 import statistics
 import time
@@ -161,10 +162,12 @@ def within_budget(
         flip=run.flip,
     )
     model.fit(batches, steps_per_epoch=count, callbacks=[clock], verbose=0, shuffle=False)
+    del model, batches
+    gc.collect()  # the run needs the memory of both, which refer to themselves
     a_step = statistics.median(clock.seconds[_WARM_UP:]) / run.steps_per_execution
     total = max(1, int(_FOR_STEPS * seconds / a_step))
     if total < steps_per_epoch:  # not one epoch
-        steps_per_epoch = max(1, total - total % run.steps_per_execution)
+        steps_per_epoch = max(run.steps_per_execution, total - total % run.steps_per_execution)
     chosen = {"epochs": max(1, total // steps_per_epoch), "steps_per_epoch": steps_per_epoch}
     recipe, run = _with(chosen, settled.recipe, run)
     print(

@@ -134,12 +134,15 @@ def train(
                 "with a remainder"
             )
 
-    smaller, needs = sizing.smaller(settled.dataset, settled.options), None
+    smaller, needs, fits = sizing.smaller(settled.dataset, settled.options), None, False
 
     def create(recipe: Recipe, num_steps: int):
         """The model of the run, whose first weights follow its seed alone; its step must fit."""
+        nonlocal needs, fits
         keras.utils.set_random_seed(run.seed)
-        with precision(run.precision), strategy.scope(), sizing.guarded(smaller):
+        # memory is looked at once: what a first model gave back is free to this process alone
+        guarded = contextlib.nullcontext() if fits else sizing.guarded(smaller)
+        with precision(run.precision), strategy.scope(), guarded:
             model = loading.create(
                 model_name,
                 settled.dataset.image_shape,
@@ -151,18 +154,24 @@ def train(
                 jit_compile=run.jit_compile == "on",
                 steps_per_execution=run.steps_per_execution,
             )
-        if run.strategy == "none":  # one device
-            nonlocal needs
+        if run.strategy == "none" and not fits:  # one device
             needs = sizing.check(model, settled.dataset, settled.recipe.batch_size, smaller)
+        fits = True
         return model
 
     if run.budget and not before:
         if workers.several or "epochs" in (asked or ()):
             other = "--strategy=multi_worker" if workers.several else "--epochs"
             raise InputError(f"--budget sets the length of the training: leave {other} out")
+        an_epoch = steps_per_epoch
         settled, steps_per_epoch = choices.within_budget(
             settled, steps_per_epoch, functools.partial(create, settled.recipe)
         )
+        if steps_per_epoch < an_epoch and "steps_per_epoch" in (asked or ()):
+            raise InputError(
+                f"--budget={run.budget} is enough for {steps_per_epoch} steps, not for an epoch of "
+                f"{an_epoch}: leave --steps_per_epoch out, or give a longer --budget"
+            )
     dataset, recipe, run = settled.dataset, settled.recipe, settled.run
     _check(recipe, run, strategy.num_replicas_in_sync)
     batch, chosen = settled.batch, settled.chosen

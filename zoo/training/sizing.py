@@ -60,7 +60,8 @@ def smaller(dataset: data.Dataset, options: Any) -> list[str]:
     """
     resized = data.is_pictures(dataset.name) or dataset.name == "emoji"
     fields = {f.name for f in dataclasses.fields(options)}
-    widths = [name for name in ("width", "hidden") if name in fields]
+    perceptron = getattr(options, "network", None) == "mlp"
+    widths = [name for name in ("hidden" if perceptron else "width", "hidden") if name in fields]
     return [*(["image_size"] if resized else []), *widths[:1]]
 
 
@@ -99,7 +100,7 @@ def check(
     instead = [f"--batch_size={fits}"] if fits > 0 else []
     raise InputError(
         f"training by {batch_size} images a step takes about {_gb(needs.step + needs.images)} of "
-        f"memory, and {_gb(needs.free)} are free: give {_either(instead, smaller)}"
+        f"memory, and {_gb(needs.free)} are free{_give(instead, smaller)}"
     )
 
 
@@ -113,7 +114,8 @@ def guarded(smaller: Sequence[str]) -> Iterator[None]:
     Raises:
       InputError: so it is; from where the first weight is made that is one too many.
     """
-    free, made = memory.available(), 0
+    on_gpu = tf.config.list_physical_devices("GPU")  # whose memory is another
+    free, made = None if on_gpu else memory.available(), 0
 
     def create(make, **values):
         nonlocal made
@@ -122,7 +124,7 @@ def guarded(smaller: Sequence[str]) -> Iterator[None]:
         if free is not None and made > free:
             raise InputError(
                 f"the weights and their optimizer take more than the {_gb(free)} of memory that "
-                f"are free: give {_either([], smaller)}"
+                f"are free{_give([], smaller)}"
             )
         return variable
 
@@ -149,8 +151,9 @@ def _num_bytes(shape: Sequence[int] | tf.TensorShape, dtype: tf.DType) -> int:
     return shape.num_elements() * dtype.size if known else 0
 
 
-def _either(instead: Sequence[str], smaller: Sequence[str]) -> str:
-    return " or ".join([*instead, *(f"a smaller --{name}" for name in smaller)])
+def _give(instead: Sequence[str], smaller: Sequence[str]) -> str:
+    either = " or ".join([*instead, *(f"a smaller --{name}" for name in smaller)])
+    return f": give {either}" if either else ""
 
 
 def _gb(num_bytes: int) -> str:
