@@ -46,6 +46,29 @@ KINDS = {  # what a card says before their headings
     CATEGORIES: "categories: ",
     RECONSTRUCTIONS: "reconstruction: ",
 }
+# part of a record -> the figures of its table, and what else there is a column for
+PARTS = {
+    "likelihood": (
+        LIKELIHOODS,
+        {
+            "K": lambda record, of: str(of["num_samples"] or ""),
+            "images": lambda record, of: f"{of['num_images']:,}",
+            "of": lambda record, of: "log p(x\\|y)" if of.get("given") else "log p(x)",
+            "pixels": lambda record, of: of.get("p_x_i") or of["p_x_given_z"] or "",
+            "binarization": lambda record, of: record["binarization"],
+        },
+    ),
+    "representation": (
+        PROBES,
+        {
+            "dimensions": lambda record, of: str(of["num_dims"]),
+            "training images": lambda record, of: f"{of['num_train']:,}",
+        },
+    ),
+    "reconstruction": (RECONSTRUCTIONS, {}),
+    "categories": (CATEGORIES, {"classes found": lambda record, of: str(of["classes_found"])}),
+    "classification": (ACCURACY, {}),
+}
 TITLES = {"emoji": "Emoji", "fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -131,48 +154,35 @@ def results(
         `seeds.py` did, and under `benchmark` what `benchmark.py` did;
         under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
-    lines = [
-        "# Results",
-        "",
-        "Made by `python scripts/studies/report.py` from `zoo/pretrained`, the "
-        "records in it and those in `docs/claims`; a test fails when this page and they "
-        "disagree. Numbers of a model are of its weights in the package, as they are loaded; ± is "
-        "one standard error, of images and samples and not of trainings; an interval of about 95% "
-        "reaches two of them to either side. Each card names the command "
-        "that measures again, and the machine: minutes of different ones do not compare, and those "
-        "of one name may differ too.",
-        "",
-    ]
+    datasets = []
     for dataset in sorted({r["dataset"] for r in records.values()}):
         here = {n: r for n, r in records.items() if r["dataset"] == dataset}
         title = TITLES.get(dataset, dataset)
-        for part in (
-            _samples,
-            _likelihoods,
-            _representations,
-            _reconstructions,
-            _categories,
-            _accuracies,
-        ):
-            lines += part(title, manifest, here)
-    if "benchmark" in claims:
-        lines += _speed(claims["benchmark"])
-    lines += verdicts.chosen_recipes(claims.get("recipes", {}), manifest)
-    beside, recipes = {}, claims.get("recipes", {})
-    for name, figure in claims.get("published", {}).items():
-        usual = verdicts.default_of(recipes, name, figure["key"])
-        beside[name] = f" {verdicts.beside_published(records[name], figure, usual)}"
-    published = [
-        f"- `{n}`: {notes[n]['published']}{beside.get(n, '')}"
-        for n in records
-        if "published" in notes[n]
-    ]
-    if published:
-        lines += ["## Beside published figures", "", *published, ""]
-    return "\n".join([*lines, *verdicts.section(claims, records, manifest)])
+        parts = {
+            part: _part(manifest, here, part, shown, more) for part, (shown, more) in PARTS.items()
+        }
+        composed = [n for n, r in here.items() if r["model"] == "bayes_conditional"]
+        samples = _samples(title, manifest, here)
+        datasets.append({"title": title, "samples": samples, "composed": composed, **parts})
+    recipes, published = claims.get("recipes", {}), {}
+    for name in (n for n in records if "published" in notes[n]):
+        published[name] = notes[name]["published"]
+        if figure := claims.get("published", {}).get(name):
+            usual = verdicts.default_of(recipes, name, figure["key"])
+            beside = verdicts.beside_published(records[name], figure, usual)
+            published[name] += f" {beside}"
+    speed = claims.get("benchmark")
+    return TEMPLATES.get_template("results.md.j2").render(
+        datasets=datasets,
+        speed=speed,
+        steps=speed and _steps(speed["steps"]),
+        recipes=verdicts.chosen_recipes(recipes, manifest),
+        published=published,
+        claims="\n".join(verdicts.section(claims, records, manifest)),
+    )
 
 
-def _samples(title, manifest, records) -> list[str]:
+def _samples(title, manifest, records) -> list[dict[str, Any]]:
     """A table, with its protocol and floor, for each set of records that were measured alike."""
     groups = []
     for name in (n for n, r in records.items() if "samples" in r["figures"]):
@@ -182,133 +192,48 @@ def _samples(title, manifest, records) -> list[str]:
                 break
         else:
             groups.append([name])
-    lines = []
-    for group in groups:
-        found = {n: records[n]["figures"]["samples"] for n in group}
-        shown = [f for f in tables.FIGURES if any(f[0] in found[n]["model"] for n in group)]
-        fullest = max(group, key=lambda n: len(found[n]["floor"]))
-        observations = {found[n]["observation"] for n in group} - {None}  # one at most
-        rows = [["floor", "", "", *tables.cells(found[fullest]["floor"], shown)]]
-        rows += [[*_run(n, manifest[n]), *tables.cells(found[n]["model"], shown)] for n in group]
-        heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown)]
-        colors = records[fullest]["binarization"]
-        heading = f"{title}: samples" if colors == "none" else f"{title}, black and white: samples"
-        machines = sorted({machine_of(records[n]) for n in group})
-        said, judge = [], records[fullest]["features"]["sha256"]
-        parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in group}
-        if own := [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge]:
-            said.append(
-                f"The classifier that judges here is a part of {', '.join(own)}, of whose figures "
-                "only CAS, sharpness and the nearest training image are thus judged independently."
-            )
-        if chosen := [n for n in group if _chosen_by(manifest[n]["settings"], manifest) == judge]:
-            same = " (the same latents are among those of this table)"
-            said.append(
-                f"The weights of {', '.join(chosen)} are those of the epoch whose 1,000 samples"
-                f"{'' if records[fullest]['seed'] else same} the classifier that judges here "
-                "judged best, against validation images."
-            )
-        if again := [n for n in group if "effective_sample_size_per_class" in found[n]["model"]]:
-            said.append(
-                f"± of {', '.join(again)} counts samples as independent. Of each 500 those of a "
-                "class are drawn again from one set of candidates: of 50 and an effective sample "
-                "size of n (on the card) the error of a class is larger by a factor of about "
-                "sqrt(1 + 49/n)."
-            )
-        judged = [" ".join(said), ""] if said else []
-        order = _order({n: found[n]["model"]["fid"] for n in group if "fid" in found[n]["model"]})
-        lines += [f"## {heading}", "", *_protocol(records[fullest], machines, *observations), ""]
-        lines += [*judged, *tables.table(heads, rows), "", *order]
-    return lines
+    return [_group(title, manifest, {n: records[n] for n in group}) for group in groups]
 
 
-def _order(fid: dict[str, Any]) -> list[str]:
-    """How far each model is behind the next better one, where their figures keep common draws."""
+def _group(title, manifest, records) -> dict[str, Any]:
+    found = {n: r["figures"]["samples"] for n, r in records.items()}
+    shown = [f for f in tables.FIGURES if any(f[0] in of["model"] for of in found.values())]
+    fullest = max(found, key=lambda n: len(found[n]["floor"]))
+    observations = {of["observation"] for of in found.values()} - {None}  # one at most
+    rows = [["floor", "", "", *tables.cells(found[fullest]["floor"], shown)]]
+    rows += [[*_run(n, manifest[n]), *tables.cells(of["model"], shown)] for n, of in found.items()]
+    record = records[fullest]
+    judge = record["features"]["sha256"]
+    parts = {n: manifest[n]["settings"]["config"].get("p_y_given_x") for n in found}
+    first, behind = _order(
+        {n: of["model"]["fid"] for n, of in found.items() if "fid" in of["model"]}
+    )
+    machines = sorted({machine_of(r) for r in records.values()})
+    gray = record["binarization"] == "none"
+    return {
+        "heading": f"{title}: samples" if gray else f"{title}, black and white: samples",
+        "protocol": _protocol(record, machines, *observations),
+        "own": [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge],
+        "chosen": [n for n in found if _chosen_by(manifest[n]["settings"], manifest) == judge],
+        "again": [n for n in found if "effective_sample_size_per_class" in found[n]["model"]],
+        "seed": record["seed"],
+        "heads": ["model", "parameters", "minutes", *(head for _, head, _ in shown)],
+        "rows": rows,
+        "first": first,
+        "behind": behind,
+    }
+
+
+def _order(fid: dict[str, Any]) -> tuple[str, list[str]]:
+    """The best, and how far each other is behind the next better one, by common draws if kept."""
     names = sorted(fid, key=lambda name: fid[name]["mean"])
     behind = [difference(fid[b], fid[a]) for a, b in itertools.pairwise(names)]
     if not behind or not all(of["paired"] for of in behind):
-        return []
-    steps = [
+        return "", []
+    return names[0], [
         f"`{name}` {of['mean']:.2f} ± {of['standard_error']:.2f}"
         for name, of in zip(names[1:], behind, strict=True)
     ]
-    return [
-        f"By FID `{names[0]}` comes first. Behind the one before it is {', '.join(steps)}. These "
-        "errors are of differences, by common draws of the real images.",
-        "",
-    ]
-
-
-def _likelihoods(title, manifest, records) -> list[str]:
-    composed = [n for n, r in records.items() if r["model"] == "bayes_conditional"]
-    return _part(
-        title,
-        manifest,
-        records,
-        "likelihood",
-        "likelihood",
-        LIKELIHOODS,
-        "The log-likelihood of the test images: exact where the model has it, else two lower "
-        "bounds, so that the true code length is at most theirs. Rows of one quantity and "
-        "binarization compare if their pixels have a mass on the same levels (quantized_gaussian, "
-        "categorical, logistic_mixture; or bernoulli); a density compares with none of them. Real "
-        "images have no likelihood of their own, which would be the floor."
-        + (
-            f" {' and '.join(composed)} divide by an estimate, of p(y) or with guidance of "
-            "E[p(y|x)^s]: such a figure is a lower bound only up to that estimate's error, which "
-            "the card names."
-            if composed
-            else ""
-        ),
-        {
-            "K": lambda r: str(r["figures"]["likelihood"]["num_samples"] or ""),
-            "images": lambda r: f"{r['figures']['likelihood']['num_images']:,}",
-            "of": lambda r: (
-                "log p(x\\|y)" if r["figures"]["likelihood"].get("given") else "log p(x)"
-            ),
-            "pixels": lambda r: (
-                r["figures"]["likelihood"].get("p_x_i")
-                or r["figures"]["likelihood"]["p_x_given_z"]
-                or ""
-            ),
-            "binarization": lambda r: r["binarization"],
-        },
-    )
-
-
-def _representations(title, manifest, records) -> list[str]:
-    return _part(
-        title,
-        manifest,
-        records,
-        "representation",
-        "what q(z|x) is good for",
-        PROBES,
-        "Accuracy on test images of logistic regression (scikit-learn) that was given the latent "
-        "means and the labels of the first training images, beside the same on pixels and on as "
-        "many principal components; each is as strongly regularized as suits it best by a fifth of "
-        "these images. Of ten classes, guessing finds 0.1. Models that are told the label are left "
-        "out.",
-        {
-            "dimensions": lambda r: str(r["figures"]["representation"]["num_dims"]),
-            "training images": lambda r: f"{r['figures']['representation']['num_train']:,}",
-        },
-    )
-
-
-def _reconstructions(title, manifest, records) -> list[str]:
-    return _part(
-        title,
-        manifest,
-        records,
-        "reconstruction",
-        "what a reconstruction keeps",
-        RECONSTRUCTIONS,
-        "Test images, encoded and decoded again: the Euclidean distance of pixels from an image to "
-        "its reconstruction, beside that to the reconstruction of the next image, and how often "
-        "the classifier of the sample metrics sees the image's class in its reconstruction and in "
-        "the image itself.",
-    )
 
 
 def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None:
@@ -322,33 +247,14 @@ def _chosen_by(settings: dict[str, Any], manifest: dict[str, Any]) -> str | None
     return name and manifest[name]["sha256"]
 
 
-def _categories(title, manifest, records) -> list[str]:
-    return _part(
-        title,
-        manifest,
-        records,
-        "categories",
-        "categories found without labels",
-        CATEGORIES,
-        "Each category stands for the class of most of its training images; the accuracy is that "
-        "of labels of test images by their category. Of ten classes, guessing finds 0.1.",
-        {"classes found": lambda r: str(r["figures"]["categories"]["classes_found"])},
-    )
-
-
-def _accuracies(title, manifest, records) -> list[str]:
-    return _part(title, manifest, records, "classification", "classification", ACCURACY)
-
-
-def _speed(found: dict[str, Any]) -> list[str]:
-    """What a step costs beyond its bare computation, and what drawing with a memory saves."""
-    steps, drawing = found["steps"], found["drawing"]
+def _steps(found: dict[str, Any]) -> list[list[str]]:
+    """What a step costs beyond its bare computation, in milliseconds."""
 
     def milliseconds(part):
         low, middle, high = (1000 * part[f"{of}_s"] for of in ("min", "median", "max"))
         return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
-    rows = [
+    return [
         [
             name,
             milliseconds(step["in_fit_with_callbacks"]),
@@ -356,48 +262,26 @@ def _speed(found: dict[str, Any]) -> list[str]:
             f"{step['fit_over_bare_of_medians']:.2f}",
             milliseconds(step["bare_xla"]),
         ]
-        for name, step in steps.items()
-    ]
-    kept, anew = (
-        drawing[key]["median_s"] for key in ("keeping_what_is_known", "computing_all_anew")
-    )
-    return [
-        "## What a step costs, and drawing pixel by pixel",
-        "",
-        f"By `{found['command']}` on {machine_of(found)} ({found['matmul_peak_gflops']:.0f} "
-        "GFLOP/s in a float32 matrix product). A step inside `fit`, with those of a run's "
-        "callbacks that act at steps, beside one by hand of the same networks, losses and "
-        "optimizers (without an average of G), and beside the latter compiled by XLA: "
-        "milliseconds, as median, least and greatest. The `vae` is one of dense layers for black "
-        "and white pixels, in batches of 128; of the others each step (of D) has 64.",
-        "",
-        *tables.table(["model", "in fit", "by hand", "ratio of medians", "by hand, XLA"], rows),
-        "",
-        f"`pixelcnn` draws 64 images in {kept:.1f} seconds. The loop that passes over the whole "
-        f"images for each pixel would take {anew:.0f} seconds (timed for one row), "
-        f"**{drawing['times_faster']:.0f} times as long**.",
-        "",
+        for name, step in found.items()
     ]
 
 
-def _part(title, manifest, records, part, heading, shown, text="", more=None) -> list[str]:
+def _part(manifest, records, part, shown, more) -> dict[str, list] | None:
     """A table of one part of the figures of all models that have it; nothing without any."""
-    names = [n for n, r in records.items() if part in r["figures"]]
-    if not names:
-        return []
-    more = more or {}
-    shown = [f for f in shown if any(f[0] in records[n]["figures"][part] for n in names)]
+    found = {n: r["figures"][part] for n, r in records.items() if part in r["figures"]}
+    if not found:
+        return None
+    shown = [f for f in shown if any(f[0] in of for of in found.values())]
     rows = [
         [
             *_run(n, manifest[n]),
-            *tables.cells(records[n]["figures"][part], shown),
-            *(f(records[n]) for f in more.values()),
+            *tables.cells(of, shown),
+            *(cell(records[n], of) for cell in more.values()),
         ]
-        for n in names
+        for n, of in found.items()
     ]
     heads = ["model", "parameters", "minutes", *(head for _, head, _ in shown), *more]
-    intro = [text, ""] if text else []
-    return [f"## {title}: {heading}", "", *intro, *tables.table(heads, rows), ""]
+    return {"heads": heads, "rows": rows}
 
 
 def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[str, str]) -> str:
@@ -425,7 +309,6 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
                 [own], [least] = (tables.cells(p, ((key, head, digits),)) for p in (part, floor))
                 rows.append([KINDS.get(shown, "") + head, own, least])
     samples = figures.get("samples")
-    protocol = samples and _protocol(record, [machine_of(record)], samples["observation"])
     classifies = "classification" in figures
     head = front_matter(settings, record["dataset"], record, "apache-2.0", classifies)
     return TEMPLATES.get_template("card.md.j2").render(
@@ -437,7 +320,7 @@ def card(name: str, about: dict[str, Any], record: dict[str, Any], notes: dict[s
         record=record,
         samples=samples,
         rows=rows,
-        protocol=protocol and protocol[0],
+        protocol=samples and _protocol(record, [machine_of(record)], samples["observation"]),
         of_classes=_per_class(settings["class_names"], figures),
         neighbors=_neighbors(samples),
     )
@@ -504,9 +387,7 @@ def _neighbors(samples: dict[str, Any] | None) -> str:
     return _table(heads, rows)
 
 
-def _protocol(
-    record: dict[str, Any], machines: list[str], observation: str | None = None
-) -> list[str]:
+def _protocol(record: dict[str, Any], machines: list[str], observation: str | None = None) -> str:
     """How samples were measured, in a paragraph."""
     p, found, split = record["protocols"], record["figures"]["samples"], record["split"]
     net, sets = record["features"], found["num_floor_sets"]
@@ -554,7 +435,7 @@ def _protocol(
         f"Samples a second: 500 at a time, on {' or '.join(machines)}"
         + ("." if len(machines) == 1 else "; those of different machines do not compare."),
     ]
-    return [" ".join(line for line in lines if line)]
+    return " ".join(line for line in lines if line)
 
 
 def _minutes(summary: dict[str, Any]) -> str:
