@@ -13,7 +13,7 @@ from written import counts, events, scalars
 
 from zoo import data, recipes, registry
 from zoo.errors import InputError
-from zoo.training import callbacks, event_files, loop
+from zoo.training import boards, event_files, loop
 
 
 def write(folder, steps, graph=False):
@@ -132,8 +132,8 @@ def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
 
 
 def test_a_sprite_is_no_larger_than_tensorboard_takes(tmp_path, monkeypatch):
-    assert (callbacks.SPRITE_SIDE // 288) ** 2 == 784  # of 1,000 images of 288 pixels
-    monkeypatch.setattr(callbacks, "SPRITE_SIDE", 100)
+    assert (boards.SPRITE_SIDE // 288) ** 2 == 784  # of 1,000 images of 288 pixels
+    monkeypatch.setattr(boards, "SPRITE_SIDE", 100)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 10, 22, 3), np.uint8)
     split = data.Split(images, np.arange(40, dtype=np.int32) % 2)
@@ -141,8 +141,8 @@ def test_a_sprite_is_no_larger_than_tensorboard_takes(tmp_path, monkeypatch):
         conditional=False, encode=lambda x, _: types.SimpleNamespace(mean=lambda: x[:, 0, :2, 0])
     )
     names = ("with\ttab and\nline", "caf\udce9")
-    callbacks.write_projector(tmp_path, model, split, names)
-    assert {path.name for path in tmp_path.iterdir()} == set(callbacks.PROJECTOR_FILES)
+    boards.write_projector(tmp_path, model, split, names)
+    assert {path.name for path in tmp_path.iterdir()} == set(boards.PROJECTOR_FILES)
     sprite = np.asarray(Image.open(tmp_path / "sprite.png"))
     assert sprite.shape == (4 * 10, 4 * 22, 3)
     np.testing.assert_array_equal(sprite[10:20, 22:44], images[5])

@@ -12,7 +12,7 @@ from zoo import InputError, recipes, registry
 from zoo.data import sources
 from zoo.drawing import film, views
 from zoo.hub import checkpoints
-from zoo.training import callbacks, loop
+from zoo.training import boards, loop
 
 SMALL = {"vae": {"network": "mlp", "hidden": (8,), "latent_dim": 2}, "gan": {"hidden": (8,)}}
 
@@ -157,6 +157,6 @@ def test_a_scalar_that_is_not_logged_is_refused(train, tmp_path, name, more, mes
 def test_a_model_gets_the_pictures_that_make_sense(can, latent_dim, expected):
     about = {"image_shape": (28, 28, 1), "conditional": False, "num_classes": 10, "axes": True}
     split = sources.Split(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int32))
-    pictures = callbacks.Pictures(types.SimpleNamespace(split=split))
+    pictures = boards.Pictures(types.SimpleNamespace(split=split))
     pictures.set_model(types.SimpleNamespace(can=frozenset(can), latent_dim=latent_dim, **about))
     assert set(pictures.kinds()) == expected

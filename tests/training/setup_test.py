@@ -7,7 +7,7 @@ import pytest
 
 from zoo import registry
 from zoo.hub import loading
-from zoo.training import loop
+from zoo.training import workdirs
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
@@ -36,6 +36,6 @@ def test_more_epochs_are_another_run_only_where_step_sizes_decay():
     def settings(epochs, decay):
         return {"recipe": {"epochs": epochs, "decay": decay}}
 
-    assert loop._differences(settings(2, "none"), settings(3, "none")) == []
-    found = loop._differences(settings(2, "cosine"), settings(3, "cosine"))
+    assert workdirs.differences(settings(2, "none"), settings(3, "none")) == []
+    found = workdirs.differences(settings(2, "cosine"), settings(3, "cosine"))
     assert found == ["epochs: 2 then, 3 now"]

@@ -23,7 +23,7 @@ from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
 from zoo.hub import checkpoints, export, loading, pretrained, references
-from zoo.training import callbacks, defaults, fitting, inputs, loop
+from zoo.training import callbacks, defaults, fitting, inputs, loop, workdirs
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
@@ -381,7 +381,7 @@ def settings_of(workdir, **run_settings):
 
 
 def differences(*both):
-    return loop._differences(*map(loop._usual, both))
+    return workdirs.differences(*map(workdirs.usual, both))
 
 
 def test_data_are_the_same_however_they_are_called(again, workdir, images, tmp_path, monkeypatch):
@@ -640,7 +640,9 @@ def test_any_edit_of_config_json_is_read_or_one_line(trained, tmp_path, count):
         try:
             read = loading.read_config(tmp_path)
             defaults.command(read)
-            loop._differences(loop._usual(read), loop._usual(json.loads(json.dumps(value))))
+            workdirs.differences(
+                workdirs.usual(read), workdirs.usual(json.loads(json.dumps(value)))
+            )
         except InputError as e:
             assert "\n" not in str(e) and len(str(e)) < 2000
 

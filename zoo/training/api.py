@@ -10,7 +10,7 @@ from zoo.core import config
 from zoo.data import sources
 from zoo.errors import InputError
 from zoo.hub import loading
-from zoo.training import callbacks, defaults, loop
+from zoo.training import callbacks, defaults, loop, workdirs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def train(
     if preset:
         print(defaults.of_preset(model, preset, given))
     code = loop.train(model, dataclasses.asdict(options), recipe, run, dataset, more, set(given))
-    place = loop.workdir_of(model, run)
+    place = workdirs.of(model, run)
     status = {0: "done", 1: "disk full", loop.DIVERGED: "diverged"}.get(code, "stopped")
     history = callbacks.MetricsFile.read(place / "metrics.jsonl")
     return Result(place, status, history)

@@ -18,7 +18,7 @@ from zoo.errors import InputError
 from zoo.evaluation.features import FeatureNet
 from zoo.hub import checkpoints
 from zoo.recipes import Recipe, Run
-from zoo.training import callbacks, monitor, strategies
+from zoo.training import boards, callbacks, monitor, strategies
 
 
 def prior_epochs(recipe: Recipe) -> int:
@@ -80,7 +80,7 @@ class Session:
         )
         board = self._board(validation)
         again = not self.workers.several and done % steps_per_epoch == 0
-        drawn = callbacks.Pictures(board, again)
+        drawn = boards.Pictures(board, again)
         if done >= total:
             print(f"already trained for {done // steps_per_epoch} epochs; --epochs=N goes on to N")
             if again and not is_finished(self.workdir, done):  # a kill may have left the last ones
@@ -160,7 +160,7 @@ class Session:
         epochs = self.done // self.log.steps_per_epoch
         return [r for r in self.log.records if r["epoch"] <= epochs]
 
-    def _board(self, validation: data.Split) -> callbacks.Board:
+    def _board(self, validation: data.Split) -> boards.Board:
         """What TensorBoard shows."""
         steps_per_epoch = self.log.steps_per_epoch
         hparams = {**self.settings["config"], **self.settings["recipe"]}
@@ -169,7 +169,7 @@ class Session:
             "step_size": hparams.pop("learning_rate"),
             "steps": self.recipe.epochs * steps_per_epoch,
         }
-        return callbacks.Board(
+        return boards.Board(
             self.workdir,
             {k: v if not isinstance(v, tuple) else str(v) for k, v in hparams.items()},
             validation,
