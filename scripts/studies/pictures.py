@@ -1,7 +1,7 @@
 """Draws the pictures of cards and pages anew: python scripts/studies/pictures.py --mnist_dir=DIR.
 
-They are those of `scripts/sample.py` by the settings below, so that the commands under them on the
-pages draw the same.
+They are those of `scripts/sample.py`, so that the commands under them on the pages draw the same.
+`docs/pictures.json` has the settings of those on pages.
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
@@ -15,20 +15,11 @@ _MODELS = flags.DEFINE_list("models", [], "Names of pretrained models; default: 
 _MNIST_DIR = flags.DEFINE_string("mnist_dir", "", "Folder with the four IDX files of MNIST.")
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
-# name of the picture: the model, what is drawn of it, and how
-OF_PAGES = {
-    "vae_reconstructions": ("vae", "reconstruct", {"num": 32}),
-    "vae_traversals": ("vae", "traverse", {"num": 10, "steps": 15}),
-    "vae_interpolations": ("vae", "interpolate", {"num": 6, "steps": 12}),
-    "gmm_vae_components": ("gmm_vae_mnist", "components", {}),
-    "pixelcnn_completions": ("pixelcnn", "complete", {"num": 32}),
-    "infogan_traversals": ("infogan_mnist", "traverse", {"steps": 10}),
-    "bigan_reconstructions": ("bigan", "reconstruct", {"num": 32}),
-}
 
 
 def main(argv: list[str]) -> None:
     """Draws and writes."""
+    from zoo.core import files
     from zoo.evaluation import records
     from zoo.hub import folders, pretrained
 
@@ -40,9 +31,9 @@ def main(argv: list[str]) -> None:
             how = {"observation": samples["observation"]}
             _draw(folder / folders.SAMPLES, name, "prior", **how)
             _draw(folder / folders.NEIGHBORS, name, "neighbors", num=32, **how)
-    for picture, (name, what, how) in OF_PAGES.items():
-        if not _MODELS.value or name in _MODELS.value:
-            _draw(DOCS / f"{picture}.png", name, what, **how)
+    for picture, how in files.read_json(DOCS / "pictures.json").items():
+        if not _MODELS.value or how["model"] in _MODELS.value:
+            _draw(DOCS / f"{picture}.png", how.pop("model"), how.pop("what"), **how)
 
 
 def _draw(path: pathlib.Path, name: str, what: str, **how) -> None:

@@ -397,7 +397,8 @@ def _protocol(record: dict[str, Any], machines: list[str], observation: str | No
         "sample": "decoders p(x|z) are drawn from; ",
     }[observation]
     colors = "" if record["binarization"] == "none" else ", black and white as the samples are"
-    spread = f"; of FID the mean of {sets} such sets, ± the deviation of one" if sets > 1 else ""
+    several = sets > 1 and "fid" in p
+    spread = f"; of FID the mean of {sets} such sets, ± the deviation of one" if several else ""
     lines = [
         f"{found['num_images']:,} samples (seed {record['seed']}; {how}rounded to 8 bits) against "
         f"as many images of the {split} split{colors}.",
@@ -426,7 +427,8 @@ def _protocol(record: dict[str, Any], machines: list[str], observation: str | No
         if "cas" in p
         else "",
         "Nearest training image: Euclidean distance of pixels, "
-        f"{p['nearest_training_distance']['queries']:,} samples among {found['num_train']:,} "
+        f"{min(p['nearest_training_distance']['queries'], found['num_images']):,} samples among "
+        f"{found['num_train']:,} "
         "images.",
         f"Parzen window: sigma {p['parzen_nats']['sigma']}." if "parzen_nats" in p else "",
         f"Floor: as many training images in place of the samples, {p['kid']['subsets']}{spread}; "
