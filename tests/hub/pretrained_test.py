@@ -152,7 +152,7 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
     images, labels = fashion_mnist.test.images[:1000], fashion_mnist.test.labels[:1000]
     if hasattr(model, "sample"):
         made = np.asarray(model.sample(64, seed=0))
-        assert made.shape == (64, 28, 28, 1) and made.std() > 0.2  # no gray mush
+        assert made.shape == (64, *settings["image_shape"]) and made.std() > 0.2  # no gray mush
     if settings["dataset_digest"] != fashion_mnist.digest:
         # what was learnt from digits finds clothing strange
         if hasattr(model, "classify"):
