@@ -151,7 +151,9 @@ def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, 
     assert "--skip_broken=True" in defaults.command(settings)
 
 
-def test_of_a_very_small_folder_nothing_is_held_out_and_what_that_costs_is_said(tmp_path, capsys):
+def test_of_a_very_small_folder_nothing_is_held_out_and_what_that_costs_is_said(
+    tmp_path, capsys, no_export
+):
     source = fill(tmp_path / "set", [""], count=30)
     given = {"steps_per_epoch": 2, "epochs": 1, **VAE}
     result = zoo.train("vae", f"folder:{source}", tmp_path / "run", **given)
