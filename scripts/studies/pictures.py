@@ -5,6 +5,7 @@ They are those of `scripts/sample.py`, so that the commands under them on the pa
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
+import functools
 import pathlib
 
 from absl import flags
@@ -36,8 +37,14 @@ def main(argv: list[str]) -> None:
             _draw(DOCS / f"{picture}.png", how.pop("model"), how.pop("what"), **how)
 
 
-def _draw(path: pathlib.Path, name: str, what: str, **how) -> None:
+@functools.lru_cache(maxsize=1)  # both pictures of a card are of one model
+def _load(name: str):
     import zoo
+
+    return zoo.load(name)
+
+
+def _draw(path: pathlib.Path, name: str, what: str, **how) -> None:
     from zoo.drawing import pictures, views
     from zoo.hub import loading, references
     from zoo.training import inputs
@@ -55,7 +62,7 @@ def _draw(path: pathlib.Path, name: str, what: str, **how) -> None:
     def real(count: int):
         return split("test").first(count)
 
-    model = zoo.load(name)
+    model = _load(name)
     if what == "prior" and model.conditional:  # a column for each class
         how |= {"num": 6 * model.num_classes, "labels": range(model.num_classes)}
     view = views.draw(

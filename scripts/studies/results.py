@@ -209,9 +209,9 @@ def _group(title, manifest, records) -> dict[str, Any]:
         {n: of["model"]["fid"] for n, of in found.items() if "fid" in of["model"]}
     )
     machines = sorted({machine_of(r) for r in records.values()})
-    gray = record["binarization"] == "none"
+    binary = record["binarization"] != "none"
     return {
-        "heading": f"{title}: samples" if gray else f"{title}, black and white: samples",
+        "heading": f"{title}, black and white: samples" if binary else f"{title}: samples",
         "protocol": _protocol(record, machines, *observations),
         "own": [n for n, part in parts.items() if part and manifest[part]["sha256"] == judge],
         "chosen": [n for n in found if _chosen_by(manifest[n]["settings"], manifest) == judge],

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.data import Split
+from zoo.data import Split, store
 from zoo.data.toy import Mixture
 from zoo.errors import InputError
 from zoo.evaluation import features, modes
@@ -61,8 +61,7 @@ OF_MODEL: tuple[OfModel, ...] = tuple(
     for module in (classification, likelihood, reconstruction, representation, categories)
 )
 SUBSETS = "the first of a fixed random order"
-# training images, at most, that are samples of a floor; and bytes of them, which are in memory
-FLOORS, _FLOOR_BYTES = 100_000, 1 << 30
+FLOORS = 100_000  # training images, at most, that are samples of a floor; they are in memory
 NO_CLASSIFIER = "no pretrained classifier knows these images (--classifier names one)"
 NO_LABELS = "these images have no labels, of which a classifier learns"
 
@@ -117,7 +116,7 @@ def samples(
     every, real = split("train"), split(held_out)
     num_images = min(num_images, len(real), len(every))
     # whole sets of training images, for floors
-    fit = _FLOOR_BYTES // every.images[:1].nbytes
+    fit = store.IN_MEMORY // every.images[:1].nbytes
     num_sets = max(1, min(len(every), FLOORS, fit) // num_images)
     real = real.subset(num_images)
 
