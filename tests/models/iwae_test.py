@@ -174,7 +174,7 @@ def test_the_effective_sample_size_of_gaussians_in_closed_form(images, monkeypat
     model, s, k = make("vae"), 1.2, 20_000
 
     def q_z_given_x(x, labels=None, training=False):
-        zeros = tf.zeros([len(x), model.latent_dim])
+        zeros = tf.zeros([tf.shape(x)[0], model.latent_dim])
         return tfd.MultivariateNormalDiag(zeros, zeros + s)
 
     flat = tfd.Independent(tfd.Uniform(-1e3, tf.fill([2, 28, 28, 1], 1e3)), 3)

@@ -87,6 +87,7 @@ def train_batches(
     with tf.device("CPU:0"):
         labels = tf.constant(split.labels)
 
+    @tf.autograph.experimental.do_not_convert
     def batch(i):
         epoch, k = i // per_epoch, i % per_epoch
         index = tf.raw_ops.RandomIndexShuffle(
@@ -142,7 +143,12 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     if store.is_on_disk(split.images):
         take, labels = _taking(split.images), tf.constant(split.labels)
         numbers = tf.data.Dataset.range(len(split)).batch(batch_size)
-        return numbers.map(lambda i: (take(i), tf.gather(labels, i))).prefetch(2)
+
+        @tf.autograph.experimental.do_not_convert
+        def batch(i):
+            return take(i), tf.gather(labels, i)
+
+        return numbers.map(batch).prefetch(2)
     with tf.device("CPU:0"):
         images = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
     return images.batch(batch_size).prefetch(2)

@@ -155,7 +155,7 @@ def _of_large_pictures(resized, pooled, image_shape, size: int = 50, **about) ->
       **about: the rest of a `FeatureNet`.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def seen(images):
         images = resized(images)
         if images.shape[-1] == 1:

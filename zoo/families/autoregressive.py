@@ -172,7 +172,7 @@ class AutoregressiveModel(LikelihoodModel):
         """Log p(x) of images [N, H, W, C], or log p(x|y) of a pair (images, labels)."""
         return self.log_prob(*(images if self.conditional else (images,)))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def walk(
         self, images, num_rows, labels, seed, progress=False, with_features=False
     ) -> tuple[tf.Tensor, ...]:

@@ -208,7 +208,7 @@ class DenoisingModel(LikelihoodModel):
         num_steps = tf.convert_to_tensor(num_steps, tf.int32)
         return self.walk(noise, num_steps, images, known, labels, guidance, progress)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def walk(self, noise, num_steps, images, known, labels, guidance, progress) -> tf.Tensor:
         """The end of the path that begins at the noise, in [0, 1].
 

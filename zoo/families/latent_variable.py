@@ -174,7 +174,7 @@ class LatentVariableModel(LikelihoodModel):
         images, labels = self.asked(images, labels)
         return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _importance_bound(self, images, labels, num_samples, seed):
         q, p_z = self.q_z_given_x(images, labels), self.p_z(labels)
 

@@ -71,7 +71,7 @@ class BayesClassifier(ImageModel):
         """The `logits` [N, K] of images [N, H, W, C] (float32 in [0, 1], or uint8)."""
         return self.in_batches(self.logits, self.asked(images)[0], share=_SHARE)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _log_p_x_given_y(self, images, seed):
         model, num_samples = self.p_x_given_y, self.config.bound_samples
 

@@ -343,7 +343,7 @@ class BayesConditional(ImageModel):
         chosen = tf.gather_nd(drawn, tf.stack([labels, tf.range(count)], -1))
         return tf.gather(images, chosen), {"effective_sample_size": size}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _walk(self, labels, seed):
         """A chain of Hamiltonian Monte Carlo on p(z|y) an image: images, diagnostics and trace."""
         c, model = self.config, self.unconditional

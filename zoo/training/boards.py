@@ -102,7 +102,7 @@ class Board(keras.callbacks.Callback):
                 tf.TensorSpec([None, *self.split.images.shape[1:]], tf.uint8),
                 tf.TensorSpec([None], tf.int32),
             )
-            losses = tf.function(lambda *data: self.model.test_step(data))
+            losses = tf.function(lambda *data: self.model.test_step(data), autograph=False)
             graph = losses.get_concrete_function(*spec).graph
             with self.writer("train").as_default(step=0):
                 tf.summary.graph(graph)

@@ -164,7 +164,7 @@ class Workers:
         self.since = None  # when this worker began to wait
         threading.Thread(target=self._watch, daemon=True).start()
 
-        @tf.function(input_signature=[tf.TensorSpec([1], tf.int32)])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([1], tf.int32)])
         def gather(number):
             return strategy.gather(strategy.run(tf.identity, [number]), axis=0)
 

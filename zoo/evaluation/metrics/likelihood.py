@@ -38,7 +38,7 @@ def log_likelihoods(
     terms = [name for name in ELBO if name in model.tracked]
     batch = pipeline.EXACT_BATCH if model.exact else BATCH
     measure = model.importance_bound if weighs else model.log_prob
-    bound = tf.function(lambda x, y, s: measure(x, y, num_samples, s))
+    bound = tf.function(lambda x, y, s: measure(x, y, num_samples, s), autograph=False)
     found = {name: [] for name in (*terms, *([EFFECTIVE] if weighs else []))}
     log_p = []
     model.seed_generator.state.assign([seed, 0])  # of the ELBO's one draw
