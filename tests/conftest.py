@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import unittest.mock
 
 import forked
 import pytest
 from forked import ROOT, Forked
 
-from zoo.core import memory
+from zoo.core import files, memory
 from zoo.data import idx, sources
 from zoo.hub import export
 
@@ -16,16 +17,12 @@ memory.keep()  # as every script does
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_graphs(request):
-    """The default run leaves out that TensorFlow rewrites graphs, a fifth of its time.
-
-    Scripts, which are processes of their own, and the slow tests have it.
-    """
-    if "not slow" in request.config.option.markexpr:
-        import tensorflow_probability  # noqa: F401  (before TensorFlow, which is then faster)
-        import tensorflow as tf  # isort: skip
-
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+def quick(request):
+    """Whether this is the default run, in which TensorFlow does not rewrite graphs."""
+    quick = "not slow" in request.config.option.markexpr
+    if quick:
+        import quick_graphs  # noqa: F401
+    return quick
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,16 +54,27 @@ def data_dir(tmp_path_factory, fashion_mnist):
     return folder
 
 
+@pytest.fixture(scope="session")
+def without_exports():
+    """A context in which runs end with an empty SavedModel: one takes longer than a small run."""
+
+    def saved_model(model, path, replace=True):
+        files.write_folder(path, lambda folder: (folder / "saved_model.pb").touch(), replace)
+
+    return lambda: unittest.mock.patch.object(export, "saved_model", saved_model)
+
+
 @pytest.fixture
-def no_export(monkeypatch):
-    """Runs in this process end without a SavedModel, which takes longer than a small run."""
-    monkeypatch.setattr(export, "saved_model", lambda model, path, replace=True: None)
+def no_export(without_exports):
+    """The same for a whole test."""
+    with without_exports():
+        yield
 
 
 @pytest.fixture(scope="session")
-def fork_server():
+def fork_server(quick):
     """What `Forked` processes come from."""
-    return forked.start_server()
+    return forked.start_server(quick)
 
 
 @pytest.fixture(scope="session")

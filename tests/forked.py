@@ -36,10 +36,13 @@ def environment(more=()) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **dict(more)}
 
 
-def start_server():
-    """A `multiprocessing` context whose processes are forked from one that has imported all."""
+def start_server(quick: bool):
+    """A `multiprocessing` context whose processes are forked from one that has imported all.
+
+    With `quick` TensorFlow does not rewrite their graphs.
+    """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
+    context.set_forkserver_preload([*_IMPORTED, *(["quick_graphs"] if quick else [])])
     before = dict(os.environ)
     os.environ.update(environment({"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}))
     try:
