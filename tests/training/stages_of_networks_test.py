@@ -93,6 +93,15 @@ def test_a_grid_of_codes_stays_larger():
     assert grids == [7, 8, 16, 16, 16]
 
 
+def test_a_u_net_of_large_images_has_larger_patches_and_more_channels():
+    options = registry.config_class("flow_matching")()
+    found = [config.resolved(options, (side, side, 3)) for side in (28, 32, 48, 56, 64, 128)]
+    assert [c.patch_size for c in found] == [2, 2, 2, 4, 4, 4]
+    assert [c.width for c in found] == [44, 44, 44, 64, 64, 64]
+    before = config.formerly(options)
+    assert (before["patch_size"], before["width"]) == (2, 44)
+
+
 def test_what_was_chosen_stays_unless_something_else_is_asked_for():
     cls = registry.config_class("vae")
     assert config.kept(cls, {"width": 3}, {"num_stages": 2}) == {"width": 3, "num_stages": 2}
@@ -103,7 +112,7 @@ def test_what_was_chosen_stays_unless_something_else_is_asked_for():
     assert config.resolved(asked, (32, 32, 3)) == asked
 
 
-@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("residual", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_convolutional_models_of_64_pixels_start_from_4(residual):
     for name in ("dcgan", "projection_cgan", "bigan", "cvae"):
         more = {"network": "conv", "width": 1, "latent_dim": 2, "residual": residual}

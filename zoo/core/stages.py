@@ -49,6 +49,18 @@ class _Number:
         return number(image_shape, self.smallest)
 
 
+@dataclasses.dataclass(frozen=True)
+class BySize:
+    """One value for images that `number(image_shape, 7)` halves twice, and one for larger ones."""
+
+    small: int
+    large: int
+
+    def __call__(self, image_shape: Sequence[int]) -> int:
+        """The value for images of this shape; `large` from 56 pixels on."""
+        return self.small if number(image_shape, 7) < 3 else self.large
+
+
 def num_stages(help: str, smallest: int = 4):
     """The field `num_stages` of a configuration: 0, the default, is `number` of the images."""
     return config.field(0, help, lower=0, upper=10, by_shape=_Number(smallest), formerly=2)

@@ -24,7 +24,7 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core.config import field
-from zoo.core.stages import num_stages
+from zoo.core.stages import BySize, num_stages
 from zoo.errors import InputError
 from zoo.families.denoising import DenoisingModel
 from zoo.math.noise import standard_normal, standard_uniform
@@ -37,10 +37,21 @@ class Config:
     """Network and sampler."""
 
     network: Literal["unet", "mlp"] = field("unet", "A U-Net, or a perceptron.")
-    width: int = field(44, "Channels of the U-Net's first grid.", lower=2)
+    width: int = field(
+        0,
+        "Channels of the U-Net's first grid; 0: 44, and 64 from 56 pixels on.",
+        lower=0,
+        by_shape=BySize(44, 64),
+        formerly=44,
+    )
     num_stages: int = num_stages("How often the U-Net halves the sides; 0: to 7 or 8.", smallest=7)
     patch_size: int = field(
-        2, "Side of the patches that are the places of the U-Net's first grid.", lower=1
+        0,
+        "Side of the patches that are the places of the U-Net's first grid; 0: 2, and 4 from 56 "
+        "pixels on.",
+        lower=0,
+        by_shape=BySize(2, 4),
+        formerly=2,
     )
     num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
     dropout: float = field(0.0, "Share of activations dropped.", lower=0.0, upper=0.9)
