@@ -280,7 +280,7 @@ def test_sample_metrics_of_a_model_that_copies_its_data(fashion_mnist, net):
             chosen = [self.images[y][rng.integers(len(self.images[y]))] for y in labels]
             return np.stack(chosen) / np.float32(255)
 
-    few = {"train": fashion_mnist.train.first(1200), "test": fashion_mnist.test}
+    few = {"train": fashion_mnist.train.first(1200), "test": fashion_mnist.test.first(2000)}
     figures = evaluate.evaluate(Copier(few["train"]), few.get, num_images=400, net=net)
     found = figures["samples"]
     model, floor = found["model"], found["floor"]

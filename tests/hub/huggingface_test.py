@@ -6,6 +6,7 @@ import http.server
 import json
 import pathlib
 import re
+import shutil
 import threading
 
 import numpy as np
@@ -118,14 +119,21 @@ def hub(tmp_path, monkeypatch):
     running.server_close()
 
 
-@pytest.fixture
-def workdir(tmp_path, no_export):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, without_exports):
     """A run of little."""
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
-    place = tmp_path / "home" / "secret" / "run"
+    place = tmp_path_factory.mktemp("home") / "secret" / "run"
     small = {"network": "mlp", "hidden": (8,), "latent_dim": 2, "batch_size": 8, "epochs": 1}
-    zoo.train("vae", images, place, steps_per_epoch=1, **small)
+    with without_exports():
+        zoo.train("vae", images, place, steps_per_epoch=1, **small)
     return place
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(trained, tmp_path / "home" / "secret" / "run")
 
 
 def test_a_run_is_pushed_and_comes_back_the_same(hub, workdir, tmp_path):

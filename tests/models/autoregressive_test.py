@@ -28,6 +28,12 @@ EACH = [pytest.param(k, marks=[] if k in BY_DEFAULT else pytest.mark.slow) for k
 every = pytest.mark.parametrize("kind", EACH)
 
 
+# of what takes longest: by default one kind of network
+some = pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[] if k == "rnn" else pytest.mark.slow) for k in EVERY]
+)
+
+
 def make(kind, image_shape, **changes):
     """A model with weights of its own at every place, so that nothing is 0 by chance."""
     name, config = EVERY[kind]
@@ -137,7 +143,7 @@ def test_nothing_given_is_a_sample_and_everything_is_the_image(kind):
     assert np.abs(model.sample(3, labels, seed=7) - drawn).max() > 0
 
 
-@every
+@some
 def test_each_conditional_depends_on_all_earlier_pixels_and_on_no_other(kind):
     shape = (3, 4, 2)
     model = make(kind, shape, num_layers=4)

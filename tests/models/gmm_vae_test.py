@@ -134,7 +134,7 @@ def test_with_the_exact_posterior_every_bound_is_log_p_x(monkeypatch):
         )
 
 
-@pytest.mark.parametrize("prior", ["mixture", "standard"])
+@pytest.mark.parametrize("prior", ["mixture", pytest.param("standard", marks=pytest.mark.slow)])
 def test_gradient_is_that_of_the_expectation(prior):
     # one latent dimension: the ELBO by quadrature, its gradient by differences
     keras.utils.set_random_seed(1)
@@ -193,7 +193,9 @@ def test_the_gradient_of_the_kl_is_that_of_its_formula(images, monkeypatch, weig
         np.testing.assert_allclose(three - one, 2 * of_kl, atol=2e-3 * largest)
 
 
-@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
+@pytest.mark.parametrize(
+    "prior", ["mixture", *(pytest.param(p, marks=pytest.mark.slow) for p in ("standard", "vamp"))]
+)
 def test_the_elbo_is_the_mean_of_the_bound_of_one_draw(images, prior):
     model = apart(make(prior=prior, num_prior_components=5, **TINY), 0.2)
     model.raw_scale.assign(3.0)  # so that p(x|z) does not drown the rest
@@ -251,7 +253,9 @@ def assert_drawn_from(z, distribution):
     assert ours.mean() == pytest.approx(theirs.mean(), abs=float(5 * error))
 
 
-@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
+@pytest.mark.parametrize(
+    "prior", ["mixture", *(pytest.param(p, marks=pytest.mark.slow) for p in ("standard", "vamp"))]
+)
 def test_latents_are_drawn_from_what_was_learned(images, prior):
     # as many components as dimensions: noise that were used twice would line up
     model, num = apart(make(prior=prior, num_components=3, num_prior_components=3)), 20_000

@@ -50,6 +50,7 @@ def test_padded_kernels_are_the_masked_ones(first, kernel_size):
     np.testing.assert_allclose(mine[1], expected_h, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_drawing_is_faster_than_the_usual_loop():
     # the usual loop computes the whole image for each of the 784 pixels; its time is that of 784
     # passes, of which a few are enough to know it

@@ -208,7 +208,9 @@ def test_several_steps_an_execution_are_the_same_steps(run, flags, uninterrupted
         np.testing.assert_array_equal(final(tmp_path)[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_polite_signal_saves_and_says_how_to_go_on(start, flags, tmp_path, signal_number):
     flags = [f for f in flags if not f.startswith("--epochs")] + ["--epochs=1000"]
     process = start("train", *flags, f"--workdir={tmp_path}")
@@ -271,7 +273,7 @@ def test_divergence_has_its_own_exit_code_and_keeps_the_last_good_checkpoint(
                 assert np.isfinite(a).all(), name
 
 
-@pytest.mark.parametrize("what", ["events", "checkpoint"])
+@pytest.mark.parametrize("what", [pytest.param("events", marks=pytest.mark.slow), "checkpoint"])
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(
     run, flags, uninterrupted, tmp_path, what
 ):

@@ -56,7 +56,9 @@ def test_the_length_is_measured_once_and_the_run_is_that_of_its_epochs(
     assert "--epochs=3" in command and "budget" not in command
 
 
-@pytest.mark.parametrize(("a_step", "last"), [(0.42, 10), (2.0, 5)])
+@pytest.mark.parametrize(
+    ("a_step", "last"), [(0.42, 10), pytest.param(2.0, 5, marks=pytest.mark.slow)]
+)
 def test_a_time_that_is_not_enough_for_an_epoch_is_a_shorter_epoch(
     tmp_path, steps_of, no_export, monkeypatch, a_step, last
 ):

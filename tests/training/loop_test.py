@@ -20,7 +20,7 @@ CONFIG = {"hidden": (8,), "latent_dim": 2}
 
 
 @pytest.fixture
-def train(data_dir, tmp_path):
+def train(data_dir, tmp_path, no_export):
     """Trains in `tmp_path` for that many epochs of two steps."""
 
     def train(count, config=CONFIG, code=0, **more):

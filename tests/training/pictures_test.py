@@ -54,7 +54,7 @@ def test_a_picture_that_fails_is_a_warning(train, tmp_path, monkeypatch, capsys)
     assert names == {"epoch_0001.png", "reconstructions_epoch_0001.png"}
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_pictures_that_a_kill_left_out_are_drawn_again(train, tmp_path, count, monkeypatch):
     train("vae", 2)
     drawn = {p: p.read_bytes() for p in (tmp_path / "samples").glob("*epoch_0002.png")}

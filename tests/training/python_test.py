@@ -24,7 +24,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), np.uint8)
 
 
-def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, capsys):
+def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, no_export, capsys):
     labels = np.arange(100) % 3
     seen = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
@@ -44,7 +44,7 @@ def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, capsys):
         sources.load(sources.ARRAYS)
 
 
-def test_a_callback_may_end_the_training(images, tmp_path):
+def test_a_callback_may_end_the_training(images, tmp_path, no_export):
     enough = keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
     settings = {"workdir": tmp_path, "epochs": 5, "network": "mlp", **SMALL}
     result = zoo.train("vae", images, callbacks=[enough], **settings)

@@ -22,18 +22,11 @@ from zoo.core import files
 from zoo.core.arrays import digest
 from zoo.data import idx, sources
 from zoo.evaluation import features
-from zoo.hub import checkpoints, export, loading, pretrained, references
+from zoo.hub import checkpoints, loading, pretrained, references
 from zoo.training import callbacks, defaults, fitting, inputs, loop, workdirs
 
 CONFIG = {"hidden": (8,), "latent_dim": 2}
 STEPS = 2
-
-
-def small_export(model, path, *_, **__):
-    """In place of a SavedModel, which takes seconds and is tested elsewhere."""
-    files.remove(path)
-    path.mkdir()
-    (path / "saved_model.pb").write_text("exported")
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +43,8 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture
-def again(images, monkeypatch):
+def again(images, no_export):
     """Trains in a workdir, or goes on there: `again(workdir, epochs)`."""
-    monkeypatch.setattr(export, "saved_model", small_export)
 
     def again(workdir, epochs=2, config=CONFIG, **more):
         recipe = dataclasses.replace(registry.recipe("gan"), epochs=epochs, batch_size=16)
@@ -64,13 +56,12 @@ def again(images, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(images, tmp_path_factory):
+def trained(images, tmp_path_factory, without_exports):
     """A run of two epochs of two steps."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     recipe = dataclasses.replace(registry.recipe("gan"), epochs=2, batch_size=16)
     given = {"data_dir": str(images), "workdir": str(workdir), "eval_every": 0}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "saved_model", small_export)
+    with without_exports():
         assert loop.train("gan", CONFIG, recipe, recipes.Run(steps_per_epoch=STEPS, **given)) == 0
     return workdir
 
