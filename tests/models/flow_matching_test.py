@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.families.denoising import DenoisingModel
+from zoo.math import odes
 
 MEANS = np.float32([[-0.5, -0.5], [0.5, 0.0], [-0.3, 0.5]])
 SCALES = np.float32([0.05, 0.08, 0.03])
@@ -242,3 +243,25 @@ def test_labels_are_dropped_in_training_alone(training, share):
     model.velocity = lambda x, t, labels, training: told.append(labels) or x
     model.losses(tf.zeros([10_000, 1, 2, 1]), tf.ones(10_000, tf.int32), training)
     assert float(np.mean(told[0] == model.null_label)) == pytest.approx(share, abs=0.02)
+
+
+def test_what_the_best_linear_velocity_lacks_is_left_to_the_network():
+    """Of noise in place of images, the whole velocity is linear and known."""
+    model = zoo.create("flow_matching", (8, 8, 1), width=4, predict="residual", seed=1)
+    seen = []
+    model.network = lambda given, training: seen.append(given[0]) or 0.0 * given[0]
+    rng = np.random.default_rng(0)
+    x_0, noise = (rng.normal(size=(400, 8, 8, 1)).astype(np.float32) for _ in range(2))
+    for t in (0.0, 0.3, 0.8, 1.0):
+        x_1, w = 0.5 * noise, (0.5 * t) ** 2 + (1 - t) ** 2
+        v = model.velocity((1 - t) * x_0 + t * x_1, tf.fill([400], t)).numpy()
+        assert np.var(x_1 - x_0 - v) == pytest.approx(0.25 / w, rel=0.03)  # it spreads by 0.9%
+        assert np.mean((x_1 - x_0 - v) * v) == pytest.approx(0, abs=0.03)  # nothing is left in v
+        assert np.var(seen[-1]) == pytest.approx(1, rel=0.03)
+    x = odes.solve(
+        lambda x, t: model.velocity(x, tf.fill([400], t)),
+        tf.constant(x_0),
+        tf.linspace(0.0, 1.0, 65),
+        odes.SOLVERS["heun"],
+    )
+    np.testing.assert_allclose(x, 0.5 * x_0, atol=2e-3)

@@ -5,6 +5,7 @@ This file needs no TensorFlow, so that configurations can use it (`zoo/registry.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from zoo.core import config
 
@@ -53,10 +54,10 @@ class _Number:
 class BySize:
     """One value for images that `number(image_shape, 7)` halves twice, and one for larger ones."""
 
-    small: int
-    large: int
+    small: Any
+    large: Any
 
-    def __call__(self, image_shape: Sequence[int]) -> int:
+    def __call__(self, image_shape: Sequence[int]) -> Any:
         """The value for images of this shape; `large` from 56 pixels on."""
         return self.small if number(image_shape, 7) < 3 else self.large
 
