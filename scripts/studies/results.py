@@ -155,9 +155,14 @@ def results(
         under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
     datasets = []
-    for dataset in sorted({r["dataset"] for r in records.values()}):
-        here = {n: r for n, r in records.items() if r["dataset"] == dataset}
+    images = {
+        n: (r["dataset"], *manifest[n]["settings"]["image_shape"]) for n, r in records.items()
+    }
+    for dataset, height, width, channels in sorted(set(images.values())):
+        here = {n: r for n, r in records.items() if images[n] == (dataset, height, width, channels)}
         title = TITLES.get(dataset, dataset)
+        if len({of for of in images.values() if of[0] == dataset}) > 1:
+            title += f" of {height}x{width} pixels"
         parts = {
             part: _part(manifest, here, part, shown, more) for part, (shown, more) in PARTS.items()
         }
@@ -172,14 +177,15 @@ def results(
             beside = verdicts.beside_published(records[name], figure, usual)
             published[name] += f" {beside}"
     speed = claims.get("benchmark")
-    return TEMPLATES.get_template("results.md.j2").render(
+    page = TEMPLATES.get_template("results.md.j2").render(
         datasets=datasets,
         speed=speed,
         steps=speed and _steps(speed["steps"]),
         recipes=verdicts.chosen_recipes(recipes, manifest),
         published=published,
-        claims="\n".join(verdicts.section(claims, records, manifest)),
+        **verdicts.found(claims, records, manifest),
     )
+    return page.rstrip() + "\n"
 
 
 def _samples(title, manifest, records) -> list[dict[str, Any]]:
