@@ -98,7 +98,7 @@ def test_a_u_net_of_large_images_has_larger_patches_and_more_channels():
     found = [config.resolved(options, (side, side, 3)) for side in (28, 32, 48, 56, 64, 128)]
     assert [c.patch_size for c in found] == [2, 2, 2, 4, 4, 4]
     assert [c.width for c in found] == [44, 44, 44, 64, 64, 64]
-    assert [c.predict for c in found] == ["velocity"] * 3 + ["residual"] * 3
+    assert [c.predict for c in found] == ["velocity"] * 3 + ["image"] * 3
     before = config.formerly(options)
     assert (before["patch_size"], before["width"], before["predict"]) == (2, 44, "velocity")
 

@@ -12,13 +12,11 @@ from noise to images:
 The solution of dx/dt = v*(x, t) from x_0 has at each time the distribution of x_t, so at time 1
 that of images. Samples follow it in a few steps of Euler's or Heun's method.
 
-A network that gives v has all the noise to repeat. With predict=residual it gives what the best
-linear velocity lacks (the preconditioning of Karras et al. 2022, arXiv:2206.00364, table 1, for
-these paths). If pixels have the variance s^2, that of x_t is w = t^2 s^2 + (1 - t)^2, and
+A network that gives v has all the noise to repeat, which takes more channels than a large patch of
+pixels has numbers. With predict=image it gives the image that the path leads to (Li & He 2025,
+arXiv:2511.13720), which is far simpler, and L is the same:
 
-    v(x, t) = (t s^2 - (1 - t)) / w x + s / sqrt(w) F(x / sqrt(w), t)
-
-where both what F sees and what it is to give have the variance 1.
+    v(x, t) = (F(x, t) - x) / (1 - t)
 
 Times are logit-normal, t = sigmoid(n) with n ~ N(0, 1), more often in the middle, where most is to
 be learned (Esser et al. 2024, arXiv:2403.03206, section 3.1). Given labels, a tenth of them is
@@ -39,7 +37,7 @@ from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import signed
 from zoo.nn.u_net import perceptron, u_net
 
-_STDDEV = 0.5  # of pixels in [-1, 1], as in Karras et al. 2022
+_LEAST = 0.02  # of the time that is left, by which is divided; so little noise is not seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +61,11 @@ class Config:
         by_shape=BySize(2, 4),
         formerly=2,
     )
-    predict: Literal["auto", "velocity", "residual"] = field(
+    predict: Literal["auto", "velocity", "image"] = field(
         "auto",
-        "What the network gives: the velocity, or what the best linear one lacks; auto: the latter "
-        "from 56 pixels on.",
-        by_shape=BySize("velocity", "residual"),
+        "What the network gives: the velocity, or the image that it leads to; auto: the image from "
+        "56 pixels on.",
+        by_shape=BySize("velocity", "image"),
         formerly="velocity",
     )
     num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
@@ -128,14 +126,11 @@ class FlowMatching(DenoisingModel):
 
     def velocity(self, x, t, labels=None, training=False):
         """V(x, t), or v(x, t, y): [B, H, W, C]."""
-        x, t = tf.convert_to_tensor(x), tf.convert_to_tensor(t)
-        known = [] if labels is None else [tf.convert_to_tensor(labels)]
+        given = [x, t] if labels is None else [x, t, labels]
+        found = self.network([tf.convert_to_tensor(v) for v in given], training=training)
         if self.config.predict == "velocity":
-            return self.network([x, t, *known], training=training)
-        s = t[:, None, None, None]
-        w = (s * _STDDEV) ** 2 + (1 - s) ** 2
-        linear = (s * _STDDEV**2 - (1 - s)) / w * x
-        return linear + _STDDEV / w**0.5 * self.network([x / w**0.5, t, *known], training=training)
+            return found
+        return (found - x) / tf.maximum(1 - t, _LEAST)[:, None, None, None]
 
     def losses(self, images, labels, training):
         """Loss = |v(x_t, t) - (x_1 - x_0)|^2, a mean over pixels, at one time for each image."""
