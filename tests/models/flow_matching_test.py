@@ -258,7 +258,8 @@ def test_a_network_of_images_leads_to_what_it_gives():
 
 
 def test_the_loss_of_a_network_of_images_is_that_of_its_velocity():
-    model = zoo.create("flow_matching", (8, 8, 1), width=4, predict="image", seed=1)
+    settings = {"width": 4, "predict": "image", "conditional": False, "guidance": 1}
+    model = zoo.create("flow_matching", (8, 8, 1), **settings, seed=1)
     images = np.random.default_rng(0).random((4000, 8, 8, 1)).astype(np.float32)
     model.network = lambda given, training: 2 * tf.constant(images) - 1  # it knows
     found = model.losses(images, None, True)["loss"]
