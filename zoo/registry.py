@@ -39,21 +39,30 @@ def _own(location: str, recipe: Recipe | None = None, presets: Mapping[str, Any]
 
 # where D's slope is bounded, great steps do no harm
 _BOUNDED = AdversarialRecipe(learning_rate=1e-3, discriminator_learning_rate=1e-3, decay="cosine")
-# First definitions, of which no published figure is measured yet. A learned prior lies where the
-# codes are, a shared scale spends fewer nats on pixels that hardly vary, and a greater beta leaves
-# the class to the label.
+# A shared scale and more latents keep more of an image: the FID of reconstructions of validation
+# images is 20 where it is 36 by default. A learned prior lies where the codes are, and the larger
+# its flow, the nearer samples come to reconstructions: 38 by 8 couplings of 256 units, 33 by these,
+# after 8 epochs, where it is 74 by default. No published figure is measured yet.
 _OF_VAES = {
-    "samples": {"prior": "flow", "scale": "shared", "residual": True, "decay": "cosine"},
+    "samples": {
+        "latent_dim": 64,
+        "scale": "shared",
+        "prior": "flow",
+        "num_prior_flows": 16,
+        "prior_hidden": (512, 512),
+        "epochs": 30,
+        "decay": "cosine",
+        "average_decay": 0.999,
+    },
     "likelihood": {"prior": "flow", "residual": True, "decay": "cosine", "epochs": 30},
     "fast": {"epochs": 3, "decay": "cosine"},
 }
-_OF_CVAE = {**_OF_VAES, "samples": {**_OF_VAES["samples"], "beta": 5.0}}
 # recipes were measured on Fashion-MNIST, on two CPU cores
 MODELS = {
     "classifier": _own("classifier:Classifier", LikelihoodRecipe(epochs=12, monitor="val_loss")),
     "vae": _own("vae:VAE", LikelihoodRecipe(epochs=15, monitor="val_loss"), _OF_VAES),
     "iwae": _own("iwae:IWAE", LikelihoodRecipe(epochs=12, monitor="val_loss"), _OF_VAES),
-    "cvae": _own("cvae:CVAE", LikelihoodRecipe(epochs=15, monitor="val_loss"), _OF_CVAE),
+    "cvae": _own("cvae:CVAE", LikelihoodRecipe(epochs=15, monitor="val_loss"), _OF_VAES),
     "gmm_vae": _own("gmm_vae:GMMVAE", LikelihoodRecipe(epochs=15, monitor="val_loss")),
     "flow_vae": _own("flow_vae:FlowVAE", LikelihoodRecipe(epochs=15, monitor="val_loss"), _OF_VAES),
     "categorical_vae": _own(
