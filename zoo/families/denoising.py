@@ -222,6 +222,7 @@ class DenoisingModel(LikelihoodModel):
           progress: whether the steps are counted on stderr.
         """
 
+        @tf.function(autograph=False)  # one graph of the network, and not one for each call
         def v(x, t):
             found = self.guided_velocity(x, t, labels, guidance)
             return found if known is None else tf.where(known, images - noise, found)
