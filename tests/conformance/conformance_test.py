@@ -37,18 +37,22 @@ LOGGED = {
 BY_DEFAULT = {"classifier", "vae", "pixelcnn", "cgan"}
 
 
-def of_each(names):
+def of_each(names, weekly=()):
     """The tests of a model in one process: some share what was trained."""
 
     def marks(name):
-        return [pytest.mark.xdist_group(name), *([] if name in BY_DEFAULT else [pytest.mark.slow])]
+        tier = pytest.mark.weekly if name in weekly else pytest.mark.slow
+        return [pytest.mark.xdist_group(name), *([] if name in BY_DEFAULT else [tier])]
 
     return pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in names])
 
 
 every_model = of_each(registry.trainable())
 every_model_and_variant = of_each([*registry.trainable(), *VARIANTS])
-every_export = of_each([*registry.trainable(), *(n for n in VARIANTS if n not in ONLY_IN_TRAINING)])
+# what a variant keeps and exports is found by the same code as its base model's
+every_model_and_weekly_variants = of_each([*registry.trainable(), *VARIANTS], weekly=VARIANTS)
+every_graph = [*registry.trainable(), *(n for n in VARIANTS if n not in ONLY_IN_TRAINING)]
+every_export = of_each(every_graph, weekly=VARIANTS)
 
 
 def make(name, seed=5, shape=SHAPE, **changes):
@@ -143,7 +147,7 @@ def test_no_model_is_left_out():
     assert {*SMALL, *registry.COMPOSED} == set(registry.list_models())
 
 
-@every_export
+@of_each(every_graph)
 def test_config_round_trip(name):
     model = make(name)
     assert model.built
@@ -175,7 +179,7 @@ def test_every_weight_is_trained(name, trained):
         assert knows_nothing_of(model, v) or (old != new).any(), v.path
 
 
-@every_model_and_variant
+@every_model_and_weekly_variants
 def test_checkpoint_holds_all_that_the_next_step_depends_on(name, data, trained, tmp_path):
     model, _ = trained(name)
     checkpoints.Manager(tmp_path).save(model, 4)

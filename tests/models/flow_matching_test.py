@@ -268,3 +268,26 @@ def test_the_loss_of_a_network_of_images_is_that_of_its_velocity():
     expected = np.mean((2 * images - 1) ** 2) + 1
     found = np.mean(model.losses(images, None, True)["loss"])
     assert found == pytest.approx(expected, rel=0.02)  # it spreads by 0.3%
+
+
+def test_times_are_moved_by_the_logarithm_of_the_shift():
+    model = zoo.create("flow_matching", (8, 8, 1), width=4, shift=3.0)
+    u = np.linspace(0.01, 0.99, 50, dtype=np.float32)
+    expected = np.log(u / (1 - u)) - np.log(3)
+    t = np.asarray(model.moved(u))
+    np.testing.assert_allclose(np.log(t / (1 - t)), expected, atol=1e-5)
+    times = np.asarray(model.times(7))
+    np.testing.assert_allclose(times, model.moved(np.linspace(0, 1, 8)), rtol=1e-6)
+    assert (times[0], times[-1]) == (0, 1)
+    plain = zoo.create("flow_matching", (8, 8, 1), width=4)
+    np.testing.assert_array_equal(plain.times(7), tf.linspace(0.0, 1.0, 8))
+
+
+def test_the_loss_is_taken_at_the_moved_times():
+    settings = {"width": 4, "conditional": False, "guidance": 1, "seed": 1}
+    found = []
+    for shift in (1.0, 5.0):
+        model = zoo.create("flow_matching", (8, 8, 1), shift=shift, **settings)
+        model.network = lambda given, training: found.append(given[1]) or 0.0 * given[0]
+        model.losses(np.zeros((500, 8, 8, 1), np.float32), None, True)
+    np.testing.assert_allclose(found[1], model.moved(found[0]), rtol=1e-5)

@@ -102,8 +102,13 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", UNCONDITIONAL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n == "vqvae" else pytest.mark.weekly)
+        for n in UNCONDITIONAL
+    ],
+)
 def test_unconditional_models_learn_from_pictures_without_labels(tmp_path, name):
     source = fill(tmp_path / "set", [""], count=40)
     check_unlabeled(name, UNCONDITIONAL[name], source, tmp_path / "run")

@@ -99,8 +99,10 @@ def test_a_u_net_of_large_images_has_larger_patches_and_more_channels():
     assert [c.patch_size for c in found] == [2, 2, 2, 4, 4, 4]
     assert [c.width for c in found] == [44, 44, 44, 64, 64, 64]
     assert [c.predict for c in found] == ["velocity"] * 3 + ["image"] * 3
+    assert [c.shift for c in found] == [1, 1, 1, 56 / 32, 2, 4]
     before = config.formerly(options)
     assert (before["patch_size"], before["width"], before["predict"]) == (2, 44, "velocity")
+    assert before["shift"] == 1
 
 
 def test_what_was_chosen_stays_unless_something_else_is_asked_for():

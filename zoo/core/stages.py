@@ -62,6 +62,20 @@ class BySize:
         return self.small if number(image_shape, 7) < 3 else self.large
 
 
+@dataclasses.dataclass(frozen=True)
+class Shift:
+    """How far times of noisy images are moved towards noise: by the side in units of 32 pixels.
+
+    Neighboring pixels of large images are alike, so that as much noise hides less of them (Esser et
+    al. 2024, arXiv:2403.03206, eq. 23). Up to 55 pixels a side times stay where they are.
+    """
+
+    def __call__(self, image_shape: Sequence[int]) -> float:
+        """1, or from 56 pixels on sqrt(H W) / 32."""
+        height, width = image_shape[:2]
+        return BySize(1.0, (height * width) ** 0.5 / 32)(image_shape)
+
+
 def num_stages(help: str, smallest: int = 4):
     """The field `num_stages` of a configuration: 0, the default, is `number` of the images."""
     return config.field(0, help, lower=0, upper=10, by_shape=_Number(smallest), formerly=2)

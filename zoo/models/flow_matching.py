@@ -19,7 +19,9 @@ arXiv:2511.13720), which is far simpler, and L is the same:
     v(x, t) = (F(x, t) - x) / (1 - t)
 
 Times are logit-normal, t = sigmoid(n) with n ~ N(0, 1), more often in the middle, where most is to
-be learned (Esser et al. 2024, arXiv:2403.03206, section 3.1). Given labels, a tenth of them is
+be learned (Esser et al. 2024, arXiv:2403.03206, section 3.1). Of large images as much noise hides
+less, so that their times, in training and between the steps of a sampler, are moved towards noise:
+t -> t / (t + shift (1 - t)) (eq. 23). Given labels, a tenth of them is
 dropped in training, so that the one network is also the unconditional model, and classifier-free
 guidance has both (Ho & Salimans 2022, arXiv:2207.12598).
 """
@@ -30,7 +32,7 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core.config import field
-from zoo.core.stages import BySize, num_stages
+from zoo.core.stages import BySize, Shift, num_stages
 from zoo.errors import InputError
 from zoo.families.denoising import DenoisingModel
 from zoo.math.noise import standard_normal, standard_uniform
@@ -67,6 +69,14 @@ class Config:
         "56 pixels on.",
         by_shape=BySize("velocity", "image"),
         formerly="velocity",
+    )
+    shift: float = field(
+        0.0,
+        "How far times are moved towards noise; 0: 1, not at all, and from 56 pixels on the side "
+        "in units of 32.",
+        lower=0.0,
+        by_shape=Shift(),
+        formerly=1.0,
     )
     num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
     dropout: float = field(0.0, "Share of activations dropped.", lower=0.0, upper=0.9)
@@ -132,12 +142,21 @@ class FlowMatching(DenoisingModel):
             return found
         return (found - x) / tf.maximum(1 - t, _LEAST)[:, None, None, None]
 
+    def moved(self, t):
+        """Times towards noise: t / (t + shift (1 - t))."""
+        shift = self.config.shift
+        return t if shift == 1 else t / (t + shift * (1 - t))
+
+    def times(self, num_steps):
+        """Evenly spaced ones, moved as those of training are."""
+        return self.moved(super().times(num_steps))
+
     def losses(self, images, labels, training):
         """Loss = |v(x_t, t) - (x_1 - x_0)|^2, a mean over pixels, at one time for each image."""
         x_1 = signed(images)
         batch = tf.shape(x_1)[:1]
         x_0 = standard_normal(tf.shape(x_1), self.next_seed())
-        t = tf.sigmoid(standard_normal(batch, self.next_seed()))
+        t = self.moved(tf.sigmoid(standard_normal(batch, self.next_seed())))
         s = t[:, None, None, None]
         if not self.conditional:
             labels = None
