@@ -71,6 +71,15 @@ def no_export(without_exports):
         yield
 
 
+@pytest.fixture
+def no_steps(monkeypatch):
+    """Runs in this process do all but train and export."""
+    from zoo.training import fitting, loop
+
+    monkeypatch.setattr(fitting.Session, "fit", lambda session: 0)
+    monkeypatch.setattr(loop, "finish", lambda *arguments: None)
+
+
 @pytest.fixture(scope="session")
 def fork_server(quick):
     """What `Forked` processes come from."""

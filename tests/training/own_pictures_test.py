@@ -13,7 +13,7 @@ from zoo.data import folder
 from zoo.drawing import views
 from zoo.evaluation import evaluate
 from zoo.hub import loading
-from zoo.training import defaults, fitting, inputs, loop
+from zoo.training import defaults, inputs, loop
 
 VAE = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
 GAN = {"network": "mlp", "hidden": (8,), "latent_dim": 2}
@@ -57,13 +57,6 @@ def train(model, config, source, workdir, epochs=1, **more):
         recipe = dataclasses.replace(recipe, prior_epochs=0)
     settings = {"dataset": f"folder:{source}", "workdir": str(workdir), "steps_per_epoch": 2}
     return loop.train(model, config, recipe, recipes.Run(**{**settings, **more}))
-
-
-@pytest.fixture
-def no_steps(monkeypatch):
-    """Runs do all but train and export."""
-    monkeypatch.setattr(fitting.Session, "fit", lambda session: 0)
-    monkeypatch.setattr(loop, "finish", lambda *arguments: None)
 
 
 def check_unlabeled(model_name, config, source, workdir):

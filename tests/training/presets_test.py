@@ -38,7 +38,7 @@ def test_the_vaes_have_the_three_presets():
     assert registry.presets("gan") == ()
 
 
-def test_settings_override_a_preset_and_both_are_written(tmp_path, capsys, no_export):
+def test_settings_override_a_preset_and_both_are_written(tmp_path, capsys, no_steps):
     x = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 1)).astype(np.uint8)
     place = tmp_path / "run"
     zoo.train("vae", x, place, preset="fast", epochs=1, **TINY)

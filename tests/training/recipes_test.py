@@ -80,7 +80,7 @@ def test_an_epoch_sees_as_many_images_whatever_the_size_of_the_set(model, count,
 
 
 def test_what_the_data_choose_is_said_and_kept_and_any_setting_overrides_it(
-    tmp_path, capsys, no_export, monkeypatch
+    tmp_path, capsys, no_steps, monkeypatch
 ):
     monkeypatch.setattr(defaults, "EPOCH", 400)
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), np.uint8)
