@@ -14,8 +14,6 @@ from zoo.evaluation import modes, tables
 from zoo.evaluation.intervals import difference
 from zoo.evaluation.records import differences, machine_of
 
-RECIPES = "Recipes that validation images chose"
-
 
 def exceeds(one: Any, other: Any, errors: float = 1.0) -> bool:
     """Whether one figure is greater than another by more than so many errors of the difference.
@@ -72,7 +70,6 @@ def found(
     recipes = claims.get("recipes", {})
     mixtures = {name: claims[name] for name in toy.MIXTURES if name in claims}
     return {
-        "recipes_title": RECIPES,
         "beta": _beta(claims["beta"]),
         "gradients": _gradients(claims["gradients"]),
         "sharpness": _sharpness(records),

@@ -62,18 +62,14 @@ class BySize:
         return self.small if number(image_shape, 7) < 3 else self.large
 
 
-@dataclasses.dataclass(frozen=True)
-class Shift:
-    """How far times of noisy images are moved towards noise: by the side in units of 32 pixels.
+def shift(image_shape: Sequence[int]) -> float:
+    """How far times are moved towards noise: 1, or from 56 pixels on sqrt(H W) / 32.
 
     Neighboring pixels of large images are alike, so that as much noise hides less of them (Esser et
-    al. 2024, arXiv:2403.03206, eq. 23). Up to 55 pixels a side times stay where they are.
+    al. 2024, arXiv:2403.03206, eq. 23).
     """
-
-    def __call__(self, image_shape: Sequence[int]) -> float:
-        """1, or from 56 pixels on sqrt(H W) / 32."""
-        height, width = image_shape[:2]
-        return BySize(1.0, (height * width) ** 0.5 / 32)(image_shape)
+    height, width = image_shape[:2]
+    return BySize(1.0, (height * width) ** 0.5 / 32)(image_shape)
 
 
 def num_stages(help: str, smallest: int = 4):

@@ -32,7 +32,7 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core.config import field
-from zoo.core.stages import BySize, Shift, num_stages
+from zoo.core.stages import BySize, num_stages, shift
 from zoo.errors import InputError
 from zoo.families.denoising import DenoisingModel
 from zoo.math.noise import standard_normal, standard_uniform
@@ -75,7 +75,7 @@ class Config:
         "How far times are moved towards noise; 0: 1, not at all, and from 56 pixels on the side "
         "in units of 32.",
         lower=0.0,
-        by_shape=Shift(),
+        by_shape=shift,
         formerly=1.0,
     )
     num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
