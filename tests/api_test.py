@@ -529,27 +529,24 @@ numbers = st.one_of(
 )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["vae", "cgan", "classifier", "pixelcnn"])
-def test_whatever_is_given_there_is_an_answer_or_an_input_error(name):
+EAGER = ["classifier", "vae", "cgan", "pixelcnn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        (EAGER[0], 10),
+        *(pytest.param(n, 25, marks=pytest.mark.slow) for n in EAGER),
+        *(pytest.param(n, 100, marks=pytest.mark.weekly) for n in EAGER),
+    ],
+)
+def test_whatever_is_given_there_is_an_answer_or_an_input_error(name, count):
     models = {name: make(name)}
     models[name].run_eagerly = True
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=count, deadline=None, derandomize=True)
     @given(images_or_not, labels_or_not, numbers)
     def ask(first, second, number):
         ask_whatever(models, name, first, second, number)
-
-    ask()
-
-
-def test_some_of_whatever_is_given():
-    models = {"classifier": make("classifier")}
-    models["classifier"].run_eagerly = True
-
-    @settings(max_examples=25, deadline=None, derandomize=True)
-    @given(images_or_not, labels_or_not, numbers)
-    def ask(first, second, number):
-        ask_whatever(models, "classifier", first, second, number)
 
     ask()

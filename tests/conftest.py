@@ -1,5 +1,6 @@
 """What several tests share: a slice of the real data as IDX files, and scripts as processes."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -14,6 +15,11 @@ from zoo.data import idx, sources
 from zoo.hub import export
 
 memory.keep()  # as every script does
+
+
+def pytest_collection_finish():
+    """No collection of garbage looks at a million objects of the imported libraries again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ fork server of `multiprocessing` imports them once, runs no operation, and forks
 script. What is forked has a process number, signals and an exit code of its own, as any process.
 """
 
+import gc
 import multiprocessing
 import os
 import pathlib
@@ -114,6 +115,7 @@ def free_ports(count):
 
 
 def _main(fds, argv, code, env, cwd, limits) -> None:
+    gc.freeze()  # what was imported is not garbage
     for number, fd in enumerate(fds, 1):
         os.dup2(fd.detach(), number)
     os.environ.clear()

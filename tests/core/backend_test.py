@@ -37,6 +37,7 @@ def test_a_setting_of_another_project_is_overruled_in_one_line(name, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_all_of_them_at_once_in_a_process_of_its_own(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps({**OTHERS, "backend": "torch"}))
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"}

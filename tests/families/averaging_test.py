@@ -90,6 +90,7 @@ def train(data_dir, monkeypatch):
     return train
 
 
+@pytest.mark.slow
 def test_a_run_measures_and_loads_its_average_and_goes_on_to_the_same_bits(train, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     train(one, 3)

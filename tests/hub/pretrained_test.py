@@ -136,7 +136,7 @@ def test_weights_are_known_by_the_digest_that_their_file_had():
     assert pretrained.name_of("of nothing") is None
 
 
-BY_DEFAULT = {"cgan", "classifier", "vae", "pixelcnn"}  # that README shows; the others are slow
+BY_DEFAULT = {"cgan", "classifier", "vae"}  # the others are slow
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ def test_only_the_loss_of_training_knows_the_temperature():
     np.testing.assert_allclose(values["loss"], -values["elbo_nats"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_temperature_falls_in_training_alone_and_is_saved(tmp_path):
     settings = {"anneal_rate": 0.2, "min_temperature": 0.3, "temperature": 0.9}
     model, x = make(**settings), np.repeat(X, 40, 0)

@@ -278,8 +278,10 @@ def test_games_and_penalties_go_together(loss, penalty, data):
     "name",
     [
         "cgan",
-        "projection_cgan",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("sngan", "infogan", "acgan")),
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("projection_cgan", "sngan", "infogan", "acgan")
+        ),
     ],
 )
 def test_every_gan_pays_for_the_slope_of_its_own_d(name, data):

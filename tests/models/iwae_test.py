@@ -79,7 +79,8 @@ def gradients(model, x):
     return found
 
 
-@pytest.mark.parametrize("beta", [pytest.param(1.0, marks=pytest.mark.slow), 2.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta):
     shape = (4, 4, 1)
     x = images[:1, 8:12, 8:12].repeat(4000, 0) / np.float32(255)

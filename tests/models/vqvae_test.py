@@ -191,6 +191,7 @@ def test_grids_are_drawn_as_often_as_the_prior_says():
     assert p.std() > 0.3 * p.mean() and scipy.stats.chisquare(*groups).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_at_rest_only_the_prior_learns(images):
     model = make()
     data = images, np.zeros(6, np.int32)

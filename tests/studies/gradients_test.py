@@ -17,6 +17,7 @@ def gan():
     return zoo.create("gan", image_shape=(8, 8, 1), latent_dim=3, hidden=(16,))
 
 
+@pytest.mark.slow
 def test_for_one_latent_the_gradients_are_as_d_to_one_minus_d(images):
     found = gradients.generator_gradients(gan(), images, batch_size=1)
     # by the logit l, log(1 - D) has the derivative -D and -log D has -(1 - D)

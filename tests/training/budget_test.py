@@ -37,6 +37,7 @@ def weights_of(workdir):
     return checkpoints.weights_digest(loading.load(workdir))
 
 
+@pytest.mark.slow
 def test_the_length_is_measured_once_and_the_run_is_that_of_its_epochs(
     tmp_path, steps_of, no_export, capsys
 ):
@@ -56,9 +57,8 @@ def test_the_length_is_measured_once_and_the_run_is_that_of_its_epochs(
     assert "--epochs=3" in command and "budget" not in command
 
 
-@pytest.mark.parametrize(
-    ("a_step", "last"), [(0.42, 10), pytest.param(2.0, 5, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("a_step", "last"), [(0.42, 10), (2.0, 5)])
 def test_a_time_that_is_not_enough_for_an_epoch_is_a_shorter_epoch(
     tmp_path, steps_of, no_export, monkeypatch, a_step, last
 ):

@@ -94,6 +94,7 @@ def train(data_dir, tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_shown_as_one_that_was_never_killed(
     train, tmp_path, monkeypatch, capsys
 ):

@@ -82,6 +82,7 @@ def check_unlabeled(model_name, config, source, workdir):
         assert found["likelihood"]["num_images"] == 4
 
 
+@pytest.mark.slow
 def test_a_vae_of_pictures_without_labels(tmp_path):
     source = fill(tmp_path / "set", [""], count=40)
     check_unlabeled("vae", VAE, source, tmp_path / "run")
@@ -95,13 +96,8 @@ def test_a_vae_of_pictures_without_labels(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=pytest.mark.slow if n == "vqvae" else pytest.mark.weekly)
-        for n in UNCONDITIONAL
-    ],
-)
+@pytest.mark.weekly
+@pytest.mark.parametrize("name", UNCONDITIONAL)
 def test_unconditional_models_learn_from_pictures_without_labels(tmp_path, name):
     source = fill(tmp_path / "set", [""], count=40)
     check_unlabeled(name, UNCONDITIONAL[name], source, tmp_path / "run")
@@ -150,7 +146,7 @@ def test_broken_files_are_skipped_where_that_is_asked_for_and_counted(tmp_path, 
 
 
 def test_of_a_very_small_folder_nothing_is_held_out_and_what_that_costs_is_said(
-    tmp_path, capsys, no_export
+    tmp_path, capsys, no_export, request
 ):
     source = fill(tmp_path / "set", [""], count=30)
     given = {"steps_per_epoch": 2, "epochs": 1, **VAE}
@@ -165,6 +161,7 @@ def test_of_a_very_small_folder_nothing_is_held_out_and_what_that_costs_is_said(
     again = zoo.train("vae", f"folder:{source}", tmp_path / "run", **{**given, "epochs": 2})
     assert again.status == "done" and len(again.history) == 2
     assert len(inputs.split_of(tmp_path / "run", "train")) == 30
+    request.getfixturevalue("no_steps")
     asked = {**given, "test": 0.1, "validation": 0.2}
     zoo.train("vae", f"folder:{source}", tmp_path / "asked", **asked)
     assert "22 train, 5 validation, 3 test images" in capsys.readouterr().out

@@ -44,6 +44,7 @@ def test_arrays_are_trained_on_and_a_run_goes_on(images, tmp_path, no_export, ca
         sources.load(sources.ARRAYS)
 
 
+@pytest.mark.slow
 def test_a_callback_may_end_the_training(images, tmp_path, no_export):
     enough = keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
     settings = {"workdir": tmp_path, "epochs": 5, "network": "mlp", **SMALL}

@@ -43,8 +43,9 @@ def of_version_0_1(tmp_path, no_export, monkeypatch):
     return tmp_path
 
 
-def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export):
+def test_the_images_choose_and_the_choice_is_written(tmp_path, no_export, request):
     train(tmp_path)
+    request.getfixturevalue("no_steps")
     settings = loading.read_config(tmp_path)
     assert settings["config"]["num_stages"] == 3
     assert "num_stages" not in defaults.command(settings)
@@ -65,6 +66,7 @@ def test_a_run_of_before_goes_on_with_two_stages(of_version_0_1):
     assert loading.load(of_version_0_1).config.num_stages == 2
 
 
+@pytest.mark.slow
 def test_a_run_of_before_can_be_started_afresh_with_stages(of_version_0_1):
     train(of_version_0_1, overwrite=True)
     assert loading.read_config(of_version_0_1)["config"]["num_stages"] == 3

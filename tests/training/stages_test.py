@@ -35,9 +35,11 @@ def arrays(workdir, step):
     return checkpoints.read(checkpoints.Manager(workdir / "checkpoints").path(step))[1]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "killed", [pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.weekly)]
+)
 def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(
-    data_dir, tmp_path, no_export
+    data_dir, tmp_path, no_export, killed
 ):
     workdir = tmp_path / "run"
     assert train(data_dir, workdir) == 0
@@ -51,11 +53,8 @@ def test_the_second_stage_begins_where_it_should_and_ends_in_the_same_bits(
     # the best epoch is one of the last stage, whatever the others' score was
     assert files.read_json(workdir / "summary.json")["exported_step"] == 3 * STEPS
     manager = checkpoints.Manager(workdir / "checkpoints")
-    for step in (2 * STEPS, 3 * STEPS):  # as if killed in the first stage
-        manager.path(step).unlink()
-    assert train(data_dir, workdir) == 0
-    assert digest(arrays(workdir, 3 * STEPS)) == digest(three)
-    manager.path(3 * STEPS).unlink()  # and in the second
+    for epoch in range(killed, 4):  # as if killed in it: the second stage is the third epoch
+        manager.path(epoch * STEPS).unlink()
     assert train(data_dir, workdir) == 0
     assert digest(arrays(workdir, 3 * STEPS)) == digest(three)
     with pytest.raises(InputError, match="leave none for the rest"):
