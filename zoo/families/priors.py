@@ -117,7 +117,8 @@ class LearnedPriorModel(LatentVariableModel):
         zeros = tf.zeros([*lead, self.latent_dim])
         standard = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
         if prior == "flow":
-            return FlowPrior(standard, flows.chain(self.prior_flows, self.latent_dim, y))
+            flow = flows.chain(self.prior_flows, self.latent_dim, y, shuffled=True)
+            return FlowPrior(standard, flow)
         return standard
 
     def draw_prior(self, num_samples, seed, labels=None) -> tf.Tensor:

@@ -2,9 +2,10 @@
 
     f(z_a, z_b) = (z_a, z_b exp(a) + b),   (b, artanh a) = network(z_a, h),   log |det| = sum a
 
-One half of z is kept, the other is scaled and shifted by functions of the kept half, and the halves
-take turns. h is a context, if there is one. Both directions cost the same. A coupling scales by e
-at the most, and an untrained one is the identity: its last layer is 0.
+One half of z is kept, the other is scaled and shifted by functions of the kept half. Halves take
+turns, or each coupling keeps a random half, by which all dimensions soon depend on one another. A
+context h, if there is one, is told too. Both directions cost the same. A coupling scales by e at
+the most, and an untrained one is the identity: its last layer is 0.
 """
 
 import functools
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.core.batches import in_batches
@@ -47,16 +49,29 @@ def couplings(
     ]
 
 
-def chain(flow: Sequence[keras.Model], size: int, context=None) -> tfb.Bijector:
-    """f_T(... f_1(z)) of the networks of couplings, and of their context [B, context_dim]."""
-    # a negative number of masked dimensions keeps the last ones
-    maps = [
-        tfb.RealNVP(
+def chain(
+    flow: Sequence[keras.Model], size: int, context=None, shuffled: bool = False
+) -> tfb.Bijector:
+    """f_T(... f_1(z)) of the networks of couplings, and of their context [B, context_dim].
+
+    Args:
+      flow: of `couplings`.
+      size: of z.
+      context: h, or None.
+      shuffled: whether each coupling keeps a random half, always the same one, and not in turn the
+        first half and the second.
+    """
+    maps = []
+    for i, (same, network) in enumerate(zip(kept(size, len(flow)), flow, strict=True)):
+        # a negative number of masked dimensions keeps the last ones
+        coupling = tfb.RealNVP(
             num_masked=same if i % 2 == 0 else -same,
             shift_and_log_scale_fn=functools.partial(shift_and_log_scale, network, context),
         )
-        for i, (same, network) in enumerate(zip(kept(size, len(flow)), flow, strict=True))
-    ]
+        if shuffled:
+            order = tfb.Permute(np.random.default_rng(i).permutation(size).astype(np.int32))
+            coupling = tfb.Chain([tfb.Invert(order), coupling, order])
+        maps.append(coupling)
     return tfb.Chain(maps[::-1])
 
 
