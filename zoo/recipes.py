@@ -194,7 +194,8 @@ class Run:
     watch: Literal["auto", "on", "off"] = field(
         "auto",
         "Measure 1,000 samples while the model trains: FID (too high with so few samples, but the "
-        "best checkpoint has the least), classes, distinct samples. auto: GANs and flow_matching.",
+        "best checkpoint has the least), classes, distinct samples. auto: GANs and what draws "
+        "in steps.",
     )
     eval_every: int = field(
         1, "Epochs between two such measurements, and one after the last; 0: none.", lower=0

@@ -57,6 +57,10 @@ _OF_VAES = {
     "likelihood": {"prior": "flow", "residual": True, "decay": "cosine", "epochs": 30},
     "fast": {"epochs": 3, "decay": "cosine"},
 }
+_DENOISING = LikelihoodRecipe(
+    epochs=20, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
+)
+_OF_DIFFUSION = {"likelihood": {"objective": "likelihood", "monitor": "val_bits_per_dim"}}
 # recipes were measured on Fashion-MNIST, on two CPU cores
 MODELS = {
     "classifier": _own("classifier:Classifier", LikelihoodRecipe(epochs=12, monitor="val_loss")),
@@ -79,12 +83,8 @@ MODELS = {
     "vqvae": _own(
         "vqvae:VQVAE", TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim")
     ),
-    "flow_matching": _own(
-        "flow_matching:FlowMatching",
-        LikelihoodRecipe(
-            epochs=20, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
-        ),
-    ),
+    "flow_matching": _own("flow_matching:FlowMatching", _DENOISING),
+    "diffusion": _own("diffusion:Diffusion", _DENOISING, _OF_DIFFUSION),
     "bayes_conditional": _own("bayes_conditional:BayesConditional"),
     "bayes_classifier": _own("bayes_classifier:BayesClassifier"),
     "gan": _own("gan:GAN", AdversarialRecipe()),
@@ -270,8 +270,8 @@ def config_class(name: str) -> type:
 
     Only the imports of `dataclasses`, `typing`, `zoo.core.config`, `zoo.core.stages` and
     `zoo.errors` and the class `Config` itself are run, so that `--help` answers at once. A model
-    that builds on a sibling's configuration (`class Config(vae.Config)` after `from zoo.models
-    import vae`) is followed into that file.
+    that builds on another configuration (`class Config(vae.Config)` after `from zoo.models import
+    vae`, or one of `zoo.families`) is followed into that file.
 
     Raises:
       InputError: no model has this name.
@@ -280,16 +280,17 @@ def config_class(name: str) -> type:
     return _CLASSES[name].Config if name in _CLASSES else _read_config(module)
 
 
-def _read_config(module: str) -> type:
-    package, _, leaf = module.rpartition(".")
-    path = pathlib.Path(__file__).parent / "models" / f"{leaf}.py"
+def _read_config(module: str) -> type | None:
+    path = pathlib.Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
     namespace = {"__name__": module}
     wanted = []
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module == package:
+        if isinstance(node, ast.ImportFrom) and node.module in ("zoo.models", "zoo.families"):
             for alias in node.names:
-                sibling = type(alias.name, (), {"Config": _read_config(f"{package}.{alias.name}")})
-                namespace[alias.asname or alias.name] = sibling
+                other = type(
+                    alias.name, (), {"Config": _read_config(f"{node.module}.{alias.name}")}
+                )
+                namespace[alias.asname or alias.name] = other
         elif isinstance(node, ast.Import) and node.names[0].name in ("dataclasses", "typing"):
             wanted.append(node)
         elif isinstance(node, ast.ImportFrom) and node.module in (
@@ -302,4 +303,4 @@ def _read_config(module: str) -> type:
         elif isinstance(node, ast.ClassDef) and node.name == "Config":
             wanted.append(node)
     exec(compile(ast.Module(wanted, []), str(path), "exec"), namespace)
-    return namespace["Config"]
+    return namespace.get("Config")

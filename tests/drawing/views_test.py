@@ -72,12 +72,15 @@ def draw(model, fashion_mnist, what, **changes):
         ("flow_matching", "prior", {"labels": [3], "num_steps": 1, "guidance": 2.0}, 4),
         ("flow_matching", "complete", {"rows": 27, "labels": [1, 2]}, 8),
         ("flow_matching", "complete", {"mask": MASK}, 8),
+        ("flow_matching", "vary", {"strength": 0.2, "num_steps": 4}, 8),
+        ("flow_matching", "vary", {"labels": [3]}, 8),
+        ("flow_matching", "path", {"labels": [3], "num_steps": 4}, 20),
     ],
 )
 def test_every_kind_of_picture(models, fashion_mnist, model, what, settings, count):
     images = draw(models[model], fashion_mnist, what, **settings)
     assert images.shape == (count, 28, 28, 1) and 0 <= images.min() and images.max() <= 1
-    if what in ("reconstruct", "edit", "complete"):
+    if what in ("reconstruct", "edit", "complete", "vary"):
         np.testing.assert_allclose(images[::2] * 255, fashion_mnist.test.images[:4], atol=1e-3)
     if what == "complete":
         given = settings.get("mask", np.arange(28)[:, None] < [settings.get("rows", 14)] * 28)
@@ -152,7 +155,10 @@ def test_a_traversal_is_in_standard_deviations_of_the_prior(fashion_mnist):
         ("pixelcnn", "complete", {"mask": MASK}, "row by row: give rows, and no mask"),
         ("flow_matching", "complete", {"mask": MASK, "rows": 3}, "leave one out"),
         ("flow_matching", "prior", {"mask": MASK}, "a mask goes with complete"),
+        ("flow_matching", "prior", {"strength": 0.3}, "strength goes with vary"),
         ("flow_matching", "traverse", {}, "has no latents"),
+        ("vae", "vary", {}, "cannot vary an image"),
+        ("pixelcnn", "path", {}, "does not draw in steps"),
         ("pixelcnn", "complete", {"rows": 28}, "an image has 28"),
         ("pixelcnn", "traverse", {}, "has no latents"),
         ("pixelcnn", "prior", {"observation": "sample"}, "only one image"),
@@ -197,6 +203,9 @@ def test_columns_and_rows_have_names(models, fashion_mnist):
     assert found.heads == ("-3", "0", "+3") and found.rows == ("z0", "z1", "z2")
     assert view("vae", "interpolate", steps=3).heads == ("0.00", "0.50", "1.00")
     assert view("pixelcnn", "complete").heads[:2] == ("image", "completed")
+    found = view("flow_matching", "path", labels=[7, 3], num=2, num_steps=4)
+    assert found.heads == ("0.00", "0.25", "0.50", "0.75", "1.00")
+    assert found.rows == ("Sneaker", "Dress") and found.columns == 5
 
 
 def test_the_labels_of_new_images_are_known_also_where_none_were_asked_for(models):

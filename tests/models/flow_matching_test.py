@@ -20,6 +20,8 @@ class Sampler:
     sampler: str = "heun"
     num_steps: int = 64
     guidance: float = 1.0
+    shift: float = 1.0
+    label_dropout: float = 0.1
 
 
 class Exact(DenoisingModel):
@@ -159,6 +161,47 @@ def test_given_pixels_stay_and_nothing_given_is_a_sample(model, images):
     rows = model.complete(images, 3, labels, seed=0)
     by_mask = model.complete(images, labels=labels, mask=np.arange(8)[:, None] < [3] * 8, seed=0)
     np.testing.assert_array_equal(rows, by_mask)
+
+
+def test_full_strength_is_a_new_sample_and_little_stays_near(model, images):
+    labels, apart = [0, 1, 2, 3, 0], []
+    whole = model.vary(images, 1.0, labels, seed=0)
+    np.testing.assert_array_equal(whole, model.sample(5, labels, seed=0))
+    for strength in (0.01, 0.3, 1.0):
+        made = model.vary(images, strength, labels, seed=0, num_steps=8)
+        apart.append(np.abs(made - images).mean())
+    assert apart[0] < 0.02 and apart[0] < apart[1] < apart[2]
+    for strength in (0.0, 1.1, float("nan"), "much"):
+        with pytest.raises(zoo.InputError, match="must be above 0 and at most 1"):
+            model.vary(images, strength, labels)
+
+
+def test_a_variation_of_a_gaussian_is_of_the_same_gaussian():
+    """Images of the model's distribution stay so, whatever the strength is."""
+    model, rng = exact(), np.random.default_rng(0)
+    x = MEANS[1] + SCALES[1] * rng.standard_normal((4000, 2))
+    images = np.float32(x + 1).reshape(-1, 1, 2, 1) / 2
+    made = points(model.vary(images, 0.5, np.ones(4000, np.int32), seed=0))
+    np.testing.assert_allclose(made.mean(0), MEANS[1], atol=0.01)
+    np.testing.assert_allclose(made.std(0), SCALES[1], rtol=0.06)
+    assert 0.02 < np.corrcoef(made[:, 0], x[:, 0])[0, 1] < 0.5  # s^2 t / ... is all that stays
+
+
+def test_a_path_ends_at_the_sample_and_begins_at_its_noise(model):
+    labels = [0, 1, 2, 3]
+    path = np.asarray(model.path(4, labels, seed=0, num_steps=6))
+    assert path.shape == (4, 7, 8, 8, 3)
+    np.testing.assert_array_equal(path[:, -1], model.sample(4, labels, seed=0, num_steps=6))
+    noise = tf.random.stateless_normal([4, 8, 8, 3], zoo.math.noise.stateless_seed(0), alg="philox")
+    np.testing.assert_allclose(path[:, 0], np.clip((noise + 1) / 2, 0, 1), atol=1e-6)
+
+
+def test_the_error_at_each_time_is_that_of_the_velocity():
+    model = zoo.create("flow_matching", (8, 8, 1), width=4, conditional=False, guidance=1)
+    model.velocity = lambda x, t, labels=None, training=False: 0 * x + tf.reshape(t, [-1, 1, 1, 1])
+    images = np.full((4000, 8, 8, 1), 0.5, np.float32)  # 0: the error is (x_0 + t)^2
+    found = np.asarray(model.error_by_time(images, num_times=5))
+    np.testing.assert_allclose(found, 1 + np.float32([0.1, 0.3, 0.5, 0.7, 0.9]) ** 2, atol=0.03)
 
 
 def test_completion_follows_what_is_given():

@@ -17,8 +17,10 @@ from zoo.errors import InputError, one_line
 
 KINDS = (
     "prior",
+    "path",
     "neighbors",
     "complete",
+    "vary",
     "reconstruct",
     "traverse",
     "interpolate",
@@ -26,16 +28,18 @@ KINDS = (
     "components",
     "film",
 )
+OF_REAL_IMAGES = ("complete", "vary", "reconstruct", "edit")
 
 cli.define_source()
 _WHAT = flags.DEFINE_enum(
     "what",
     "prior",
     (*KINDS, "neighbours"),  # as version 0.1 spelled it
-    "prior: new images; neighbors: new images, each with the training image that is nearest in "
+    "prior: new images; path: new images on their way from noise, of models that draw in steps; "
+    "neighbors: new images, each with the training image that is nearest in "
     "pixels on its right; complete: test images beside what the model makes of their first --rows, "
-    "or of the pixels in --mask; "
-    "reconstruct: test images beside their reconstructions; traverse: one "
+    "or of the pixels in --mask; vary: test images, and the same after noise was put on them and "
+    "taken away; reconstruct: test images beside their reconstructions; traverse: one "
     "latent dimension a row, or every category of one; interpolate: from one image (or latent) to "
     "another; edit: test images, and the same with --edit applied to their codes; components: what "
     "the decoder makes of the mean of each component of a learned prior, the heaviest first; film: "
@@ -78,7 +82,15 @@ _MASK = flags.DEFINE_string(
     "mask",
     "",
     "For complete: a picture of the images' size. What is white in it is given, and what is black "
-    "is drawn (flow_matching).",
+    "is drawn (flow_matching, diffusion).",
+)
+_IMAGE = flags.DEFINE_string(
+    "image",
+    "",
+    "A picture of your own in place of test images, for complete, vary, reconstruct and edit.",
+)
+_STRENGTH = flags.DEFINE_float(
+    "strength", None, "Share of noise that vary puts on images, up to 1; default: 0.4."
 )
 _ZOOM = flags.DEFINE_integer(
     "zoom",
@@ -138,14 +150,23 @@ def main(argv: list[str]) -> None:
         if folder.exists() and not os.access(folder, os.W_OK):
             raise InputError(f"--logdir={folder} is a folder that may not be written to")
 
+    if _IMAGE.value and what not in OF_REAL_IMAGES:
+        raise InputError(
+            f"--image goes with --what={', '.join(OF_REAL_IMAGES)}: leave it out of {what}"
+        )
+    num = _NUM.value
+    if _IMAGE.value:
+        own = _of_file(_IMAGE.value, model, labels)
+        num, labels = num or (8 if what in ("complete", "vary") else 1), None
+
     def real(count: int):
-        return _split("test").first(count)
+        return own(count) if _IMAGE.value else _split("test").first(count)
 
     told = []
     view = views.draw(
         model,
         what,
-        num=_NUM.value,
+        num=num,
         labels=labels,
         seed=_SEED.value,
         observation=_OBSERVATION.value,
@@ -155,6 +176,7 @@ def main(argv: list[str]) -> None:
         changes=changes,
         rows=_ROWS.value,
         mask=_mask(_MASK.value, model.image_shape) if _MASK.value else None,
+        strength=_STRENGTH.value,
         **cli.of_sampler(),
         progress=sys.stderr.isatty(),
         real=real,
@@ -209,6 +231,34 @@ def _write_each(folder: pathlib.Path, view, images) -> None:
     for i, image in enumerate(images):
         of_class = "" if view.labels is None else f"_class_{view.labels[i]}"
         pictures.save_png(folder / f"{i:06d}{of_class}.png", pictures.levels(image))
+
+
+def _of_file(path: str, model, labels):
+    """What gives n times the picture in a file, as a model takes it, with the labels in turn.
+
+    Raises:
+      InputError: it cannot be read, or the model wants to know its class and is not told.
+    """
+    import numpy as np
+
+    from zoo.data import Split, images
+
+    height, width, channels = model.image_shape
+    if model.conditional and not labels:
+        raise InputError(f"{model.name} must know what --image shows: give its class by --labels")
+    if height != width:
+        raise InputError(f"--image is made a square, and images of {model.name} are none")
+    try:
+        image = images.decode(pathlib.Path(path), "L" if channels == 1 else "RGB", height)
+    except images.Unreadable as e:
+        raise InputError(f"--image={path} cannot be read: {e}") from None
+    image = image.reshape(1, *model.image_shape)
+
+    def repeated(count: int) -> Split:
+        known = np.resize(np.array(labels or [0], np.int32), count)
+        return Split(np.repeat(image, count, axis=0), known)
+
+    return repeated
 
 
 def _mask(path: str, image_shape):

@@ -18,10 +18,14 @@ from zoo.math import latents, noise
 PAIRS = {  # what stands beside what
     "neighbors": ("sample", "nearest training image"),
     "complete": ("image", "completed"),
+    "vary": ("image", "variation"),
     "reconstruct": ("image", "reconstruction"),
     "edit": ("image", "edited"),
 }
 NUM, NUM_POINTS = 64, 1000  # images, or 2-D toy data, where it is not said
+NUM_PATHS = 8
+IN_STEPS = ("prior", "path", "neighbors", "complete", "vary")
+STRENGTH = 0.4
 STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
 
@@ -59,6 +63,7 @@ def draw(
     changes: Mapping[int, float] | None = None,
     rows: int | None = None,
     mask: np.ndarray | None = None,
+    strength: float | None = None,
     num_steps: int | None = None,
     guidance: float | None = None,
     progress: bool = False,
@@ -71,9 +76,10 @@ def draw(
 
     Args:
       model: a generative model.
-      what: `prior`, `neighbors`, `complete`, `reconstruct`, `traverse`, `interpolate`, `edit` or
-        `components`.
-      num: number of images; rows, for `interpolate`. `NUM` when left out, or `NUM_POINTS`.
+      what: `prior`, `path`, `neighbors`, `complete`, `vary`, `reconstruct`, `traverse`,
+        `interpolate`, `edit` or `components`.
+      num: number of images; rows, for `interpolate` and `path`. `NUM` when left out, `NUM_PATHS`,
+        or of toy data `NUM_POINTS`.
       labels: of a conditional model, repeated to what is needed: a column of `prior` each, or
         several where they are few.
       seed: random seed.
@@ -86,6 +92,7 @@ def draw(
       changes: latent dimension -> what `edit` adds to it.
       rows: of an image that `complete` is given; half of them when left out, without a mask.
       mask: bool [H, W], the pixels that `complete` is given.
+      strength: the share of noise that `vary` puts on images; `STRENGTH` when left out.
       num_steps: of the sampler of models that draw in steps.
       guidance: how much labels count in such a model.
       progress: whether models that draw pixel by pixel, or in steps, count them on stderr.
@@ -98,20 +105,20 @@ def draw(
       InputError: the model cannot do this, or a setting is wrong.
     """
     _refuse(model, what, labels, observation, truncation)
-    _refuse_settings_of_others(what, changes, rows, mask, spherical, steps)
+    _refuse_settings_of_others(what, changes, rows, mask, spherical, steps, strength)
     steps = steps or STEPS
     options = _options(model)
     sampler = {"num_steps": num_steps, "guidance": guidance}
     sampler = {name: value for name, value in sampler.items() if value is not None}
     for name in sampler:
-        if name not in options or what not in ("prior", "neighbors", "complete"):
+        if name not in options or what not in IN_STEPS:
             raise InputError(
-                f"{name} goes with models that draw in steps, such as flow_matching, and with new "
-                "or completed images: leave it out"
+                f"{name} goes with models that draw in steps, such as flow_matching, and with new, "
+                "completed or varied images: leave it out"
             )
     has_codes, has_decoder = "encode" in model.can, "decode" in model.can
     points = model.image_shape == toy.IMAGE_SHAPE
-    num = num or (NUM_POINTS if points else NUM)
+    num = num or (NUM_PATHS if what == "path" else NUM_POINTS if points else NUM)
 
     def beside(left: np.ndarray, right: np.ndarray) -> View:
         return View(_beside(left, right), 8, PAIRS[what] * 4)
@@ -166,6 +173,20 @@ def draw(
         train = train_images()
         index, _ = distances.nearest_images(made, train)
         return beside(made, train[index] / np.float32(255))
+    if what == "path":
+        y = labels_for(num)
+        if model.conditional and y is None:
+            y = np.asarray(model.labels_for(num, None, noise.stateless_seed(seed)))
+        made = np.asarray(model.path(num, y, seed=seed, **sampler))
+        heads = tuple(f"{t:.2f}" for t in np.asarray(model.times(made.shape[1] - 1)))
+        names = () if y is None else tuple(class_names[k] if class_names else str(k) for k in y)
+        return View(made.reshape(-1, *made.shape[2:]), made.shape[1], heads, names)
+    if what == "vary":
+        images, y = known(num)
+        y = y if labels is None else labels_for(len(images))
+        extra = {"seed": seed, "progress": progress, **sampler}
+        made = np.asarray(model.vary(images, strength or STRENGTH, y, **extra))
+        return beside(images / np.float32(255), made)
     if what == "complete":
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))
@@ -246,6 +267,10 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name} does not generate images")
     if what == "complete" and "complete" not in model.can:
         raise InputError(f"{model.name} cannot complete an image of which a part is given")
+    if what == "vary" and "vary" not in model.can:
+        raise InputError(f"{model.name} cannot vary an image")
+    if what == "path" and "steps" not in model.can:
+        raise InputError(f"{model.name} does not draw in steps: there is no path to show")
     if what in ("traverse", "interpolate") and "generate" not in model.can:
         raise InputError(f"{model.name} has no latents: it cannot {what}")
     needed = {"reconstruct": {"reconstruct"}, "edit": {"encode", "generate"}}.get(what, set())
@@ -280,7 +305,9 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name}'s first latents are codes, and G never saw two mixed")
 
 
-def _refuse_settings_of_others(what: str, changes, rows, mask, spherical: bool, steps) -> None:
+def _refuse_settings_of_others(
+    what: str, changes, rows, mask, spherical: bool, steps, strength
+) -> None:
     """Raises InputError for what was set and would say nothing."""
     if rows is not None and mask is not None:
         raise InputError("rows and a mask both say which pixels are given: leave one out")
@@ -290,6 +317,7 @@ def _refuse_settings_of_others(what: str, changes, rows, mask, spherical: bool, 
         ("a mask", mask is not None, ("complete",)),
         ("spherical", spherical, ("interpolate",)),
         ("steps", steps is not None, ("interpolate", "traverse")),
+        ("strength", strength is not None, ("vary",)),
     ):
         if given and what not in whats:
             raise InputError(f"{name} goes with {' or '.join(whats)}: leave it out of {what}")
@@ -317,7 +345,7 @@ def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:
       what: as `draw` was asked.
       images: that it returned.
     """
-    if what in ("reconstruct", "edit", "complete"):
+    if what in ("reconstruct", "edit", "complete", "vary"):
         return {"images": images[1::2], "beside": images[::2]}
     if what == "neighbors":
         return {"images": images[::2], "beside": images[1::2]}

@@ -65,6 +65,7 @@ class ImageModel(keras.Model):
     axes = True  # whether moving along one latent dimension, or between two codes, means something
     num_categories = 0  # of each latent variable, a one-hot; 0: latents are real numbers
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged
+    validated: tuple[str, ...] = ()  # likewise, which may be known of validation images alone
 
     def __init__(self, config=None, image_shape=(28, 28, 1), num_classes=10, seed=0, **kwargs):
         super().__init__(**kwargs)
@@ -78,7 +79,7 @@ class ImageModel(keras.Model):
             )
         self.seed = checks.whole("seed", seed, 0, 2**31 - 1)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self._means = [self.metric_of(name) for name in self.tracked]
+        self._means = [self.metric_of(name) for name in (*self.tracked, *self.validated)]
 
     def __init_subclass__(cls, **kwargs):
         """Checks what it can do, and lets Keras find the class of a model that it saved."""

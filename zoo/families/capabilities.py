@@ -8,7 +8,8 @@ METHODS = {
     "log_prob": ("log_prob", "bits_per_dim"),  # log p(x), or a bound on it: see `exact`
     "importance": ("importance_bound",),  # the bound by weighted draws, and how many count
     "complete": ("complete",),  # an image of which a part is given
-    "steps": ("num_calls",),  # sampling in a number of steps, with a number of network calls
+    "vary": ("vary",),  # images that are like given ones
+    "steps": ("num_calls", "path", "error_by_time"),  # sampling in a number of steps
     "encode": ("encode", "code"),  # images -> latents
     "reconstruct": ("reconstruct",),  # images -> latents -> images
     "generate": ("generate", "draw_prior"),  # latents -> images

@@ -1,35 +1,131 @@
-"""Models that turn noise into images in several steps, along the path of a differential equation.
+"""Models that turn noise into images in several steps (`zoo/math/samplers.py`).
 
-    dx/dt = v(x, t),  x at time 0 is noise of N(0, I),  x at time 1 is an image
+    x_t = (1 - t) x_0 + t x_1,  x_0 ~ N(0, I) is noise,  x_1 is an image
 
-A network gives the velocity v. Images on their way are in [-1, 1], where the pixels of an image are
-in [0, 1].
+A network gives the velocity v(x, t), the mean of x_1 - x_0 where x_t = x. Given labels, a part of
+them is dropped in training, so that the one network is also the unconditional model, and
+classifier-free guidance has both (Ho & Salimans 2022, arXiv:2207.12598). Images on their way are in
+[-1, 1], where the pixels of an image are in [0, 1].
+
+Of large images as much noise hides less, as pixels beside each other are alike. Their times, in
+training and between the steps of a sampler, are moved towards noise (Esser et al. 2024,
+arXiv:2403.03206, eq. 23): t -> t / (t + shift (1 - t)).
 """
 
+import dataclasses
 import numbers
+from typing import Literal
 
 import tensorflow as tf
 
 from zoo.core import checks
+from zoo.core.config import field
+from zoo.core.stages import BySize, num_stages, shift
 from zoo.errors import InputError
 from zoo.families.base import LABELS, SEED, Endpoint
 from zoo.families.likelihood import LikelihoodModel
-from zoo.math import odes
-from zoo.math.noise import standard_normal, stateless_seed
+from zoo.math import samplers
+from zoo.math.noise import standard_normal, standard_uniform, stateless_seed
 from zoo.math.pixels import in_unit_range, signed
+from zoo.nn.u_net import perceptron, u_net
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Network and sampler."""
+
+    network: Literal["unet", "mlp"] = field("unet", "A U-Net, or a perceptron.")
+    width: int = field(
+        0,
+        "Channels of the U-Net's first grid; 0: 44, and 64 from 56 pixels on.",
+        lower=0,
+        by_shape=BySize(44, 64),
+        formerly=44,
+    )
+    num_stages: int = num_stages("How often the U-Net halves the sides; 0: to 7 or 8.", smallest=7)
+    patch_size: int = field(
+        0,
+        "Side of the patches that are the places of the U-Net's first grid; 0: 2, and 4 from 56 "
+        "pixels on.",
+        lower=0,
+        by_shape=BySize(2, 4),
+        formerly=2,
+    )
+    shift: float = field(
+        0.0,
+        "How far times are moved towards noise; 0: 1, not at all, and from 56 pixels on the side "
+        "in units of 32.",
+        lower=0.0,
+        by_shape=shift,
+        formerly=1.0,
+    )
+    num_blocks: int = field(1, "Residual blocks of each grid, down and up.", lower=1)
+    dropout: float = field(0.0, "Share of activations dropped.", lower=0.0, upper=0.9)
+    hidden: tuple[int, ...] = field((256, 256, 256), "Units of the perceptron's layers.", lower=1)
+    conditional: bool = field(True, "Learn p(x|y) where images have labels.")
+    label_dropout: float = field(
+        0.1, "Share of labels not told in training, for guidance.", lower=0.0, upper=1.0
+    )
+    sampler: Literal["euler", "heun", "ancestral"] = field(
+        "heun", "How steps are made: by one network call, by two, or by one and new noise."
+    )
+    num_steps: int = field(12, "Steps of the sampler, when nothing else is asked for.", lower=1)
+    guidance: float = field(
+        1.25,  # of 1, 1.25 and 1.5 the least FID, by samples of Fashion-MNIST
+        "How much the label counts in samples; 1: as in the data, by half as many network calls.",
+        lower=0.0,
+    )
 
 
 class DenoisingModel(LikelihoodModel):
-    """A model of this family has `config.sampler`, `config.num_steps` and `config.guidance`.
+    """A model of this family has a configuration with the fields of `Config`.
 
-    It defines `losses` and `velocity`. One that is conditional knows a label more, `null_label`,
-    for images whose class it is not told; it is not `guidable` if it is never trained by that.
+    It defines `losses`, and `velocity` by its `network`. One that is conditional knows a label
+    more, `null_label`, for images whose class it is not told; it is not `guidable` if it is never
+    trained by that.
     """
 
-    can = frozenset({"sample", "steps", "complete"})
+    can = frozenset({"sample", "steps", "complete", "vary"})
     watched = True
-    guidable = True
     watched_options = {"num_steps": 4, "guidance": 1.0}
+
+    def add_network(self) -> None:
+        """Adds the network of noisy images, times and, of a conditional model, labels.
+
+        Raises:
+          InputError: settings contradict one another, or do not go with the images.
+        """
+        c = self.config
+        if self.conditional and c.label_dropout == 1:
+            raise InputError("label_dropout=1 drops every label: give conditional=false instead")
+        if self.conditional and not self.guidable and c.guidance != 1:
+            raise InputError(
+                "guidance needs a model without labels too: label_dropout=0 goes with guidance=1"
+            )
+        num_labels = self.num_classes + 1 if self.conditional else 0  # with the null label
+        if c.network == "mlp":
+            self.network = perceptron(self.image_shape, c.hidden, num_labels, name="network")
+            return
+        self.network = u_net(
+            self.image_shape,
+            width=c.width,
+            num_stages=c.num_stages,
+            patch_size=c.patch_size,
+            num_blocks=c.num_blocks,
+            dropout=c.dropout,
+            num_labels=num_labels,
+            name="network",
+        )
+
+    @property
+    def conditional(self) -> bool:
+        """Whether images come with labels that are learned from."""
+        return self.config.conditional and self.num_classes > 0
+
+    @property
+    def guidable(self) -> bool:
+        """Whether some labels are dropped in training, which guidance needs."""
+        return self.config.label_dropout > 0
 
     @property
     def null_label(self) -> int:
@@ -49,6 +145,56 @@ class DenoisingModel(LikelihoodModel):
           float32 [B, H, W, C].
         """
         raise NotImplementedError
+
+    def answer(self, x, t, labels=None, training: bool = False) -> tf.Tensor:
+        """What the network says, [B, H, W, C], of the arguments of `velocity`."""
+        given = [x, t] if labels is None else [x, t, labels]
+        return self.network([tf.convert_to_tensor(v) for v in given], training=training)
+
+    def told(self, labels, training: bool) -> tf.Tensor | None:
+        """The labels [B] that the network is told: in training some are the null label instead."""
+        if not self.conditional:
+            return None
+        if not training:
+            return labels
+        drawn = standard_uniform(tf.shape(labels), self.next_seed())
+        return tf.where(drawn >= self.config.label_dropout, labels, self.null_label)
+
+    def error(self, x_1, t, labels, seed, training: bool = False) -> tf.Tensor:
+        """|v(x_t, t) - (x_1 - x_0)|^2, a mean over pixels, [B].
+
+        Args:
+          x_1: images [B, H, W, C] in [-1, 1].
+          t: times, float32 [B].
+          labels: as for `velocity`.
+          seed: int32 [2], of the noise x_0.
+          training: whether dropout is on.
+        """
+        x_0, s = standard_normal(tf.shape(x_1), seed), t[:, None, None, None]
+        v = self.velocity((1 - s) * x_0 + s * x_1, t, labels, training)
+        return tf.reduce_mean((v - (x_1 - x_0)) ** 2, [1, 2, 3])
+
+    def error_by_time(self, images, labels=None, num_times: int = 10) -> tf.Tensor:
+        """The mean `error` of images at evenly spaced times, always of the same noise, [num_times].
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: int32 [N] of a conditional model.
+          num_times: how many.
+        """
+        images, labels = self.asked(images, labels)
+
+        @tf.function(autograph=False)
+        def at(t):
+            t = tf.fill(tf.shape(images)[:1], t)
+            return tf.reduce_mean(self.error(signed(in_unit_range(images)), t, labels, [0, 0]))
+
+        return tf.stack([at((i + 0.5) / tf.constant(float(num_times))) for i in range(num_times)])
+
+    def moved(self, t):
+        """Times towards noise: t / (t + shift (1 - t))."""
+        shift = self.config.shift
+        return t if shift == 1 else t / (t + shift * (1 - t))
 
     def guided_velocity(self, x, t, labels, guidance) -> tf.Tensor:
         """V_0 + s (v_y - v_0), of v_0 without and v_y with the label (arXiv:2207.12598, eq. 6).
@@ -74,16 +220,16 @@ class DenoisingModel(LikelihoodModel):
         """How often the network is asked about an image that is drawn."""
         num_steps, guidance = self._settings(num_steps, guidance)
         twice = self.conditional and guidance not in (0, 1)
-        return ((num_steps - 1) * self.solver.calls + self.last.calls) * (2 if twice else 1)
+        return ((num_steps - 1) * self.sampler.calls + self.last.calls) * (2 if twice else 1)
 
     # Of the last step: where images are, the velocity changes fast, and a second look at it from a
     # place beside them does harm (as in Karras et al. 2022, arXiv:2206.00364, algorithm 1).
-    last = odes.SOLVERS["euler"]
+    last = samplers.SAMPLERS["euler"]
 
     @property
-    def solver(self) -> odes.Euler | odes.Heun:
+    def sampler(self) -> samplers.Sampler:
         """What makes a step."""
-        return odes.SOLVERS[self.config.sampler]
+        return samplers.SAMPLERS[self.config.sampler]
 
     def _settings(self, num_steps, guidance) -> tuple[int, float]:
         """Those given, or the model's own.
@@ -129,7 +275,7 @@ class DenoisingModel(LikelihoodModel):
 
         def draw(which, labels, seed):
             noise = standard_normal([tf.shape(which)[0], *self.image_shape], seed)
-            return self._flow(noise, None, None, labels, settings, progress)
+            return self._walk(noise, None, None, labels, settings, progress, seed)
 
         return self.in_batches(draw, tf.range(num_samples), labels, seed=seed)
 
@@ -173,10 +319,79 @@ class DenoisingModel(LikelihoodModel):
         def complete(x, known, labels, seed):
             x = in_unit_range(x)
             noise = standard_normal(tf.shape(x), seed)
-            drawn = self._flow(noise, signed(x), known[..., None], labels, settings, progress)
+            given = signed(x), known[..., None], labels
+            drawn = self._walk(noise, *given, settings, progress, seed)
             return tf.where(known[..., None], x, drawn)
 
         return self.in_batches(complete, images, mask, labels, seed=stateless_seed(seed))
+
+    def vary(
+        self,
+        images,
+        strength: float = 0.4,
+        labels=None,
+        seed=None,
+        num_steps: int | None = None,
+        guidance: float | None = None,
+        progress: bool = False,
+    ) -> tf.Tensor:
+        """Variations of images [N, H, W, C]: noise is put on them and taken away again.
+
+        That is the path of a sample from x_t = t x_1 + (1 - t) x_0, t = 1 - strength, on (Meng et
+        al. 2022, arXiv:2108.01073). What the noise hides is drawn anew.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          strength: the share of noise, in (0, 1]; 1: a new sample.
+          labels: int32 [N] for a conditional model; other ones than the images' own turn them into
+            images of another class.
+          seed: an integer; the same one gives the same images.
+          num_steps: of a whole path, of which those from t on are taken.
+          guidance: as for `sample`.
+          progress: whether the steps are counted on stderr.
+
+        Raises:
+          InputError: the images are not what this model takes, or the strength is no such share.
+        """
+        settings = self._settings(num_steps, guidance)
+        if not isinstance(strength, numbers.Real) or not 0 < strength <= 1:
+            raise InputError(f"strength is {strength!r}, and must be above 0 and at most 1")
+        images, labels = self.asked(images, labels)
+        start = tf.constant(1 - strength, tf.float32)
+
+        def vary(x, labels, seed):
+            x = signed(in_unit_range(x))
+            x = start * x + (1 - start) * standard_normal(tf.shape(x), seed)
+            return self._walk(x, None, None, labels, settings, progress, seed, start)
+
+        return self.in_batches(vary, images, labels, seed=stateless_seed(seed))
+
+    def path(
+        self,
+        num_samples,
+        labels=None,
+        seed=None,
+        num_steps: int | None = None,
+        guidance: float | None = None,
+    ) -> tf.Tensor:
+        """Samples on their way from noise: x_t at the times of all steps, cut off to [0, 1].
+
+        Args:
+          num_samples: how many.
+          labels: as for `sample`, and so are the others.
+          seed: likewise; the last images are the samples of this seed.
+          num_steps: likewise.
+          guidance: likewise.
+
+        Returns:
+          [num_samples, num_steps + 1, H, W, C].
+        """
+        num_samples = checks.whole("num_samples", num_samples)
+        settings = self._settings(num_steps, guidance)
+        seed = stateless_seed(seed)
+        labels = self.labels_for(num_samples, labels, seed)
+        noise = standard_normal([num_samples, *self.image_shape], seed)
+        return self._walk(noise, None, None, labels, settings, False, seed, every=True)
 
     def _mask(self, num_rows, mask, images) -> tf.Tensor:
         """Which pixels of N images are given, bool [N, H, W]."""
@@ -197,37 +412,61 @@ class DenoisingModel(LikelihoodModel):
         return mask
 
     def times(self, num_steps) -> tf.Tensor:
-        """The times [S + 1] between the steps of a sampler."""
-        return tf.linspace(0.0, 1.0, num_steps + 1)
+        """The times [S + 1] between steps: evenly spaced, and moved as those of training are."""
+        return self.moved(tf.linspace(0.0, 1.0, num_steps + 1))
 
-    def _flow(self, noise, images, known, labels, settings, progress) -> tf.Tensor:
-        """Images in [0, 1] of noise, by (number of steps, guidance)."""
+    def _walk(
+        self, x, images, known, labels, settings, progress, seed, start=None, every=False
+    ) -> tf.Tensor:
+        """`walk` by (number of steps, guidance)."""
         num_steps, guidance = settings
         if guidance not in (0, 1):  # those two have graphs of their own
             guidance = tf.constant(guidance, tf.float32)
         num_steps = tf.convert_to_tensor(num_steps, tf.int32)
-        return self.walk(noise, num_steps, images, known, labels, guidance, progress)
+        seed = tf.random.experimental.stateless_fold_in(seed, 1)  # of the steps
+        ways = start, every, progress
+        return self.walk(x, num_steps, images, known, labels, guidance, seed, *ways)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def walk(self, noise, num_steps, images, known, labels, guidance, progress) -> tf.Tensor:
-        """The end of the path that begins at the noise, in [0, 1].
+    def walk(
+        self,
+        x,
+        num_steps,
+        images,
+        known,
+        labels,
+        guidance,
+        seed,
+        start=None,
+        every: bool = False,
+        progress: bool = False,
+    ) -> tf.Tensor:
+        """The end of the path that begins at x, or all of it, in [0, 1].
 
         Args:
-          noise: float32 [B, H, W, C].
-          num_steps: int32 [].
-          images: [B, H, W, C] in [-1, 1] whose `known` pixels are given, or None.
+          x: float32 [B, H, W, C], noise or a noisy image.
+          num_steps: int32 [], from noise to images.
+          images: [B, H, W, C] in [-1, 1] whose `known` pixels are given, where x is noise; or None.
           known: bool [B, H, W, 1], or None.
           labels: int32 [B], or None.
           guidance: a number or a float32 [].
+          seed: int32 [2], of the noise that steps may draw.
+          start: the time at which x is, float32 []; None: 0.
+          every: whether x at all times is wanted, [B, S + 1, H, W, C].
           progress: whether the steps are counted on stderr.
         """
+        noise, times = x, self.times(num_steps)
+        if start is not None:
+            times = tf.concat([[start], times[times > start]], axis=0)
 
         @tf.function(autograph=False)  # one graph of the network, and not one for each call
         def v(x, t):
             found = self.guided_velocity(x, t, labels, guidance)
             return found if known is None else tf.where(known, images - noise, found)
 
-        x = odes.solve(v, noise, self.times(num_steps), self.solver, self.last, progress)
+        x = samplers.solve(v, x, times, self.sampler, self.last, progress, seed, every)
+        if every:
+            x = tf.transpose(x, [1, 0, 2, 3, 4])
         return tf.clip_by_value((x + 1) / 2, 0.0, 1.0)
 
     def call(self, inputs, training=False) -> tf.Tensor:

@@ -246,6 +246,8 @@ class Pictures(keras.callbacks.Callback):
             found["samples"] = samples
             if getattr(model, "num_prior_components", 1) > 1:
                 found["prior_components"] = lambda: drawn("components")
+        if "steps" in model.can and not in_plane:
+            found["paths"] = lambda: drawn("path", num=ROWS, num_steps=COLUMNS)
         if "reconstruct" in can:
             count = num if in_plane else ROWS * COLUMNS // 2
             found["reconstructions"] = lambda: drawn("reconstruct", num=count)

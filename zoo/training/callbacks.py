@@ -72,6 +72,23 @@ class KLPerDimension(keras.callbacks.Callback):
             logs["prior_weights"] = [float(v) for v in self.model.prior_weights()]
 
 
+class ErrorByTime(keras.callbacks.Callback):
+    """Adds `val_error_by_time`, a list, to an epoch's logs: from noise alone to images."""
+
+    NUM_IMAGES = 128
+
+    def __init__(self, split: data.Split):
+        """Args: split, for validation, of which the first images are taken."""
+        super().__init__()
+        self.split = split.first(self.NUM_IMAGES)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The mean error of the network at each of ten times."""
+        labels = self.split.labels if self.model.conditional else None
+        found = self.model.error_by_time(self.split.images, labels)
+        logs["val_error_by_time"] = [float(v) for v in found]
+
+
 class Modes(keras.callbacks.Callback):
     """Adds `modes_covered` and `high_quality` of 2,500 samples to an epoch's logs.
 

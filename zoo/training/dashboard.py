@@ -94,7 +94,7 @@ def layout(tags: Iterable[str]):
       tags: of all scalars.
     """
     found = set(tags)
-    floors, each = "Beside the floor", "Each class, latent dimension or layer"
+    floors, each = "Beside the floor", "Each class, latent dimension, layer or time"
     charts = {floors: {}, each: {}}
     for tag in sorted(found):
         group, name, *keys = tag.split("/", 2)

@@ -22,8 +22,10 @@ _POINTS = {
     "steps_per_epoch": 700,
     "steps_per_execution": 50,
 }
+_DENOISED = {"hidden": (256, 256, 256), "epochs": 20, "guidance": 1.0}
 _POINTS_OF = {
-    "flow_matching": {"hidden": (256, 256, 256), "epochs": 20, "guidance": 1.0},
+    "flow_matching": _DENOISED,
+    "diffusion": _DENOISED,
     "wgan_gp": {"penalty_weight": 0.1, "discriminator_steps": 2},
     "sngan": {"discriminator_steps": 2, "beta_1": 0.0, "beta_2": 0.9},
 }

@@ -204,6 +204,8 @@ class Session:
             measured.append(callbacks.Modes(toy.MIXTURES[run.dataset]))
         if "kl_per_dim" in model.can and len(validation):
             measured.append(callbacks.KLPerDimension(validation))
+        if "steps" in model.can and len(validation):
+            measured.append(callbacks.ErrorByTime(validation))
         if model.weight_average is not None:
             averages.append(callbacks.Averages())
         return [
