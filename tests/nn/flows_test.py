@@ -97,3 +97,15 @@ def test_samples_of_a_trained_flow_are_those_of_what_it_learned():
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(new.numpy().T), atol=0.15)
     back = (p.log_prob(tf.constant(drawn)) - target.log_prob(drawn)).numpy()  # KL(p || target)
     assert -0.02 < back.mean() < 0.2
+
+
+def test_random_halves_are_always_the_same_and_two_couplings_move_all():
+    """Trained weights are of these halves."""
+    p = of(flows.couplings(6, 4, (8,), name="f"), 6, shuffled=True)
+    orders = [np.asarray(m.bijectors[2].permutation) for m in p.bijector.bijectors[::-1]]
+    assert [list(order) for order in orders[::2]] == [[5, 2, 1, 3, 0, 4], [2, 1, 4, 0, 3, 5]]
+    np.testing.assert_array_equal(orders[::2], orders[1::2])
+    for size in (2, 7, 64):
+        p, _ = moved(size, number=2, shuffled=True)
+        u = np.random.default_rng(0).normal(size=(50, size)).astype(np.float32)
+        assert (np.abs(p.bijector.forward(u) - u).max(0) > 1e-3).all()

@@ -3,9 +3,9 @@
     f(z_a, z_b) = (z_a, z_b exp(a) + b),   (b, artanh a) = network(z_a, h),   log |det| = sum a
 
 One half of z is kept, the other is scaled and shifted by functions of the kept half. Halves take
-turns, or each coupling keeps a random half, by which all dimensions soon depend on one another. A
-context h, if there is one, is told too. Both directions cost the same. A coupling scales by e at
-the most, and an untrained one is the identity: its last layer is 0.
+turns; they are always the same two, or random ones for each two couplings, so that every dimension
+meets others in its half. A context h, if there is one, is told too. Both directions cost the same.
+A coupling scales by e at the most, and an untrained one is the identity: its last layer is 0.
 """
 
 import functools
@@ -58,8 +58,8 @@ def chain(
       flow: of `couplings`.
       size: of z.
       context: h, or None.
-      shuffled: whether each coupling keeps a random half, always the same one, and not in turn the
-        first half and the second.
+      shuffled: whether each two couplings have random halves, the same ones in every flow of this
+        size, and not the first and the second.
     """
     maps = []
     for i, (same, network) in enumerate(zip(kept(size, len(flow)), flow, strict=True)):
@@ -69,7 +69,8 @@ def chain(
             shift_and_log_scale_fn=functools.partial(shift_and_log_scale, network, context),
         )
         if shuffled:
-            order = tfb.Permute(np.random.default_rng(i).permutation(size).astype(np.int32))
+            order = np.random.RandomState(i // 2).permutation(size)  # NumPy keeps these for ever
+            order = tfb.Permute(order.astype(np.int32))
             coupling = tfb.Chain([tfb.Invert(order), coupling, order])
         maps.append(coupling)
     return tfb.Chain(maps[::-1])
