@@ -91,6 +91,7 @@ CASES = [
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
     ("vae", {**SMALL["vae"], "clipped": True}),
     ("flow_matching", {**SMALL["flow_matching"], "clipped": True}),  # of a sparse gradient
+    ("diffusion", {**SMALL["diffusion"], "objective": "likelihood"}),
 ]
 TOGETHER = 7  # in a process, which takes longer to start than to train one of them
 STARTS = range(len(FAMILIES), len(CASES), TOGETHER)

@@ -53,6 +53,13 @@ _SMALL = {
         "num_steps": 2,
         "guidance": 1.0,
     },
+    "mean_flow": {
+        "width": 4,
+        "num_stages": 1,
+        "num_blocks": 1,
+        "num_steps": 2,
+        "guidance": 1.0,
+    },
     "gan": {"hidden": (16,), "latent_dim": 3},
     "dcgan": {"width": 4, "latent_dim": 3},
     "wgan_gp": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "discriminator_steps": 2},

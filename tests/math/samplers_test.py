@@ -28,7 +28,10 @@ def test_a_step_calls_the_field_as_often_as_it_says(sampler):
     calls = []
     seed = tf.constant([0, 0])
     sampler.step(
-        lambda x, t: calls.append(t) or x, tf.ones([1]), *map(tf.constant, (0.0, 1.0)), seed
+        lambda x, *times: calls.append(times) or x,
+        tf.ones([1]),
+        *map(tf.constant, (0.0, 1.0)),
+        seed,
     )
     assert len(calls) == sampler.calls
 
@@ -36,7 +39,11 @@ def test_a_step_calls_the_field_as_often_as_it_says(sampler):
 @pytest.mark.parametrize("sampler", SAMPLERS.values())
 def test_straight_paths_are_exact_in_one_step(sampler):
     x = solve(
-        lambda x, t: tf.fill([3], 2.0), tf.zeros([3]), tf.constant([0.0, 1.0]), sampler, seed=[0, 0]
+        lambda x, *times: tf.fill([3], 2.0),
+        tf.zeros([3]),
+        tf.constant([0.0, 1.0]),
+        sampler,
+        seed=[0, 0],
     )
     np.testing.assert_array_equal(x, 2)
 

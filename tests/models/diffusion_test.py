@@ -82,7 +82,7 @@ def test_of_gaussian_data_the_bound_is_their_entropy():
     x_1 = (0.2 + deviation * rng.normal(size=(80, 32, 32, 1))).astype(np.float32)
     total, parts = 0.0, 50
     for k in range(parts):
-        found = model._terms(tf.constant(x_1), None, [k, 0], (k / parts, (k + 1) / parts))
+        found = model._bound_and_terms(tf.constant(x_1), None, [k, 0], (k / parts, (k + 1) / parts))
         total += np.mean(found["prior_nats"] + found["diffusion_nats"]) / 32**2 / parts
     end = math.log(2 * math.pi * math.e * math.exp(-high)) / 2
     entropy = math.log(2 * math.pi * math.e * deviation**2) / 2
@@ -120,7 +120,7 @@ def test_the_choice_among_the_nearest_levels_is_that_among_all():
     levels = np.arange(256) * 2 / 255 - 1
     log_all = -(((np.asarray(x, np.float64)[..., None] - levels) / sigma) ** 2) / 2
     own = -(((np.asarray(x, np.float64) - np.asarray(x_1)) / sigma) ** 2) / 2
-    expected = -(own - np.log(np.exp(log_all).sum(-1))).sum((1, 2, 3))
+    expected = (own - np.log(np.exp(log_all).sum(-1))).sum((1, 2, 3))
     found = diffusion.reconstruction_nats(x_1, tf.constant([5, 6]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
@@ -200,8 +200,43 @@ def test_the_bound_of_validation_images_is_logged_beside_a_loss_that_is_none():
     model = make()
     assert "bits_per_dim" not in model.losses(tf.zeros([2, SIDE, SIDE, 1]), None, True)
     found = model.losses(tf.zeros([2, SIDE, SIDE, 1]), None, False)
-    nats = sum(found[k] for k in ("prior_nats", "diffusion_nats", "reconstruction_nats"))
-    np.testing.assert_allclose(found["bits_per_dim"], nats / SIDE**2 / math.log(2), rtol=1e-5)
+    lost = found["prior_nats"] + found["diffusion_nats"]
+    elbo = found["reconstruction_nats"] - lost
+    np.testing.assert_allclose(found["elbo_nats"], elbo, rtol=1e-5)
+    np.testing.assert_allclose(found["bits_per_dim"], -elbo / SIDE**2 / math.log(2), rtol=1e-5)
     likelihood = make(objective="likelihood").losses(tf.zeros([2, SIDE, SIDE, 1]), None, True)
     nats = likelihood["bits_per_dim"] * SIDE**2 * math.log(2)
     np.testing.assert_allclose(likelihood["loss"], nats, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "heun", "ancestral"])
+def test_given_pixels_are_under_as_much_noise_as_the_others(sampler):
+    """Of a Gaussian along the diagonal, given one coordinate, the other is nearer to it."""
+    model = zoo.create(
+        "diffusion", (1, 2, 1), 0, network="mlp", hidden=(4,), sampler=sampler, guidance=1.0
+    )
+    covariance = np.float32([[0.1, 0.099], [0.099, 0.1]])
+
+    def velocity(x, t, labels=None, training=False):
+        x, t = tf.reshape(x, [-1, 2]), t[:, None]
+        spread = (1 - t)[..., None] ** 2 * np.eye(2) + t[..., None] ** 2 * covariance
+        slope = t[..., None] * covariance - (1 - t)[..., None] * np.eye(2)
+        return tf.reshape(tf.linalg.matvec(slope @ tf.linalg.inv(spread), x), [-1, 1, 2, 1])
+
+    model.velocity = velocity
+    given = np.linspace(0.3, 0.7, 400, dtype=np.float32)
+    images = np.stack([given, np.zeros(400, np.float32)], -1).reshape(400, 1, 2, 1)
+    drawn = model.complete(images, mask=[[True, False]], seed=0, num_steps=100)
+    assert np.corrcoef(np.asarray(drawn)[:, 0, :, 0].T)[0, 1] > 0.6
+
+
+def test_images_between_gray_levels_have_the_bound_of_the_nearest():
+    model, images = make(), np.full((2, SIDE, SIDE, 1), 100, np.uint8)
+    between = np.float32(images + 0.4) / 255
+    expected = model.log_prob(images, seed=0)
+    np.testing.assert_array_equal(model.log_prob(between, seed=0), expected)
+    model.seed_generator.state.assign([1, 0])
+    one = model.losses(tf.constant(images / np.float32(255)), None, False)["elbo_nats"]
+    model.seed_generator.state.assign([1, 0])
+    other = model.losses(tf.constant(between), None, False)["elbo_nats"]
+    np.testing.assert_array_equal(one, other)

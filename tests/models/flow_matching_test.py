@@ -196,6 +196,16 @@ def test_a_path_ends_at_the_sample_and_begins_at_its_noise(model):
     np.testing.assert_allclose(path[:, 0], np.clip((noise + 1) / 2, 0, 1), atol=1e-6)
 
 
+def test_a_path_of_many_is_drawn_in_the_batches_of_samples(model, monkeypatch):
+    monkeypatch.setattr(type(model), "examples_at_a_time", 2)
+    labels = [0, 1, 2, 3, 0]
+    path = np.asarray(model.path(5, labels, seed=0))
+    np.testing.assert_array_equal(path[:, -1], model.sample(5, labels, seed=0))
+    assert model.path(0, []).shape == (0, 4, 8, 8, 3)
+    with pytest.raises(zoo.InputError, match="there are no images"):
+        model.error_by_time(np.zeros((0, 8, 8, 3)), [])
+
+
 def test_the_error_at_each_time_is_that_of_the_velocity():
     model = zoo.create("flow_matching", (8, 8, 1), width=4, conditional=False, guidance=1)
     model.velocity = lambda x, t, labels=None, training=False: 0 * x + tf.reshape(t, [-1, 1, 1, 1])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import registry
+from zoo import recipes, registry
 from zoo.core import config
-from zoo.training import api, defaults, loop
+from zoo.training import api, defaults, loop, monitor
 
 ALL = [(name, preset) for name in registry.trainable() for preset in registry.presets(name)]
 TINY = {"network": "mlp", "hidden": (8,), "latent_dim": 2, "batch_size": 16}
@@ -29,6 +29,16 @@ def test_every_setting_of_a_preset_is_one_of_the_model_or_its_recipe(name, prese
         left = {k: v for k, v in left.items() if k not in own}
     assert values and not left
     assert found[2] == usual[2]
+
+
+def test_what_a_preset_watches_is_logged():
+    values = registry.preset("diffusion", "likelihood")
+    model = zoo.create("diffusion", (8, 8, 1), 0, width=4, objective=values["objective"])
+    for name in (values["monitor"], "val_diffusion_nats"):
+        monitor.check_scalar(name, "val_fid", model, recipes.Run())
+    with pytest.raises(zoo.InputError, match="val_nothing is not logged"):
+        monitor.check_scalar("val_nothing", "val_fid", model, recipes.Run())
+    assert monitor.score("val_reconstruction_nats", -3.0) == 3.0  # the greater the better
 
 
 def test_the_vaes_have_the_three_presets():

@@ -28,7 +28,6 @@ KINDS = (
     "components",
     "film",
 )
-OF_REAL_IMAGES = ("complete", "vary", "reconstruct", "edit")
 
 cli.define_source()
 _WHAT = flags.DEFINE_enum(
@@ -48,8 +47,8 @@ _WHAT = flags.DEFINE_enum(
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Images (rows, for interpolate); default 64, or 1,000 points of 2-D toy data. Of a film the "
-    "most frames.",
+    "Images (rows, for interpolate and path); default 64, of paths 8, or 1,000 points of 2-D toy "
+    "data. Of a film the most frames.",
     lower_bound=1,
 )
 _LABELS = flags.DEFINE_list(
@@ -87,7 +86,8 @@ _MASK = flags.DEFINE_string(
 _IMAGE = flags.DEFINE_string(
     "image",
     "",
-    "A picture of your own in place of test images, for complete, vary, reconstruct and edit.",
+    "A picture of your own in place of test images, for complete, vary, reconstruct and edit. It "
+    "is made a square and resized. A conditional model needs its class in --labels.",
 )
 _STRENGTH = flags.DEFINE_float(
     "strength", None, "Share of noise that vary puts on images, up to 1; default: 0.4."
@@ -150,14 +150,14 @@ def main(argv: list[str]) -> None:
         if folder.exists() and not os.access(folder, os.W_OK):
             raise InputError(f"--logdir={folder} is a folder that may not be written to")
 
-    if _IMAGE.value and what not in OF_REAL_IMAGES:
-        raise InputError(
-            f"--image goes with --what={', '.join(OF_REAL_IMAGES)}: leave it out of {what}"
-        )
+    if _IMAGE.value and what not in views.OF_REAL_IMAGES:
+        kinds = " or ".join(views.OF_REAL_IMAGES)
+        raise InputError(f"--image goes with {kinds}: leave it out of {what}")
     num = _NUM.value
     if _IMAGE.value:
         own = _of_file(_IMAGE.value, model, labels)
-        num, labels = num or (8 if what in ("complete", "vary") else 1), None
+        num = num or (8 if what in ("complete", "vary") else 1)
+        labels = None if model.conditional else labels  # they are the picture's own
 
     def real(count: int):
         return own(count) if _IMAGE.value else _split("test").first(count)
@@ -234,29 +234,34 @@ def _write_each(folder: pathlib.Path, view, images) -> None:
 
 
 def _of_file(path: str, model, labels):
-    """What gives n times the picture in a file, as a model takes it, with the labels in turn.
+    """What gives n times the picture in a file, as a run takes pictures, with the labels in turn.
 
     Raises:
-      InputError: it cannot be read, or the model wants to know its class and is not told.
+      InputError: it cannot be read, or images are no squares.
     """
     import numpy as np
 
-    from zoo.data import Split, images
+    from zoo.data import Split, images, pipeline
+    from zoo.hub import loading
 
     height, width, channels = model.image_shape
-    if model.conditional and not labels:
-        raise InputError(f"{model.name} must know what --image shows: give its class by --labels")
     if height != width:
         raise InputError(f"--image is made a square, and images of {model.name} are none")
+    run = loading.read_config(cli.source()).get("run", {})
     try:
-        image = images.decode(pathlib.Path(path), "L" if channels == 1 else "RGB", height)
+        image = images.decode(
+            pathlib.Path(path), "L" if channels == 1 else "RGB", height, run.get("fit", "crop")
+        )
     except images.Unreadable as e:
         raise InputError(f"--image={path} cannot be read: {e}") from None
     image = image.reshape(1, *model.image_shape)
 
     def repeated(count: int) -> Split:
-        known = np.resize(np.array(labels or [0], np.int32), count)
-        return Split(np.repeat(image, count, axis=0), known)
+        if model.conditional and not labels:
+            raise InputError(f"{model.name} must know what --image shows: say its class, --labels")
+        own = np.resize(np.array(labels or [0], np.int32), count)
+        split = Split(np.repeat(image, count, axis=0), own)
+        return pipeline.binarized(split, "test", run.get("binarization", "none"), _SEED.value)
 
     return repeated
 

@@ -24,8 +24,8 @@ PAIRS = {  # what stands beside what
 }
 NUM, NUM_POINTS = 64, 1000  # images, or 2-D toy data, where it is not said
 NUM_PATHS = 8
+OF_REAL_IMAGES = ("complete", "vary", "reconstruct", "edit")
 IN_STEPS = ("prior", "path", "neighbors", "complete", "vary")
-STRENGTH = 0.4
 STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
 
@@ -92,7 +92,7 @@ def draw(
       changes: latent dimension -> what `edit` adds to it.
       rows: of an image that `complete` is given; half of them when left out, without a mask.
       mask: bool [H, W], the pixels that `complete` is given.
-      strength: the share of noise that `vary` puts on images; `STRENGTH` when left out.
+      strength: the share of noise that `vary` puts on images.
       num_steps: of the sampler of models that draw in steps.
       guidance: how much labels count in such a model.
       progress: whether models that draw pixel by pixel, or in steps, count them on stderr.
@@ -184,8 +184,9 @@ def draw(
     if what == "vary":
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))
-        extra = {"seed": seed, "progress": progress, **sampler}
-        made = np.asarray(model.vary(images, strength or STRENGTH, y, **extra))
+        extra = {} if strength is None else {"strength": strength}
+        extra |= {"seed": seed, "progress": progress, **sampler}
+        made = np.asarray(model.vary(images, labels=y, **extra))
         return beside(images / np.float32(255), made)
     if what == "complete":
         images, y = known(num)
@@ -271,6 +272,8 @@ def _refuse(model, what: str, labels, observation: str | None, truncation: float
         raise InputError(f"{model.name} cannot vary an image")
     if what == "path" and "steps" not in model.can:
         raise InputError(f"{model.name} does not draw in steps: there is no path to show")
+    if what == "path" and model.image_shape == toy.IMAGE_SHAPE:
+        raise InputError("a path is shown as images, and not of 2-D toy data")
     if what in ("traverse", "interpolate") and "generate" not in model.can:
         raise InputError(f"{model.name} has no latents: it cannot {what}")
     needed = {"reconstruct": {"reconstruct"}, "edit": {"encode", "generate"}}.get(what, set())
@@ -345,7 +348,7 @@ def arrays(what: str, images: np.ndarray) -> dict[str, np.ndarray]:
       what: as `draw` was asked.
       images: that it returned.
     """
-    if what in ("reconstruct", "edit", "complete", "vary"):
+    if what in OF_REAL_IMAGES:
         return {"images": images[1::2], "beside": images[::2]}
     if what == "neighbors":
         return {"images": images[::2], "beside": images[1::2]}

@@ -62,6 +62,7 @@ class ImageModel(keras.Model):
     takes_weights = True  # whether examples may weigh more or less in its loss
     binary = False  # whether the model is of black or white pixels only
     exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
+    averaged = False  # whether `log_prob` is a mean over draws, the ELBO for any number of them
     axes = True  # whether moving along one latent dimension, or between two codes, means something
     num_categories = 0  # of each latent variable, a one-hot; 0: latents are real numbers
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged

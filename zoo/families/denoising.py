@@ -89,8 +89,11 @@ class DenoisingModel(LikelihoodModel):
     watched = True
     watched_options = {"num_steps": 4, "guidance": 1.0}
 
-    def add_network(self) -> None:
+    def add_network(self, to: bool = False) -> None:
         """Adds the network of noisy images, times and, of a conditional model, labels.
+
+        Args:
+          to: whether it is told a second time, to which the way goes.
 
         Raises:
           InputError: settings contradict one another, or do not go with the images.
@@ -104,7 +107,8 @@ class DenoisingModel(LikelihoodModel):
             )
         num_labels = self.num_classes + 1 if self.conditional else 0  # with the null label
         if c.network == "mlp":
-            self.network = perceptron(self.image_shape, c.hidden, num_labels, name="network")
+            shape = self.image_shape
+            self.network = perceptron(shape, c.hidden, num_labels, to=to, name="network")
             return
         self.network = u_net(
             self.image_shape,
@@ -114,6 +118,7 @@ class DenoisingModel(LikelihoodModel):
             num_blocks=c.num_blocks,
             dropout=c.dropout,
             num_labels=num_labels,
+            to=to,
             name="network",
         )
 
@@ -132,7 +137,7 @@ class DenoisingModel(LikelihoodModel):
         """The label that says nothing."""
         return self.num_classes
 
-    def velocity(self, x, t, labels=None, training: bool = False) -> tf.Tensor:
+    def velocity(self, x, t, labels=None, training: bool = False, **to) -> tf.Tensor:
         """V(x, t), or v(x, t, y).
 
         Args:
@@ -140,15 +145,16 @@ class DenoisingModel(LikelihoodModel):
           t: times in [0, 1], float32 [B].
           labels: int32 [B] of a conditional model, 0..K with `null_label`.
           training: whether dropout is on.
+          **to: `to`, times [B], of a model that knows the mean velocity from t to another time.
 
         Returns:
           float32 [B, H, W, C].
         """
         raise NotImplementedError
 
-    def answer(self, x, t, labels=None, training: bool = False) -> tf.Tensor:
+    def answer(self, x, t, labels=None, training: bool = False, to=None) -> tf.Tensor:
         """What the network says, [B, H, W, C], of the arguments of `velocity`."""
-        given = [x, t] if labels is None else [x, t, labels]
+        given = [v for v in (x, t, to, labels) if v is not None]
         return self.network([tf.convert_to_tensor(v) for v in given], training=training)
 
     def told(self, labels, training: bool) -> tf.Tensor | None:
@@ -180,23 +186,28 @@ class DenoisingModel(LikelihoodModel):
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
           labels: int32 [N] of a conditional model.
-          num_times: how many.
+          num_times: how many: 0.05, 0.15, ..., 0.95 of ten.
+
+        Raises:
+          InputError: there are no images.
         """
         images, labels = self.asked(images, labels)
+        if not images.shape[0]:
+            raise InputError("there are no images")
+        times = [tf.constant((i + 0.5) / num_times, tf.float32) for i in range(num_times)]
+        return tf.stack([self._mean_error(images, labels, t) for t in times])
 
-        @tf.function(autograph=False)
-        def at(t):
-            t = tf.fill(tf.shape(images)[:1], t)
-            return tf.reduce_mean(self.error(signed(in_unit_range(images)), t, labels, [0, 0]))
-
-        return tf.stack([at((i + 0.5) / tf.constant(float(num_times))) for i in range(num_times)])
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _mean_error(self, images, labels, t):
+        x_1 = signed(in_unit_range(images))
+        return tf.reduce_mean(self.error(x_1, tf.fill(tf.shape(x_1)[:1], t), labels, [0, 0]))
 
     def moved(self, t):
         """Times towards noise: t / (t + shift (1 - t))."""
         shift = self.config.shift
         return t if shift == 1 else t / (t + shift * (1 - t))
 
-    def guided_velocity(self, x, t, labels, guidance) -> tf.Tensor:
+    def guided_velocity(self, x, t, labels, guidance, **to) -> tf.Tensor:
         """V_0 + s (v_y - v_0), of v_0 without and v_y with the label (arXiv:2207.12598, eq. 6).
 
         Args:
@@ -204,16 +215,19 @@ class DenoisingModel(LikelihoodModel):
           t: float32 [], for all of them.
           labels: int32 [B], or None.
           guidance: s; 1 is the conditional model itself, 0 the unconditional one.
+          **to: as for `velocity`, float32 [].
         """
         t = tf.fill(tf.shape(x)[:1], t)
+        to = {name: tf.fill(tf.shape(t), value) for name, value in to.items()}
         always = isinstance(guidance, numbers.Real)
         if labels is None or (always and guidance == 1):
-            return self.velocity(x, t, labels)
+            return self.velocity(x, t, labels, **to)
         nothing = tf.fill(tf.shape(labels), self.null_label)
         if always and guidance == 0:
-            return self.velocity(x, t, nothing)
+            return self.velocity(x, t, nothing, **to)
         both = [tf.concat(pair, 0) for pair in ((x, x), (t, t), (nothing, labels))]
-        without, told = tf.split(self.velocity(*both), 2)
+        to = {name: tf.concat([value, value], 0) for name, value in to.items()}
+        without, told = tf.split(self.velocity(*both, **to), 2)
         return without + guidance * (told - without)
 
     def num_calls(self, num_steps: int | None = None, guidance: float | None = None) -> int:
@@ -268,16 +282,7 @@ class DenoisingModel(LikelihoodModel):
           guidance: how much the label counts; above 1 images are more typical and less varied.
           progress: whether the steps are counted on stderr.
         """
-        num_samples = checks.whole("num_samples", num_samples)
-        settings = self._settings(num_steps, guidance)
-        seed = stateless_seed(seed)
-        labels = self.labels_for(num_samples, labels, seed)
-
-        def draw(which, labels, seed):
-            noise = standard_normal([tf.shape(which)[0], *self.image_shape], seed)
-            return self._walk(noise, None, None, labels, settings, progress, seed)
-
-        return self.in_batches(draw, tf.range(num_samples), labels, seed=seed)
+        return self._drawn(num_samples, labels, seed, num_steps, guidance, progress)
 
     def complete(
         self,
@@ -292,9 +297,9 @@ class DenoisingModel(LikelihoodModel):
     ) -> tf.Tensor:
         """Images [N, H, W, C] of which a part is given, and the rest drawn.
 
-        On their way the given pixels keep to their own straight path from the noise, and the others
-        follow the velocity of the whole (arXiv:2011.13456, appendix I.2, for diffusion). That is an
-        approximation: what is drawn fits to what is given less closely than p(x | given) would.
+        On their way the given pixels are those of the image under as much noise, and the others
+        follow the velocity of the whole (arXiv:2011.13456, appendix I.2). That is an approximation:
+        what is drawn fits to what is given less closely than p(x | given) would.
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C]; what is not given does not matter.
@@ -337,8 +342,8 @@ class DenoisingModel(LikelihoodModel):
     ) -> tf.Tensor:
         """Variations of images [N, H, W, C]: noise is put on them and taken away again.
 
-        That is the path of a sample from x_t = t x_1 + (1 - t) x_0, t = 1 - strength, on (Meng et
-        al. 2022, arXiv:2108.01073). What the noise hides is drawn anew.
+        That is the path of a sample from x_t = t x_1 + (1 - t) x_0 on, with t = 1 - strength, moved
+        by `shift` (Meng et al. 2022, arXiv:2108.01073). What the noise hides is drawn anew.
 
         Args:
           images: float32 in [0, 1] or uint8, [N, H, W, C].
@@ -357,7 +362,7 @@ class DenoisingModel(LikelihoodModel):
         if not isinstance(strength, numbers.Real) or not 0 < strength <= 1:
             raise InputError(f"strength is {strength!r}, and must be above 0 and at most 1")
         images, labels = self.asked(images, labels)
-        start = tf.constant(1 - strength, tf.float32)
+        start = self.moved(tf.constant(1 - strength, tf.float32))
 
         def vary(x, labels, seed):
             x = signed(in_unit_range(x))
@@ -386,12 +391,21 @@ class DenoisingModel(LikelihoodModel):
         Returns:
           [num_samples, num_steps + 1, H, W, C].
         """
+        return self._drawn(num_samples, labels, seed, num_steps, guidance, every=True)
+
+    def _drawn(
+        self, num_samples, labels, seed, num_steps, guidance, progress=False, every=False
+    ) -> tf.Tensor:
         num_samples = checks.whole("num_samples", num_samples)
         settings = self._settings(num_steps, guidance)
         seed = stateless_seed(seed)
         labels = self.labels_for(num_samples, labels, seed)
-        noise = standard_normal([num_samples, *self.image_shape], seed)
-        return self._walk(noise, None, None, labels, settings, False, seed, every=True)
+
+        def draw(which, labels, seed):
+            noise = standard_normal([tf.shape(which)[0], *self.image_shape], seed)
+            return self._walk(noise, None, None, labels, settings, progress, seed, every=every)
+
+        return self.in_batches(draw, tf.range(num_samples), labels, seed=seed)
 
     def _mask(self, num_rows, mask, images) -> tf.Tensor:
         """Which pixels of N images are given, bool [N, H, W]."""
@@ -446,7 +460,7 @@ class DenoisingModel(LikelihoodModel):
         Args:
           x: float32 [B, H, W, C], noise or a noisy image.
           num_steps: int32 [], from noise to images.
-          images: [B, H, W, C] in [-1, 1] whose `known` pixels are given, where x is noise; or None.
+          images: [B, H, W, C] in [-1, 1] whose `known` pixels are given, or None.
           known: bool [B, H, W, 1], or None.
           labels: int32 [B], or None.
           guidance: a number or a float32 [].
@@ -455,14 +469,15 @@ class DenoisingModel(LikelihoodModel):
           every: whether x at all times is wanted, [B, S + 1, H, W, C].
           progress: whether the steps are counted on stderr.
         """
-        noise, times = x, self.times(num_steps)
+        times = self.times(num_steps)
         if start is not None:
             times = tf.concat([[start], times[times > start]], axis=0)
 
         @tf.function(autograph=False)  # one graph of the network, and not one for each call
-        def v(x, t):
-            found = self.guided_velocity(x, t, labels, guidance)
-            return found if known is None else tf.where(known, images - noise, found)
+        def v(x, t, to=None):
+            to = {} if to is None else {"to": to}
+            found = self.guided_velocity(x, t, labels, guidance, **to)
+            return found if known is None else tf.where(known, (images - x) / (1 - t), found)
 
         x = samplers.solve(v, x, times, self.sampler, self.last, progress, seed, every)
         if every:

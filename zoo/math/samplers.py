@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from zoo.math.noise import standard_normal
 
-Field = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Field = Callable[..., tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Ancestral:
 
         x_u = u y + (1 - u) (r n + sqrt(1 - r^2) n'),   r = (1 - u)/u / ((1 - t)/t),   n' ~ N(0, I)
 
-    r is the ratio of the deviations of noise of x_u/u and x_t/t (arXiv:2006.11239 has their squares
-    by beta).
+    r is the ratio of the deviations of noise of x_u/u and x_t/t (there it is written by beta_t).
     """
 
     calls: ClassVar[int] = 1
@@ -67,8 +66,25 @@ class Ancestral:
         return u * image + (1 - u) * (r * noise + tf.sqrt(1 - r**2) * anew)
 
 
-Sampler = Euler | Heun | Ancestral
-SAMPLERS = {"euler": Euler(), "ddim": Euler(), "heun": Heun(), "ancestral": Ancestral()}
+@dataclasses.dataclass(frozen=True)
+class Jump:
+    """X + h u(x, t, t + h), of a field that tells the mean velocity u from one time to another."""
+
+    calls: ClassVar[int] = 1
+
+    def step(self, u: Field, x: tf.Tensor, t: tf.Tensor, h: tf.Tensor, seed=None) -> tf.Tensor:
+        """X at time t + h."""
+        return x + h * u(x, t, t + h)
+
+
+Sampler = Euler | Heun | Ancestral | Jump
+SAMPLERS = {
+    "euler": Euler(),
+    "ddim": Euler(),
+    "heun": Heun(),
+    "ancestral": Ancestral(),
+    "jump": Jump(),
+}
 
 
 def solve(

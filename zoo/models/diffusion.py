@@ -1,7 +1,7 @@
 """Diffusion (Ho et al. 2020, arXiv:2006.11239; Karras et al. 2022, arXiv:2206.00364, "EDM").
 
-An image x_1 drowns in noise x_0 ~ N(0, I). All diffusions take the same path up to a factor, and
-here it is the straight one of flow matching. x_t/t is the image under noise of deviation sigma:
+An image x_1 drowns in noise x_0 ~ N(0, I). All Gaussian diffusions take the same path up to a
+factor, and here it is the straight one of flow matching: x_t/t has noise of deviation sigma.
 
     x_t = t x_1 + (1 - t) x_0      sigma = (1 - t)/t      l = log t^2/(1 - t)^2, the log-SNR
 
@@ -11,20 +11,20 @@ and gives what the best linear guess lacks, at variance 1 (EDM, table 1):
     v(x, t) = (s^2 t - (1 - t))/m^2 x + s/m F(x/m, l)      m^2 = (1 - t)^2 + s^2 t^2
     x + (1 - t) v is the expected image, and e(x, t) = x - t v the expected noise
 
-objective=samples draws log sigma ~ N(-1.2, 1.2^2), where images take shape, and minimizes the error
-of F, which are EDM's weights:
+objective=samples draws log sigma ~ N(-1.2, 1.2^2), where images take shape, and minimizes the
+square error of F, which is EDM's loss:
 
     L = E (m/s)^2 |v(x_t, t) - (x_1 - x_0)|^2
 
-objective=likelihood minimizes a bound (Kingma et al. 2021, arXiv:2107.00630, eq. 11 to 18), which
+objective=likelihood maximizes a bound (Kingma et al. 2021, arXiv:2107.00630, section 4), which
 depends on the path from l_0 to l_1 by its ends alone:
 
-    -log p(x) <= KL(q(x_t|x) || N(0, I)) at l_0                        prior
-                 + 1/2 int_{l_0}^{l_1} E|x_0 - e(x_t, t)|^2 dl         diffusion
-                 - E log p(x|x_t) at l_1                               reconstruction
+    log p(x) >= E log p(x|x_t) at l_1                               reconstruction
+                - 1/2 int_{l_0}^{l_1} E|x_0 - e(x_t, t)|^2 dl       diffusion
+                - KL(q(x_t|x) || N(0, I)) at l_0                    prior
 
 l is drawn evenly. At l_1 so little noise is left that p(x|x_t) is a choice among the gray levels
-next to x_t/t.
+next to x_t/t. At l_0 x_t is scaled to variance 1.
 """
 
 import dataclasses
@@ -39,14 +39,13 @@ from zoo.core.config import field
 from zoo.families import denoising
 from zoo.families.base import NUM_SAMPLES, SEED
 from zoo.math import bounds
-from zoo.math.noise import standard_normal, standard_uniform, stateless_seed
+from zoo.math.noise import spread_uniform, standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range, signed
 
 DEVIATION = 0.5  # of pixels in [-1, 1]
 LOG_SNR = (-8.76, 13.3)  # from a sigma of 80 to one of a sixth of the distance of two gray levels
 _LOG_SIGMA = (-1.2, 1.2)  # mean and deviation
-_SAMPLED = (80.0, 0.002)  # sigma of the first and of the last step of a sampler but one
-_CURVATURE = 7.0  # of the steps between them: more are of little noise
+_SIGMA_MAX, _SIGMA_MIN, _RHO = 80.0, 0.002, 7.0  # of samplers: EDM's eq. 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +65,9 @@ class Diffusion(denoising.DenoisingModel):
 
     Config = Config
     can = denoising.DenoisingModel.can | {"log_prob"}
+    averaged = True
     tracked = ("loss",)
-    validated = ("bits_per_dim", "prior_nats", "diffusion_nats", "reconstruction_nats")
+    validated = ("elbo_nats", "reconstruction_nats", "diffusion_nats", "prior_nats", "bits_per_dim")
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
@@ -78,11 +78,11 @@ class Diffusion(denoising.DenoisingModel):
         """V(x, t), or v(x, t, y): [B, H, W, C]."""
         low, high = LOG_SNR
         within = tf.clip_by_value(t, *map(_time_of, LOG_SNR))
-        known = (2 * tf.math.log(within / (1 - within)) - low) / (high - low)  # in [0, 1]
+        level = (2 * tf.math.log(within / (1 - within)) - low) / (high - low)  # in [0, 1]
         s, t = DEVIATION, t[:, None, None, None]
         m = tf.sqrt((1 - t) ** 2 + (s * t) ** 2)
         linear = (s**2 * t - (1 - t)) / m**2
-        return linear * x + s / m * self.answer(x / m, known, labels, training)
+        return linear * x + s / m * self.answer(x / m, level, labels, training)
 
     def losses(self, images, labels, training):
         """The loss, and of validation images the terms of the bound in nats."""
@@ -90,11 +90,10 @@ class Diffusion(denoising.DenoisingModel):
         of_likelihood = self.config.objective == "likelihood"
         values = {}
         if of_likelihood or not training:
-            values = self._terms(x_1, labels, self.next_seed(), training=training)
-            nats = tf.add_n([values[name] for name in self.validated[1:]])
-            values["bits_per_dim"] = self.bits_per_dim(-nats)
+            values = self._bound_and_terms(x_1, labels, self.next_seed(), training=training)
+            values["bits_per_dim"] = self.bits_per_dim(values["elbo_nats"])
         if of_likelihood:
-            return {"loss": nats, **values}
+            return {"loss": -values["elbo_nats"], **values}
         mean, deviation = _LOG_SIGMA
         log_sigma = mean + deviation * standard_normal(tf.shape(x_1)[:1], self.next_seed())
         t = self.moved(tf.sigmoid(-log_sigma))
@@ -102,26 +101,30 @@ class Diffusion(denoising.DenoisingModel):
         error = self.error(x_1, t, labels, self.next_seed(), training)
         return {"loss": weight * error, **values}
 
-    def _terms(self, x_1, labels, seed, part=(0.0, 1.0), training=False):
-        """The bound's terms in nats [B], by a draw each; l is drawn from a part of its range."""
+    def _bound_and_terms(self, x_1, labels, seed, part=(0.0, 1.0), training=False):
+        """The bound and its terms in nats [B], by a draw each; l is of a part of its range."""
+        x_1 = tf.round((x_1 + 1) * 127.5) / 127.5 - 1  # only gray levels have a likelihood
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
         (low, high), (start, end) = LOG_SNR, part
-        share = start + (end - start) * standard_uniform(tf.shape(x_1)[:1], seeds[0])
+        share = start + (end - start) * spread_uniform(tf.shape(x_1)[0], seeds[0])
         t = tf.sigmoid((low + (high - low) * share) / 2)
         error = self.error(x_1, t, labels, seeds[1], training) * math.prod(self.image_shape)
+        reconstruction, prior = reconstruction_nats(x_1, seeds[2]), prior_nats(x_1)
+        diffusion = (high - low) / 2 * t**2 * error  # x_0 - e = t (v - (x_1 - x_0))
         return {
-            "prior_nats": prior_nats(x_1),
-            "diffusion_nats": (high - low) / 2 * t**2 * error,  # x_0 - e = t (v - (x_1 - x_0))
-            "reconstruction_nats": reconstruction_nats(x_1, seeds[2]),
+            "elbo_nats": reconstruction - diffusion - prior,
+            "reconstruction_nats": reconstruction,
+            "diffusion_nats": diffusion,
+            "prior_nats": prior,
         }
 
-    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+    def log_prob(self, images, labels=None, num_samples=16, seed=None) -> tf.Tensor:
         """An estimate of the lower bound on log p(x), or log p(x|y), in nats an image [N].
 
         Its mean over the seed is the bound, whatever K is; its spread falls with K.
 
         Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          images: float32 in [0, 1] or uint8, [N, H, W, C]; the nearest of 256 levels is taken.
           labels: int32 [N] for a conditional model.
           num_samples: K, the noise levels an image, one in each of as many parts of their range.
           seed: an integer; the same one gives the same numbers.
@@ -145,21 +148,21 @@ class Diffusion(denoising.DenoisingModel):
         def add(k, total):
             start = tf.cast(k, tf.float32)
             own = tf.random.experimental.stateless_fold_in(seed, k)
-            terms = self._terms(x_1, labels, own, (start / parts, (start + 1) / parts))
-            return k + 1, total - tf.add_n(list(terms.values())) / parts
+            part = start / parts, (start + 1) / parts
+            return k + 1, total + self._bound_and_terms(x_1, labels, own, part)["elbo_nats"] / parts
 
         start = [0, tf.zeros(tf.shape(x_1)[:1])]
-        return tf.while_loop(lambda k, _: k < num_samples, add, start)[1]
+        more = lambda k, _: k < num_samples  # noqa: E731
+        return tf.while_loop(more, add, start, parallel_iterations=1)[1]
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
         return bounds.bits_per_dim(nats, math.prod(self.image_shape))
 
     def times(self, num_steps):
-        """Of even steps in sigma^(1/7), as EDM's (eq. 5), from noise alone to the image."""
-        first, last = (sigma ** (1 / _CURVATURE) for sigma in _SAMPLED)
-        shares = tf.linspace(0.0, 1.0, num_steps)
-        sigma = (first + shares * (last - first)) ** _CURVATURE
+        """EDM's, of even steps in sigma^(1/7) (eq. 5), but for the first, which is noise alone."""
+        first, last = (sigma ** (1 / _RHO) for sigma in (_SIGMA_MAX, _SIGMA_MIN))
+        sigma = (first + tf.linspace(0.0, 1.0, num_steps) * (last - first)) ** _RHO
         return tf.concat([[0.0], self.moved(1 / (1 + sigma[1:])), [1.0]], axis=0)
 
     def endpoints(self):
@@ -189,20 +192,20 @@ def prior_nats(x_1: tf.Tensor) -> tf.Tensor:
 
 
 def reconstruction_nats(x_1: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """-log p(x|x_t) at l_1 of a draw of x_t, in nats [B].
+    """Log p(x|x_t) at l_1 of a draw of x_t, in nats [B].
 
-    p(x|x_t) is proportional to N(x_t/t; x, sigma^2) among the five gray levels nearest to x_t/t; it
-    is 0 of an image that is 14 sigma away from it.
+    p(x|x_t) is proportional to N(x_t/t; x, sigma^2) among the five gray levels nearest to x_t/t.
+    The true one is among them but for noise beyond 15 sigma.
 
     Args:
       x_1: images [B, H, W, C] in [-1, 1], on 256 levels.
       seed: int32 [2].
     """
-    level, sigma = 2 / 255, math.exp(-LOG_SNR[1] / 2)
+    step, sigma = 2 / 255, math.exp(-LOG_SNR[1] / 2)
     x = x_1 + sigma * standard_normal(tf.shape(x_1), seed)
-    nearest = tf.round((x + 1) / level)[..., None] + np.arange(-2.0, 3.0, dtype=np.float32)
-    away = (x[..., None] - (nearest * level - 1)) / sigma
-    exists = (nearest >= 0) & (nearest <= 255)
+    levels = tf.round((x + 1) / step)[..., None] + np.arange(-2.0, 3.0, dtype=np.float32)
+    away = (x[..., None] - (levels * step - 1)) / sigma
+    exists = (levels >= 0) & (levels <= 255)
     log_weights = tf.where(exists, -(away**2) / 2, -np.inf)
     log_p = -(((x - x_1) / sigma) ** 2) / 2 - tf.reduce_logsumexp(log_weights, -1)
-    return -tf.reduce_sum(log_p, [1, 2, 3])
+    return tf.reduce_sum(log_p, [1, 2, 3])

@@ -18,6 +18,7 @@ from zoo.nn.layers import Dropout, registered
 
 _ATTENTION_SIDE = 8  # the longest side of a grid whose places all attend to one another
 _GROUPS = 8
+_OF_SLOPES = 20.0
 # so nearly 0 that a new block changes nothing, and yet all weights have gradients
 _SMALL = {"class_name": "VarianceScaling", "config": {"scale": 1e-4, "mode": "fan_avg"}}
 
@@ -26,18 +27,19 @@ _SMALL = {"class_name": "VarianceScaling", "config": {"scale": 1e-4, "mode": "fa
 class FourierFeatures(layers.Layer):
     """Times t [B] in [0, 1] as cosines and sines of many frequencies, float32 [B, size]."""
 
-    def __init__(self, size: int = 32, **kwargs):
-        """A layer; `size` is even. Frequencies go from 1 to 400, evenly in their logarithms."""
+    def __init__(self, size: int = 32, highest: float = math.exp(6), **kwargs):
+        """A layer of frequencies from 1 to the highest, even in their logarithms; size is even."""
         super().__init__(**kwargs)
-        self.size = size
+        self.size, self.highest = size, highest
 
     def get_config(self):
         """What the constructor was given."""
-        return {**super().get_config(), "size": self.size}
+        return {**super().get_config(), "size": self.size, "highest": self.highest}
 
     def call(self, t):
         """[B] -> [B, size]."""
-        frequencies = np.exp(np.linspace(0, 6, self.size // 2)).astype(np.float32)
+        logarithms = np.linspace(0, math.log(self.highest), self.size // 2)
+        frequencies = np.exp(logarithms).astype(np.float32)
         angles = t[:, None] * frequencies
         return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
 
@@ -111,11 +113,13 @@ def u_net(
     num_blocks: int,
     dropout: float = 0.0,
     num_labels: int = 0,
+    to: bool = False,
     name: str,
 ) -> keras.Model:
     """A network of [x, t] or [x, t, y]: noisy images [B, H, W, C], times [B], labels int32 [B].
 
-    The result is float32 [B, H, W, C], small at first.
+    With `to` it is one of [x, t, r] or [x, t, r, y], of the way from time t to time r. The result
+    is float32 [B, H, W, C], small at first.
 
     Args:
       image_shape: (H, W, C).
@@ -126,6 +130,7 @@ def u_net(
       num_blocks: residual blocks of each grid on the way down, and as many on the way up.
       dropout: share of activations that each block drops.
       num_labels: labels 0..num_labels - 1; 0: the network takes none.
+      to: whether it is told a second time.
       name: of the network.
 
     Raises:
@@ -147,7 +152,7 @@ def u_net(
         )
     widths = [width * min(2**i, 4) for i in range(num_stages - folds + 1)]
 
-    x, inputs, e = _inputs(image_shape, 4 * width, num_labels)
+    x, inputs, e = _inputs(image_shape, 4 * width, num_labels, to)
     h = layers.Conv2D(width, 3, padding="same")(_folded(x, patch_size))
     skips = [h]
     for i, filters in enumerate(widths):
@@ -172,7 +177,12 @@ def u_net(
 
 
 def perceptron(
-    image_shape: Sequence[int], hidden: Sequence[int], num_labels: int = 0, *, name: str
+    image_shape: Sequence[int],
+    hidden: Sequence[int],
+    num_labels: int = 0,
+    *,
+    to: bool = False,
+    name: str,
 ) -> keras.Model:
     """The same of dense layers, for 2-D toy data; each is told time and label.
 
@@ -180,6 +190,7 @@ def perceptron(
       image_shape: (H, W, C).
       hidden: units of the layers.
       num_labels: as for `u_net`.
+      to: likewise.
       name: of the network.
 
     Raises:
@@ -187,7 +198,7 @@ def perceptron(
     """
     if not hidden:
         raise InputError("hidden is empty: a perceptron needs at least one layer")
-    x, inputs, e = _inputs(image_shape, hidden[0], num_labels)
+    x, inputs, e = _inputs(image_shape, hidden[0], num_labels, to)
     h = layers.Flatten()(x)
     for units in hidden:
         h = layers.Add()([layers.Dense(units)(h), layers.Dense(units)(e)])
@@ -196,11 +207,17 @@ def perceptron(
     return keras.Model(inputs, layers.Reshape(image_shape, dtype="float32")(h), name=name)
 
 
-def _inputs(image_shape: Sequence[int], size: int, num_labels: int):
+def _inputs(image_shape: Sequence[int], size: int, num_labels: int, to: bool):
     """The noisy image; all inputs of a network; and what all blocks are told, [B, size]."""
     x, t = keras.Input(image_shape, name="x"), keras.Input((), name="t")
     inputs = [x, t]
-    e = layers.Dense(size)(FourierFeatures(dtype="float32")(t))
+    if to:  # of a network that is differentiated by t: fast waves have steep slopes
+        inputs.append(keras.Input((), name="r"))
+        length = layers.Subtract(dtype="float32")([inputs[-1], t])
+        told = [FourierFeatures(highest=_OF_SLOPES, dtype="float32")(v) for v in (t, length)]
+        e = layers.Add()([layers.Dense(size)(v) for v in told])
+    else:
+        e = layers.Dense(size)(FourierFeatures(dtype="float32")(t))
     if num_labels:
         inputs.append(keras.Input((), dtype="int32", name="y"))
         e = layers.Add()([e, layers.Embedding(num_labels, size)(inputs[-1])])

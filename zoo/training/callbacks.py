@@ -73,7 +73,7 @@ class KLPerDimension(keras.callbacks.Callback):
 
 
 class ErrorByTime(keras.callbacks.Callback):
-    """Adds `val_error_by_time`, a list, to an epoch's logs: from noise alone to images."""
+    """Adds `val_error_by_time`, a list, to an epoch's logs: at ten times from noise to images."""
 
     NUM_IMAGES = 128
 

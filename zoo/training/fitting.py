@@ -190,7 +190,7 @@ class Session:
             measured.append(monitor.Players())
         if model.watched or run.watch == "on":
             measured += looks
-            whole = [r for r in self._past if all(m.name in r for m in model.metrics)]
+            whole = [r for r in self._past if all(name in r for name in model.tracked)]
             alarms.append(
                 monitor.Alarms(
                     run.stop_on_collapse,

@@ -95,6 +95,7 @@ def check_scalar(name: str, default: str, model, run: Run) -> None:
       run: says whether samples are looked at.
     """
     known = [f"{prefix}{tracked}" for prefix in ("val_", "") for tracked in model.tracked]
+    known += [f"val_{name}" for name in model.validated]
     if run.dataset in toy.MIXTURES:
         known += modes.SCALARS
     if is_watched(model, run):

@@ -1,8 +1,9 @@
 """The log-likelihood of images in nats and bits per dimension, or lower bounds on it.
 
-Exact where a model has it; else the ELBO with its two terms, and the K-sample bound (Burda et al.
-2016, arXiv:1509.00519, eq. 8), beside which stands how many of its K draws count: where one draw
-outweighs all others, more draws would raise the bound. Real images have no likelihood of their own,
+Exact where a model has it; else the ELBO with its terms, and the K-sample bound (Burda et al. 2016,
+arXiv:1509.00519, eq. 8), beside which stands how many of its K draws count: where one draw
+outweighs all others, more draws would raise the bound. A diffusion has the ELBO alone, a mean over
+noise levels, of which some are enough. Real images have no likelihood of their own,
 which would be a floor. Errors are of the images.
 """
 
@@ -14,7 +15,8 @@ from zoo.evaluation.intervals import mean_and_error
 from zoo.evaluation.left_out import LeftOut, unless_measured
 from zoo.evaluation.metric import BATCH, OfModel, Question
 
-ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats")
+ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats", "diffusion_nats", "prior_nats")
+MOST_LEVELS = 16  # of noise, an image
 EFFECTIVE = "effective_sample_size"
 
 
@@ -27,15 +29,17 @@ def log_likelihoods(
       model: has `log_prob`, which `exact` says not to be a bound or to be one, and, where it was
         trained by a bound, `losses` with `elbo_nats` and its terms.
       split: the images.
-      num_samples: K of a bound.
+      num_samples: K of a bound; of a diffusion noise levels, at most `MOST_LEVELS`.
       seed: of the latents.
 
     Returns:
       The log-likelihoods or K-sample bounds; and by name, where the model has them, the ELBO, its
       terms, and the effective sample size of K draws.
     """
+    if model.averaged:
+        num_samples = min(num_samples, MOST_LEVELS)
     weighs = num_samples > 1 and "importance" in model.can
-    terms = [name for name in ELBO if name in model.tracked]
+    terms = [name for name in ELBO if name in (*model.tracked, *model.validated)]
     batch = pipeline.EXACT_BATCH if model.exact else BATCH
     measure = model.importance_bound if weighs else model.log_prob
     bound = tf.function(lambda x, y, s: measure(x, y, num_samples, s), autograph=False)
@@ -53,7 +57,11 @@ def log_likelihoods(
         log_p.append(of_images[:, 0] if weighs else of_images)
         if weighs:
             found[EFFECTIVE].append(of_images[:, 1])
-    return np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
+    log_p, found = np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
+    if model.averaged:  # the others are the same for all draws, but for next to nothing
+        found["elbo_nats"] = log_p
+        found["diffusion_nats"] = found["reconstruction_nats"] - found["prior_nats"] - log_p
+    return log_p, found
 
 
 def likelihood(
@@ -72,10 +80,11 @@ def likelihood(
       InputError: a figure is not finite, and no `left_out` is given.
     """
     log_p, found = log_likelihoods(model, split, num_samples, seed)
+    used = min(num_samples, MOST_LEVELS) if model.averaged else num_samples
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     result = {
         "num_images": len(log_p),
-        "num_samples": None if model.exact else num_samples,
+        "num_samples": None if model.exact else used,
         "p_x_given_z": getattr(config, "likelihood", None),
         "p_x_i": getattr(config, "output", None),
         "levels": 2 if model.binary else getattr(config, "levels", 256),
@@ -87,7 +96,9 @@ def likelihood(
     if model.exact:
         values = {"log_prob_nats": log_p, "bits_per_dim": bits(log_p)}
     else:
-        values = {"iwae_bound_nats": log_p, "iwae_bound_bits_per_dim": bits(log_p), **found}
+        values = found
+        if not model.averaged:
+            values = {"iwae_bound_nats": log_p, "iwae_bound_bits_per_dim": bits(log_p), **found}
         if "elbo_nats" in found:
             values["elbo_bits_per_dim"] = bits(found["elbo_nats"])
     for name, of_images in values.items():
