@@ -56,7 +56,7 @@ def test_emoji_are_often_among_the_five_likeliest_classes():
     assert (np.array(ranks) < 5).mean() > 0.9  # of 1,000 classes
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_features_of_pictures_of_any_size(channels):
     net = features.efficientnet_lite0((20, 30, channels))
     images = np.random.default_rng(0).integers(0, 256, (60, 20, 30, channels), np.uint8)

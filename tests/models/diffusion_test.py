@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.data import Split
+from zoo.evaluation.metrics import likelihood
 from zoo.math.samplers import SAMPLERS
 from zoo.models import diffusion
 
@@ -240,3 +242,16 @@ def test_images_between_gray_levels_have_the_bound_of_the_nearest():
     model.seed_generator.state.assign([1, 0])
     other = model.losses(tf.constant(between), None, False)["elbo_nats"]
     np.testing.assert_array_equal(one, other)
+
+
+def test_an_evaluation_has_the_bound_as_an_elbo_with_its_terms():
+    images = np.random.default_rng(0).integers(0, 256, (20, SIDE, SIDE, 1)).astype(np.uint8)
+    split = Split(images, np.zeros(20, np.int32))
+    found = likelihood.likelihood(make(), split, num_samples=100, seed=0)
+    assert found["num_samples"] == 16 and "iwae_bound_nats" not in found
+    elbo, *terms = (
+        found[f"{name}_nats"]["mean"] for name in ("elbo", "reconstruction", "diffusion", "prior")
+    )
+    assert elbo == pytest.approx(terms[0] - terms[1] - terms[2], rel=1e-5)
+    bits = -elbo / SIDE**2 / math.log(2)
+    assert found["elbo_bits_per_dim"]["mean"] == pytest.approx(bits, rel=1e-5)

@@ -40,13 +40,13 @@ def of_gaussian(**settings):
 
 def watched(model):
     """What the model is asked for with its slope, once it is."""
-    seen, inside = {}, model._with_slope
+    seen, inside = {}, model._slope
 
-    def ask(x, t, labels, training, to, v):
+    def ask(x, t, labels, to, v):
         seen.update(t=t, to=to, labels=labels, v=v)
-        return inside(x, t, labels, training, to, v)
+        return inside(x, t, labels, to, v)
 
-    model._with_slope = ask
+    model._slope = ask
     return seen
 
 
@@ -55,8 +55,10 @@ def images_of(count, seed=0):
     return tf.constant((x_1 + 1) / 2, tf.float32)
 
 
-def test_the_derivative_along_a_path_is_that_of_small_steps():
-    model, rng = make(num_classes=3), np.random.default_rng(0)
+@pytest.mark.parametrize("network", ["mlp", pytest.param("unet", marks=pytest.mark.slow)])
+def test_the_derivative_along_a_path_is_that_of_small_steps(network):
+    model = make(num_classes=3, network=network, hidden=(16, 16))
+    rng = np.random.default_rng(0)
     for weight in model.trainable_variables:
         weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
     x, v = (rng.normal(size=(4, 8, 8, 1)).astype(np.float32) for _ in range(2))

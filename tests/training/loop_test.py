@@ -59,6 +59,7 @@ def test_a_classifier_that_has_nothing_to_judge_is_refused(train, tmp_path, more
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_settings_are_of_what_was_trained_and_versions_of_all_that_took_part(
     train, tmp_path, capsys
 ):
@@ -211,6 +212,7 @@ def test_what_goes_on_after_an_overwrite_is_the_command_without_it(train, monkey
         assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_that_has_moved_is_the_same_data(train, tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("a", "b"):

@@ -180,7 +180,8 @@ def draw(
         made = np.asarray(model.path(num, y, seed=seed, **sampler))
         heads = tuple(f"{t:.2f}" for t in np.asarray(model.times(made.shape[1] - 1)))
         names = () if y is None else tuple(class_names[k] if class_names else str(k) for k in y)
-        return View(made.reshape(-1, *made.shape[2:]), made.shape[1], heads, names)
+        of_each = None if y is None else np.repeat(y, made.shape[1])
+        return View(made.reshape(-1, *made.shape[2:]), made.shape[1], heads, names, of_each)
     if what == "vary":
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))

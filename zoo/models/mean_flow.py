@@ -72,13 +72,14 @@ class MeanFlow(denoising.DenoisingModel):
         """U(x, t, r), or u(x, t, r, y), of r = `to`: [B, H, W, C]; where it is left out v(x, t)."""
         return self.answer(x, t, labels, training, t if to is None else to)
 
-    # A graph: in TensorFlow 2.21 an eager accumulator that is gone takes the tape's gradient along.
+    # Apart from u, whose gradient would else be summed up in an order that changes with each trace.
+    # A graph, as TensorFlow 2.21 loses the tape's gradient with an eager accumulator.
     @tf.function(autograph=False, reduce_retracing=True)
-    def _with_slope(self, x, t, labels, training, to, v):
-        """U(x, t, r), and du/dt along dx/dt = v."""
+    def _slope(self, x, t, labels, to, v):
+        """du/dt along dx/dt = v, of a network at rest (without dropout)."""
         with tf.autodiff.ForwardAccumulator([x, t], [v, tf.ones_like(t)]) as forward:
-            u = self.velocity(x, t, labels, training, to)
-        return u, forward.jvp(u, tf.UnconnectedGradients.ZERO)
+            u = self.velocity(x, t, labels, to=to)
+        return forward.jvp(u, tf.UnconnectedGradients.ZERO)
 
     def losses(self, images, labels, training):
         """The loss, and the error |u - ...|^2, a mean over pixels."""
@@ -99,8 +100,8 @@ class MeanFlow(denoising.DenoisingModel):
             guided = w * v + (1 - w) * self.velocity(x, t, nothing)
             v = tf.where((told == self.null_label)[:, None, None, None], v, guided)
             v = tf.stop_gradient(v)
-        u, slope = self._with_slope(x, t, told, training, r, v)
-        target = tf.stop_gradient(v + length * slope)
+        u = self.velocity(x, t, told, training, r)
+        target = tf.stop_gradient(v + length * self._slope(x, t, told, r, v))
         squares = tf.reduce_sum((u - target) ** 2, [1, 2, 3])
         return {
             "loss": squares / tf.stop_gradient(squares + _SMALL),
