@@ -151,7 +151,7 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
     settings = pretrained.entry(name)["settings"]
     images, labels = fashion_mnist.test.images[:1000], fashion_mnist.test.labels[:1000]
     if hasattr(model, "sample"):
-        made = np.asarray(model.sample(64, seed=0))
+        made = np.asarray(model.sample(64, seed=0, **model.watched_options))
         assert made.shape == (64, *settings["image_shape"]) and made.std() > 0.2  # no gray mush
     if settings["dataset_digest"] != fashion_mnist.digest:
         # what was learnt from digits finds clothing strange
