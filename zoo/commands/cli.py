@@ -30,9 +30,7 @@ _BAD_PATH = {
     errno.EROFS,
 }
 # flags that are paths, and those of fields that `define` adds
-_PATHS = {
-    *("compare", "data_dir", "image", "logdir", "mask", "mnist_dir", "out", "weights", "workdir"),
-}
+_PATHS = set("compare data_dir image logdir mask mnist_dir out weights workdir".split())
 _REFERENCES = {"classifier"}  # which may be an address of the Hugging Face Hub
 _DEFINE = {
     float: flags.DEFINE_float,

@@ -153,14 +153,11 @@ def main(argv: list[str]) -> None:
     if _IMAGE.value and what not in views.OF_REAL_IMAGES:
         kinds = " or ".join(views.OF_REAL_IMAGES)
         raise InputError(f"--image goes with {kinds}: leave it out of {what}")
-    num = _NUM.value
+    num, real = _NUM.value, lambda count: _split("test").first(count)
     if _IMAGE.value:
-        own = _of_file(_IMAGE.value, model, labels)
+        real = _of_file(_IMAGE.value, model, labels)
         num = num or (8 if what in ("complete", "vary") else 1)
         labels = None if model.conditional else labels  # they are the picture's own
-
-    def real(count: int):
-        return own(count) if _IMAGE.value else _split("test").first(count)
 
     told = []
     view = views.draw(

@@ -24,7 +24,7 @@ PAIRS = {  # what stands beside what
 }
 NUM, NUM_POINTS = 64, 1000  # images, or 2-D toy data, where it is not said
 NUM_PATHS = 8
-OF_REAL_IMAGES = ("complete", "vary", "reconstruct", "edit")
+OF_REAL_IMAGES = tuple(what for what, (left, _) in PAIRS.items() if left == "image")
 IN_STEPS = ("prior", "path", "neighbors", "complete", "vary")
 STEPS = 9
 TRAVERSAL = 3.0  # standard deviations of the prior, to either side of its mean
@@ -126,6 +126,15 @@ def draw(
     def labels_for(count: int):
         return None if labels is None else np.resize(np.array(labels, np.int32), count)
 
+    def labels_of_new():
+        """Labels of new images, which are those that the model draws where none are asked for."""
+        if labels is None and model.conditional:
+            return np.asarray(model.labels_for(num, None, noise.stateless_seed(seed)))
+        return labels_for(num)
+
+    def names_of(labels) -> tuple[str, ...]:
+        return tuple(class_names[y] if class_names else str(y) for y in labels)
+
     def known(count: int):
         """Images, and their labels where the model wants to know."""
         split = real(count)
@@ -162,39 +171,33 @@ def draw(
         else:
             made = np.asarray(model.sample(num, labels_for(num), seed=seed, **extra))
         if what == "prior":
-            own = labels_for(num)
-            if model.conditional and own is None:  # as the model has drawn them
-                own = np.asarray(model.labels_for(num, None, noise.stateless_seed(seed)))
+            own = labels_of_new()
             if labels is None or not 1 < len(labels) <= num:
                 return View(made, labels=own)
             columns = _columns(num, len(labels))
-            names = [class_names[y] if class_names else str(y) for y in labels]
-            return View(made, columns, tuple(np.resize(names, columns).tolist()), labels=own)
+            heads = tuple(np.resize(names_of(labels), columns).tolist())
+            return View(made, columns, heads, labels=own)
         train = train_images()
         index, _ = distances.nearest_images(made, train)
         return beside(made, train[index] / np.float32(255))
     if what == "path":
-        y = labels_for(num)
-        if model.conditional and y is None:
-            y = np.asarray(model.labels_for(num, None, noise.stateless_seed(seed)))
+        y = labels_of_new()
         made = np.asarray(model.path(num, y, seed=seed, **sampler))
         heads = tuple(f"{t:.2f}" for t in np.asarray(model.times(made.shape[1] - 1)))
-        names = () if y is None else tuple(class_names[k] if class_names else str(k) for k in y)
+        rows_are = () if y is None else names_of(y)
         of_each = None if y is None else np.repeat(y, made.shape[1])
-        return View(made.reshape(-1, *made.shape[2:]), made.shape[1], heads, names, of_each)
-    if what == "vary":
+        return View(made.reshape(-1, *made.shape[2:]), made.shape[1], heads, rows_are, of_each)
+    if what in ("vary", "complete"):
         images, y = known(num)
         y = y if labels is None else labels_for(len(images))
-        extra = {} if strength is None else {"strength": strength}
-        extra |= {"seed": seed, "progress": progress, **sampler}
+        extra = {"seed": seed, "progress": progress, **sampler}
+    if what == "vary":
+        extra |= {} if strength is None else {"strength": strength}
         made = np.asarray(model.vary(images, labels=y, **extra))
         return beside(images / np.float32(255), made)
     if what == "complete":
-        images, y = known(num)
-        y = y if labels is None else labels_for(len(images))
         if rows is not None and not 0 <= rows < images.shape[1]:
             raise InputError(f"rows={rows}: an image has {images.shape[1]}, and one is to be drawn")
-        extra = {"seed": seed, "progress": progress, **sampler}
         if mask is None:
             rows = images.shape[1] // 2 if rows is None else rows
         elif "mask" not in inspect.signature(model.complete).parameters:

@@ -456,6 +456,13 @@ class ImageModel(keras.Model):
 
         return sample, [NUM_SAMPLES, SEED]
 
+    def _bound_endpoint(self) -> Endpoint:
+        def log_prob(images, num_samples, seed, labels=None):
+            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
+
+        also = [LABELS] if self.conditional else []
+        return log_prob, [self.images_spec, NUM_SAMPLES, SEED, *also]
+
     def _classify_endpoint(self) -> Endpoint:
         def classify(images):
             logits = self.logits(self.asked(images)[0])

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from zoo.core import checks
 from zoo.errors import InputError
-from zoo.families.base import LABELS, NUM_SAMPLES, SEED, Endpoint
+from zoo.families.base import LABELS, Endpoint
 from zoo.families.likelihood import LikelihoodModel
 from zoo.math import bounds
 from zoo.math.noise import standard_normal, stateless_seed
@@ -223,14 +223,11 @@ class LatentVariableModel(LikelihoodModel):
         def reconstruct(images, labels=None):
             return {"images": self.reconstruct(images, labels)}
 
-        def log_prob(images, num_samples, seed, labels=None):
-            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
-
         also = [LABELS] if self.conditional else []
         return {
             "sample": self._sample_endpoint(),
             "encode": (encode, [self.images_spec, *also]),
             "decode": (decode, [latents, *also]),
             "reconstruct": (reconstruct, [self.images_spec, *also]),
-            "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED, *also]),
+            "log_prob": self._bound_endpoint(),
         }

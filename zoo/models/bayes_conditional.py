@@ -34,7 +34,7 @@ from zoo.core import checks
 from zoo.core.batches import of_at_least
 from zoo.core.config import field
 from zoo.errors import InputError
-from zoo.families.base import LABELS, NUM_SAMPLES, SEED, ImageModel
+from zoo.families.base import LABELS, SEED, ImageModel
 from zoo.math.noise import stateless_seed
 from zoo.math.pixels import in_unit_range
 
@@ -402,13 +402,7 @@ class BayesConditional(ImageModel):
             images, diagnostics, _ = self._draw(self._known(labels), stateless_seed(seed))
             return {"images": images, **diagnostics}
 
-        def log_prob(images, num_samples, seed, labels):
-            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
-
-        return {
-            "sample": (sample, [LABELS, SEED]),
-            "log_prob": (log_prob, [self.images_spec, NUM_SAMPLES, SEED, LABELS]),
-        }
+        return {"sample": (sample, [LABELS, SEED]), "log_prob": self._bound_endpoint()}
 
 
 def effective_sample_size(log_w: tf.Tensor) -> tf.Tensor:

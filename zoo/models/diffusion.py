@@ -37,7 +37,6 @@ import tensorflow as tf
 from zoo.core import checks
 from zoo.core.config import field
 from zoo.families import denoising
-from zoo.families.base import NUM_SAMPLES, SEED
 from zoo.math import bounds
 from zoo.math.noise import spread_uniform, standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range, signed
@@ -66,7 +65,6 @@ class Diffusion(denoising.DenoisingModel):
     Config = Config
     can = denoising.DenoisingModel.can | {"log_prob"}
     averaged = True
-    tracked = ("loss",)
     validated = ("elbo_nats", "reconstruction_nats", "diffusion_nats", "prior_nats", "bits_per_dim")
 
     def __init__(self, config=None, **kwargs):
@@ -167,13 +165,7 @@ class Diffusion(denoising.DenoisingModel):
 
     def endpoints(self):
         """The family's, and `log_prob`."""
-
-        def log_prob(images, num_samples, seed, labels=None):
-            return {"log_prob": self.log_prob(images, labels, num_samples, seed)}
-
-        also = [denoising.LABELS] if self.conditional else []
-        inputs = [self.images_spec, NUM_SAMPLES, SEED, *also]
-        return {**super().endpoints(), "log_prob": (log_prob, inputs)}
+        return {**super().endpoints(), "log_prob": self._bound_endpoint()}
 
 
 def _time_of(log_snr: float) -> float:

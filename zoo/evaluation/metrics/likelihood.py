@@ -29,15 +29,13 @@ def log_likelihoods(
       model: has `log_prob`, which `exact` says not to be a bound or to be one, and, where it was
         trained by a bound, `losses` with `elbo_nats` and its terms.
       split: the images.
-      num_samples: K of a bound; of a diffusion noise levels, at most `MOST_LEVELS`.
+      num_samples: K of a bound; of a diffusion noise levels.
       seed: of the latents.
 
     Returns:
       The log-likelihoods or K-sample bounds; and by name, where the model has them, the ELBO, its
       terms, and the effective sample size of K draws.
     """
-    if model.averaged:
-        num_samples = min(num_samples, MOST_LEVELS)
     weighs = num_samples > 1 and "importance" in model.can
     terms = [name for name in ELBO if name in (*model.tracked, *model.validated)]
     batch = pipeline.EXACT_BATCH if model.exact else BATCH
@@ -72,19 +70,20 @@ def likelihood(
     Args:
       model: as that of `log_likelihoods`.
       split: the images.
-      num_samples: K of a bound.
+      num_samples: K of a bound; of a diffusion noise levels, of which `MOST_LEVELS` are enough.
       seed: of the latents.
       left_out: takes what is not finite of these images.
 
     Raises:
       InputError: a figure is not finite, and no `left_out` is given.
     """
+    if model.averaged:
+        num_samples = min(num_samples, MOST_LEVELS)
     log_p, found = log_likelihoods(model, split, num_samples, seed)
-    used = min(num_samples, MOST_LEVELS) if model.averaged else num_samples
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     result = {
         "num_images": len(log_p),
-        "num_samples": None if model.exact else used,
+        "num_samples": None if model.exact else num_samples,
         "p_x_given_z": getattr(config, "likelihood", None),
         "p_x_i": getattr(config, "output", None),
         "levels": 2 if model.binary else getattr(config, "levels", 256),
