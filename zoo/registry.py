@@ -49,7 +49,6 @@ _OF_VAES = {
         "scale": "shared",
         "prior": "flow",
         "num_prior_flows": 16,
-        "prior_hidden": (512, 512),
         "epochs": 30,
         "decay": "cosine",
         "average_decay": 0.999,
