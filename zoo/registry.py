@@ -82,6 +82,12 @@ MODELS = {
     "vqvae": _own(
         "vqvae:VQVAE", TwoStageRecipe(epochs=15, decay="cosine", monitor="val_bits_per_dim")
     ),
+    "realnvp": _own(
+        "realnvp:RealNVP",
+        LikelihoodRecipe(
+            epochs=20, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_loss"
+        ),
+    ),
     "flow_matching": _own("flow_matching:FlowMatching", _DENOISING),
     "diffusion": _own("diffusion:Diffusion", _DENOISING, _OF_DIFFUSION),
     "mean_flow": _own("mean_flow:MeanFlow", _DENOISING),

@@ -39,6 +39,12 @@ _SMALL = {
         "prior_width": 4,
         "prior_layers": 2,
     },
+    "realnvp": {
+        "network": "mlp",
+        "hidden": (16,),
+        "num_flows": 2,
+        "num_dequantization_flows": 2,
+    },
     "flow_matching": {
         "width": 4,
         "num_stages": 1,
@@ -80,6 +86,8 @@ VARIANTS = {
     "pixelcnn given labels": ("pixelcnn", {"conditional": True}),
     "pixelcnn of one-hots": ("pixelcnn", {"pixels": "one_hot"}),
     "pixelrnn without labels": ("pixelrnn", {"conditional": False}),
+    "realnvp of convolutions": ("realnvp", {"network": "conv", "width": 4}),
+    "realnvp of uniform noise": ("realnvp", {"dequantization": "uniform"}),
     "flow_matching without labels": ("flow_matching", {"conditional": False, "sampler": "euler"}),
     "flow_matching of perceptrons": ("flow_matching", {"network": "mlp", "hidden": (16,)}),
     "gan of convolutions": ("gan", {"network": "conv", "width": 4, "ema_decay": 0.9}),

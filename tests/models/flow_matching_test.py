@@ -6,9 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import zoo
 from zoo.families.denoising import DenoisingModel
+
+tfd = tfp.distributions
 
 MEANS = np.float32([[-0.5, -0.5], [0.5, 0.0], [-0.3, 0.5]])
 SCALES = np.float32([0.05, 0.08, 0.03])
@@ -118,6 +121,85 @@ def test_guidance_is_between_the_model_without_labels_and_beyond_the_one_with_th
     for scale in (0.0, 1.0, 2.0, 0.5):
         found = model.guided_velocity(x, tf.constant(0.4), labels, scale)
         np.testing.assert_allclose(found, without + scale * (told - without), atol=1e-5)
+
+
+def exact_flow_matching():
+    """The model with the exact field, in place of a network."""
+    model, field = zoo.create("flow_matching", (1, 2, 1), 3, network="mlp", hidden=(4,)), exact()
+    model.velocity = lambda x, t, labels=None, training=False: field.velocity(x, t, labels)
+    return model
+
+
+def log_p(model, y, labels, seed=(0, 0)):
+    """`log_p_y` of places [N, 2] in one graph."""
+    graph = tf.function(lambda y: model.log_p_y(y, tf.constant(labels), tf.constant(seed)))
+    return graph(tf.reshape(y, [-1, 1, 2, 1])).numpy()
+
+
+def mixture(labels=None):
+    """The mixture's density on the scale [-1, 1], or that of a component of each label."""
+    components = tfd.MultivariateNormalDiag(MEANS, SCALES[:, None] * np.ones((3, 2), np.float32))
+    if labels is not None:
+        return tfd.MultivariateNormalDiag(
+            MEANS[labels], SCALES[labels][:, None] * np.ones((len(labels), 2), np.float32)
+        )
+    return tfd.MixtureSameFamily(tfd.Categorical(probs=SHARES), components)
+
+
+def test_the_density_of_the_exact_field_is_that_of_the_mixture():
+    model, y = exact_flow_matching(), mixture().sample(200, seed=3)
+    null = tf.fill([200], model.null_label)
+    np.testing.assert_allclose(log_p(model, y, null), mixture().log_prob(y), atol=0.05)
+    labels = np.arange(200, dtype=np.int32) % 3
+    y = mixture(labels).sample(seed=4)
+    np.testing.assert_allclose(log_p(model, y, labels), mixture(labels).log_prob(y), atol=0.05)
+
+
+def test_signs_estimate_the_density_without_bias(monkeypatch):
+    monkeypatch.setattr("zoo.models.flow_matching.EXACT", 0)
+    model = exact_flow_matching()
+    y = tf.repeat(tf.constant([[0.1, 0.2]]), 2000, 0)  # between the components
+    null = tf.fill([2000], model.null_label)
+    found = log_p(model, y, null, (0, 1))
+    error = found.std() / np.sqrt(len(found))
+    assert error > 0
+    assert found.mean() == pytest.approx(float(mixture().log_prob(y[0])), abs=4 * error + 0.05)
+
+
+def test_log_prob_is_that_of_gray_levels():
+    """Of a Gaussian many levels wide the bound is as good as the mass of the level."""
+    model = exact_flow_matching()
+    levels = np.random.default_rng(0).normal(127.5 + 127.5 * MEANS[1], 8.0, (20, 2)).round()
+    labels, step = np.ones(20, np.int32), 2 / 255
+    found = model.log_prob(np.uint8(levels).reshape(-1, 1, 2, 1), labels, num_samples=16, seed=0)
+    away = (2 * levels / 255 - 1 - MEANS[1]) / SCALES[1]
+    half, cdf = step / 2 / SCALES[1], tfd.Normal(0.0, 1.0).cdf
+    mass = np.log(cdf(np.float32(away + half)) - cdf(np.float32(away - half))).sum(1)
+    np.testing.assert_allclose(found, mass, atol=0.15)
+    assert np.mean(found - mass) == pytest.approx(0, abs=0.03)
+    np.testing.assert_allclose(model.bits_per_dim(found), -found / 2 / np.log(2), rtol=1e-6)
+
+
+def test_encode_finds_the_noise_of_an_image():
+    model, labels = exact_flow_matching(), np.arange(6, dtype=np.int32) % 3
+    noise = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
+    images = model.decode(noise, labels).mean()
+    np.testing.assert_allclose(
+        points(images), MEANS[labels] + SCALES[labels][:, None] * noise, atol=0.003
+    )
+    found = model.encode(images, labels)
+    np.testing.assert_allclose(found.mean(), noise, atol=0.08)  # 0.003 in units of 0.03
+    assert not found.stddev().numpy().any()
+
+
+def test_the_adaptive_sampler_takes_the_steps_that_it_needs():
+    labels = np.arange(60, dtype=np.int32) % 3
+    truth = points(exact().sample(60, labels, seed=2, num_steps=2_000))
+    model = exact(sampler="adaptive")
+    x = points(model.sample(60, labels, seed=2, num_steps=1))
+    np.testing.assert_allclose(x, truth, atol=0.015)
+    assert 12 <= model.num_calls() < 200
+    assert model.num_calls(guidance=2.0) > model.num_calls()
 
 
 @pytest.fixture(scope="module")

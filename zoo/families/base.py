@@ -63,6 +63,8 @@ class ImageModel(keras.Model):
     binary = False  # whether the model is of black or white pixels only
     exact = False  # whether `log_prob` is the log-likelihood itself, and no bound
     averaged = False  # whether `log_prob` is a mean over draws, the ELBO for any number of them
+    most_draws = 0  # of `log_prob` for each image where it is measured; 0: as many as asked for
+    num_measured = 0  # the images whose `log_prob` is measured, where that takes long; 0: all
     axes = True  # whether moving along one latent dimension, or between two codes, means something
     num_categories = 0  # of each latent variable, a one-hot; 0: latents are real numbers
     tracked: tuple[str, ...] = ()  # the per-example quantities whose means are logged

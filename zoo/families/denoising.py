@@ -24,7 +24,7 @@ from zoo.core.stages import BySize, num_stages, shift
 from zoo.errors import InputError
 from zoo.families.base import LABELS, SEED, Endpoint
 from zoo.families.likelihood import LikelihoodModel
-from zoo.math import samplers
+from zoo.math import odes, samplers
 from zoo.math.noise import standard_normal, standard_uniform, stateless_seed
 from zoo.math.pixels import in_unit_range, signed
 from zoo.nn.u_net import perceptron, u_net
@@ -234,7 +234,21 @@ class DenoisingModel(LikelihoodModel):
         """How often the network is asked about an image that is drawn."""
         num_steps, guidance = self._settings(num_steps, guidance)
         twice = self.conditional and guidance not in (0, 1)
+        if self.sampler.calls is None:
+            return self._calls_found(guidance) * (2 if twice else 1)
         return ((num_steps - 1) * self.sampler.calls + self.last.calls) * (2 if twice else 1)
+
+    def _calls_found(self, guidance) -> int:
+        """Evaluations of the velocity by a sampler that chooses its steps, of 64 fixed images."""
+        seed = stateless_seed(0)
+        x, labels = standard_normal([64, *self.image_shape], seed), self.labels_for(64, None, seed)
+
+        @tf.function(autograph=False)
+        def calls(x, labels):
+            v = lambda t, x: self.guided_velocity(x, t, labels, guidance)  # noqa: E731
+            return odes.solve(v, x, tf.constant([0.0, 1.0]), self.sampler.tolerance)[1]
+
+        return int(calls(x, labels))
 
     # Of the last step: where images are, the velocity changes fast, and a second look at it from a
     # place beside them does harm (as in Karras et al. 2022, arXiv:2206.00364, algorithm 1).
@@ -477,7 +491,8 @@ class DenoisingModel(LikelihoodModel):
         def v(x, t, to=None):
             to = {} if to is None else {"to": to}
             found = self.guided_velocity(x, t, labels, guidance, **to)
-            return found if known is None else tf.where(known, (images - x) / (1 - t), found)
+            left = tf.maximum(1 - t, 1e-5)  # a solver may ask at the end, too
+            return found if known is None else tf.where(known, (images - x) / left, found)
 
         x = samplers.solve(v, x, times, self.sampler, self.last, progress, seed, every)
         if every:

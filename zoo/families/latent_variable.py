@@ -1,6 +1,7 @@
 """The family of models with latents: p(x, z) = p(x|z) p(z), trained by a bound on log p(x)."""
 
 import math
+from collections.abc import Callable
 
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
@@ -8,7 +9,7 @@ import tensorflow as tf
 from zoo.core import checks
 from zoo.errors import InputError
 from zoo.families.base import LABELS, Endpoint
-from zoo.families.likelihood import LikelihoodModel
+from zoo.families.likelihood import BoundedModel
 from zoo.math import bounds
 from zoo.math.noise import standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range
@@ -16,7 +17,7 @@ from zoo.math.pixels import in_unit_range
 tfd = tfp.distributions
 
 
-class LatentVariableModel(LikelihoodModel):
+class LatentVariableModel(BoundedModel):
     """p(x, z) = p(x|z) p(z) with an approximate posterior q(z|x).
 
     A model of this family has `latent_dim` and defines `p_z`, `q_z_given_x` and `p_x_given_z`.
@@ -129,70 +130,16 @@ class LatentVariableModel(LikelihoodModel):
             return self.in_batches(draw, latents, labels, seed=seed)
         raise InputError(f"observation must be mean or sample, not {observation!r}")
 
-    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """A lower bound on log p(x), or log p(x|y): the K-sample bound, nats an image [N].
-
-        In expectation over the seed it is the ELBO for K = 1, grows with K = `num_samples` and
-        tends to log p(x) (Burda et al. 2016, eq. 8). Memory does not grow with K.
-
-        Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C].
-          labels: int32 [N], y of a conditional model.
-          num_samples: K, the draws of q(z|x) an image; an int or an int32 tensor.
-          seed: an integer; the same one gives the same numbers.
-
-        Raises:
-          InputError: images or labels are not what this model takes, `num_samples` is below 1, or
-            the images are gray and p(x|z) is of black or white pixels.
-        """
-        return self.importance_bound(images, labels, num_samples, seed)[:, 0]
-
-    def importance_bound(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """`log_prob`, and how many of its K draws count: the effective sample size of each image.
-
-        (sum_k w_k)^2 / sum_k w_k^2 is between 1, one draw outweighs all others and the bound may be
-        far from log p(x), and K, all weigh the same (Owen 2013, Monte Carlo theory, eq. 9.13).
-
-        Args:
-          images: as for `log_prob`, and so are the others.
-          labels: likewise.
-          num_samples: likewise.
-          seed: likewise.
-
-        Returns:
-          [N, 2]: nats and effective sample size.
-
-        Raises:
-          InputError: as `log_prob`.
-        """
-        num_samples = checks.whole("num_samples", num_samples, 1)
-        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-
-        def bound(x, y, seed):
-            return self._importance_bound(self.measured(x), y, num_samples, seed)
-
-        images, labels = self.asked(images, labels)
-        return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _importance_bound(self, images, labels, num_samples, seed):
+    def log_weights(self, images, labels) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Gives log p(x|z) + log p(z) - log q(z|x) of a draw z of q(z|x)."""
         q, p_z = self.q_z_given_x(images, labels), self.p_z(labels)
 
-        def add(k, top, total, of_squares):
-            z = self.draw(q, tf.random.experimental.stateless_fold_in(seed, k))
-            # log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x)
+        def log_w(seed):
+            z = self.draw(q, seed)
             log_p_x_given_z = self.p_x_given_z(z, labels).log_prob(images)
-            log_w = log_p_x_given_z + p_z.log_prob(z) - q.log_prob(z)
-            # beside the greatest weight: of thousands of nats a float32 forgets small parts
-            new = tf.maximum(top, log_w)
-            scale, w = tf.exp(top - new), tf.exp(log_w - new)
-            return k + 1, new, scale * total + w, scale**2 * of_squares + w**2
+            return log_p_x_given_z + p_z.log_prob(z) - q.log_prob(z)
 
-        zeros = tf.zeros(tf.shape(images)[:1])
-        start = [0, zeros + tf.float32.min, zeros, zeros]
-        _, top, total, of_squares = tf.while_loop(lambda k, *_: k < num_samples, add, start)
-        bound = top + tf.math.log(total / tf.cast(num_samples, tf.float32))
-        return tf.stack([bound, total**2 / of_squares], axis=-1)
+        return log_w
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel.

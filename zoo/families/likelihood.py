@@ -1,12 +1,15 @@
 """Models that are trained by one objective: a likelihood, a bound on it, or a cross-entropy."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from zoo.core.checks import provided
+from zoo.core import checks
 from zoo.errors import InputError
 from zoo.families import averaging
 from zoo.families.base import ImageModel
+from zoo.math.noise import stateless_seed
 from zoo.math.pixels import in_unit_range
 
 
@@ -42,7 +45,9 @@ class LikelihoodModel(ImageModel):
         if not self.binary:
             return images
         known = tf.reduce_all((images == 0) | (images == 1))
-        return provided(known, "pixels must be 0 or 1, black or white: binarize them first", images)
+        return checks.provided(
+            known, "pixels must be 0 or 1, black or white: binarize them first", images
+        )
 
     def losses(self, images, labels, training: bool) -> dict[str, tf.Tensor]:
         """Per-example quantities [B]; `loss` is minimized, those in `tracked` are logged.
@@ -81,3 +86,81 @@ class LikelihoodModel(ImageModel):
     def _weighed(self, values, weights):
         """The loss of each example times its weight, as Keras does; all else stays unweighted."""
         return values if weights is None else {**values, "loss": values["loss"] * weights}
+
+
+class BoundedModel(LikelihoodModel):
+    """A model whose log p(x) is bounded by weights of draws: log p(x) >= E log 1/K sum_k w_k.
+
+    It defines `log_weights`.
+    """
+
+    def log_weights(self, images, labels) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What gives log w [B] of a draw, of which E[w] = p(x), by a seed int32 [2].
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+          labels: int32 [B] of a conditional model.
+        """
+        raise NotImplementedError
+
+    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """A lower bound on log p(x), or log p(x|y): the K-sample bound, nats an image [N].
+
+        In expectation over the seed it is the ELBO for K = 1, grows with K = `num_samples` and
+        tends to log p(x) (Burda et al. 2016, eq. 8). Memory does not grow with K.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C].
+          labels: int32 [N], y of a conditional model.
+          num_samples: K, the draws an image; an int or an int32 tensor.
+          seed: an integer; the same one gives the same numbers.
+
+        Raises:
+          InputError: images or labels are not what this model takes, `num_samples` is below 1, or
+            the images are gray and p(x|z) is of black or white pixels.
+        """
+        return self.importance_bound(images, labels, num_samples, seed)[:, 0]
+
+    def importance_bound(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
+        """`log_prob`, and how many of its K draws count: the effective sample size of each image.
+
+        (sum_k w_k)^2 / sum_k w_k^2 is between 1, one draw outweighs all others and the bound may be
+        far from log p(x), and K, all weigh the same (Owen 2013, Monte Carlo theory, eq. 9.13).
+
+        Args:
+          images: as for `log_prob`, and so are the others.
+          labels: likewise.
+          num_samples: likewise.
+          seed: likewise.
+
+        Returns:
+          [N, 2]: nats and effective sample size.
+
+        Raises:
+          InputError: as `log_prob`.
+        """
+        num_samples = checks.whole("num_samples", num_samples, 1)
+        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
+
+        def bound(x, y, seed):
+            return self._importance_bound(self.measured(x), y, num_samples, seed)
+
+        images, labels = self.asked(images, labels)
+        return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _importance_bound(self, images, labels, num_samples, seed):
+        log_weight = self.log_weights(images, labels)
+
+        def add(k, top, total, of_squares):
+            log_w = log_weight(tf.random.experimental.stateless_fold_in(seed, k))
+            # beside the greatest weight: of thousands of nats a float32 forgets small parts
+            new = tf.maximum(top, log_w)
+            scale, w = tf.exp(top - new), tf.exp(log_w - new)
+            return k + 1, new, scale * total + w, scale**2 * of_squares + w**2
+
+        zeros = tf.zeros(tf.shape(images)[:1])
+        start = [0, zeros + tf.float32.min, zeros, zeros]
+        _, top, total, of_squares = tf.while_loop(lambda k, *_: k < num_samples, add, start)
+        bound = top + tf.math.log(total / tf.cast(num_samples, tf.float32))
+        return tf.stack([bound, total**2 / of_squares], axis=-1)

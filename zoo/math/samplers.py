@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from zoo.math import odes
 from zoo.math.noise import standard_normal
 
 Field = Callable[..., tf.Tensor]
@@ -77,13 +78,25 @@ class Jump:
         return x + h * u(x, t, t + h)
 
 
-Sampler = Euler | Heun | Ancestral | Jump
+@dataclasses.dataclass(frozen=True)
+class Adaptive:
+    """As many steps as keep the error of each below a tolerance (`zoo/math/odes.py`).
+
+    The times that it is given are those at which x is looked at, and no steps.
+    """
+
+    calls: ClassVar[None] = None  # nobody knows before
+    tolerance: float = 1e-3
+
+
+Sampler = Euler | Heun | Ancestral | Jump | Adaptive
 SAMPLERS = {
     "euler": Euler(),
     "ddim": Euler(),
     "heun": Heun(),
     "ancestral": Ancestral(),
     "jump": Jump(),
+    "adaptive": Adaptive(),
 }
 
 
@@ -109,6 +122,9 @@ def solve(
       seed: int32 [2], of the noise of the steps, where they draw some.
       every: whether x at all times is wanted, [S + 1, ...].
     """
+    if isinstance(sampler, Adaptive):
+        states, _ = odes.solve(lambda t, x: v(x, t), x, times, sampler.tolerance)
+        return tf.concat([x[None], states], 0) if every else states[-1]
     num_steps = tf.shape(times)[0] - 1
 
     def step(sampler, i, x):

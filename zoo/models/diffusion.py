@@ -65,6 +65,7 @@ class Diffusion(denoising.DenoisingModel):
     Config = Config
     can = denoising.DenoisingModel.can | {"log_prob"}
     averaged = True
+    most_draws = 16
     validated = ("elbo_nats", "reconstruction_nats", "diffusion_nats", "prior_nats", "bits_per_dim")
 
     def __init__(self, config=None, **kwargs):

@@ -5,7 +5,10 @@
 One half of z is kept, the other is scaled and shifted by functions of the kept half. Halves take
 turns; they are always the same two, or random ones for each two couplings, so that every dimension
 meets others in its half. A context h, if there is one, is told too. Both directions cost the same.
-A coupling scales by e at the most, and an untrained one is the identity: its last layer is 0.
+A coupling scales by e at the most, if nothing else is asked for, and an untrained one is the
+identity: its last layer is 0.
+
+Of a grid [h, w, C] the halves are of channels, and networks are convolutions.
 """
 
 import functools
@@ -49,24 +52,57 @@ def couplings(
     ]
 
 
+def grid_couplings(
+    shape: Sequence[int],
+    number: int,
+    width: int,
+    num_blocks: int,
+    *,
+    context_dim: int = 0,
+    name: str,
+) -> list[keras.Model]:
+    """The networks of a chain of couplings of a grid z [..., h, w, C].
+
+    Args:
+      shape: (h, w, C), with at least two channels.
+      number: of couplings.
+      width: channels of the hidden layers of each network.
+      num_blocks: its residual blocks.
+      context_dim: channels of h.
+      name: of the networks, before their numbers.
+    """
+    *sides, size = shape
+    return [
+        networks.grid_residual(
+            (*sides, same + context_dim), width, num_blocks, 2 * (size - same), name=f"{name}_{i}"
+        )
+        for i, same in enumerate(kept(size, number))
+    ]
+
+
 def chain(
-    flow: Sequence[keras.Model], size: int, context=None, shuffled: bool = False
+    flow: Sequence[keras.Model],
+    size: int,
+    context=None,
+    shuffled: bool = False,
+    most: float = 1.0,
 ) -> tfb.Bijector:
     """f_T(... f_1(z)) of the networks of couplings, and of their context [B, context_dim].
 
     Args:
-      flow: of `couplings`.
-      size: of z.
-      context: h, or None.
+      flow: of `couplings`, or of `grid_couplings`.
+      size: of z, or of its channels.
+      context: h, or None; of a grid [B, h, w, context_dim].
       shuffled: whether each two couplings have random halves, the same ones in every flow of this
         size, and not the first and the second.
+      most: bounds |a|, the logarithm of what a coupling scales by.
     """
     maps = []
     for i, (same, network) in enumerate(zip(kept(size, len(flow)), flow, strict=True)):
         # a negative number of masked dimensions keeps the last ones
         coupling = tfb.RealNVP(
             num_masked=same if i % 2 == 0 else -same,
-            shift_and_log_scale_fn=functools.partial(shift_and_log_scale, network, context),
+            shift_and_log_scale_fn=functools.partial(shift_and_log_scale, network, context, most),
         )
         if shuffled:
             order = np.random.RandomState(i // 2).permutation(size)  # NumPy keeps these for ever
@@ -76,12 +112,17 @@ def chain(
     return tfb.Chain(maps[::-1])
 
 
-def shift_and_log_scale(network, context, kept, size, **kwargs) -> tuple[tf.Tensor, tf.Tensor]:
+def shift_and_log_scale(
+    network, context, most, kept, size, **kwargs
+) -> tuple[tf.Tensor, tf.Tensor]:
     """A coupling's b and a, [..., B, size] each, of the kept half of z and the context h.
+
+    Of a grid all shapes have [h, w] before their last axis.
 
     Args:
       network: from [N, kept and context] to [N, 2 size].
       context: [B, context_dim], or None.
+      most: bounds |a|.
       kept: [..., B, D - size].
       size: dimensions that are moved.
       **kwargs: TFP's, empty.
@@ -90,9 +131,9 @@ def shift_and_log_scale(network, context, kept, size, **kwargs) -> tuple[tf.Tens
     if context is not None:
         context = tf.broadcast_to(context, tf.concat([lead, context.shape[-1:]], axis=0))
         kept = tf.concat([kept, context], axis=-1)
-    output = network(tf.reshape(kept, [-1, kept.shape[-1]]))
+    output = network(tf.reshape(kept, [-1, *network.input_shape[1:]]))
     shift, raw = tf.split(tf.reshape(output, tf.concat([lead, [2 * size]], axis=0)), 2, axis=-1)
-    return shift, tf.tanh(raw)
+    return shift, tf.tanh(raw) if most == 1 else most * tf.tanh(raw / most)
 
 
 class Flowed(tfd.TransformedDistribution):

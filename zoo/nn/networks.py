@@ -303,6 +303,37 @@ def grid_up(
     return keras.Model(grid, output, name=name)
 
 
+def grid_residual(
+    grid_shape: Sequence[int],
+    width: int,
+    num_blocks: int,
+    output_depth: int,
+    *,
+    last: str = "zeros",
+    name: str,
+) -> keras.Model:
+    """Residual blocks on a grid that keeps its sides, [B, h, w, F] -> [B, h, w, output_depth].
+
+    Args:
+      grid_shape: (h, w, F).
+      width: channels of the hidden layers.
+      num_blocks: residual blocks of two convolutions.
+      output_depth: channels of the result, which is linear.
+      last: initializes the last convolution, which is without an activation.
+      name: of the network.
+    """
+    x = grid = keras.Input(grid_shape)
+    x = layers.Conv2D(width, 3, padding="same")(x)
+    for _ in range(num_blocks):
+        inner = layers.Conv2D(width, 3, padding="same")(layers.ReLU()(x))
+        inner = layers.Conv2D(width, 3, padding="same")(layers.ReLU()(inner))
+        x = layers.Add()([x, inner])
+    output = layers.Conv2D(
+        output_depth, 3, padding="same", kernel_initializer=last, dtype="float32"
+    )
+    return keras.Model(grid, output(layers.ReLU()(x)), name=name)
+
+
 def _network(
     input_shape: Sequence[int], stack: Iterable[layers.Layer], num_classes: int, name: str
 ) -> keras.Model:

@@ -16,7 +16,6 @@ from zoo.evaluation.left_out import LeftOut, unless_measured
 from zoo.evaluation.metric import BATCH, OfModel, Question
 
 ELBO = ("elbo_nats", "reconstruction_nats", "kl_nats", "diffusion_nats", "prior_nats")
-MOST_LEVELS = 16  # of noise, an image
 EFFECTIVE = "effective_sample_size"
 
 
@@ -58,7 +57,8 @@ def log_likelihoods(
     log_p, found = np.concatenate(log_p), {name: np.concatenate(v) for name, v in found.items()}
     if model.averaged:  # the others are the same for all draws, but for next to nothing
         found["elbo_nats"] = log_p
-        found["diffusion_nats"] = found["reconstruction_nats"] - found["prior_nats"] - log_p
+        if "diffusion_nats" in found:
+            found["diffusion_nats"] = found["reconstruction_nats"] - found["prior_nats"] - log_p
     return log_p, found
 
 
@@ -70,15 +70,16 @@ def likelihood(
     Args:
       model: as that of `log_likelihoods`.
       split: the images.
-      num_samples: K of a bound; of a diffusion noise levels, of which `MOST_LEVELS` are enough.
+      num_samples: K of a bound; of a diffusion noise levels. At most the model's `most_draws`.
       seed: of the latents.
       left_out: takes what is not finite of these images.
 
     Raises:
       InputError: a figure is not finite, and no `left_out` is given.
     """
-    if model.averaged:
-        num_samples = min(num_samples, MOST_LEVELS)
+    num_samples = min(num_samples, model.most_draws or num_samples)
+    if model.num_measured and model.num_measured < len(split):
+        split = split.subset(model.num_measured)
     log_p, found = log_likelihoods(model, split, num_samples, seed)
     config = getattr(model, "unconditional", model).config  # where the pixels' distribution is told
     result = {
