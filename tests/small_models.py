@@ -1,4 +1,4 @@
-"""A small configuration of every registered model, for the tests of this folder."""
+"""A small configuration of every registered model, for conformance and other tests."""
 
 from zoo import registry
 
