@@ -1,5 +1,11 @@
 """A small configuration of every registered model, for conformance and other tests."""
 
+import atexit
+import functools
+import pathlib
+import shutil
+import tempfile
+
 from zoo import registry
 
 _SMALL = {
@@ -55,6 +61,7 @@ _SMALL = {
     # the U-Net is that of flow_matching, and takes long to trace
     "diffusion": {"network": "mlp", "hidden": (16,), "num_steps": 2, "guidance": 1.0},
     "mean_flow": {"network": "mlp", "hidden": (16,), "num_steps": 2, "guidance": 1.0},
+    "latent_diffusion": {"width": 4, "num_blocks": 1, "num_steps": 2, "guidance": 1.0},
     "gan": {"hidden": (16,), "latent_dim": 3},
     "dcgan": {"width": 4, "latent_dim": 3},
     "wgan_gp": {"network": "mlp", "hidden": (16,), "latent_dim": 3, "discriminator_steps": 2},
@@ -90,6 +97,7 @@ VARIANTS = {
     "realnvp of uniform noise": ("realnvp", {"dequantization": "uniform"}),
     "flow_matching without labels": ("flow_matching", {"conditional": False, "sampler": "euler"}),
     "flow_matching of perceptrons": ("flow_matching", {"network": "mlp", "hidden": (16,)}),
+    "latent_diffusion of a vae": ("latent_diffusion", {"autoencoder": "vae", "hidden": (8,)}),
     "gan of convolutions": ("gan", {"network": "conv", "width": 4, "ema_decay": 0.9}),
     "gan punished and augmented": ("gan", {"penalty": "r1", "augment": "diffaugment"}),
     "wgan_gp clipped": ("wgan_gp", {"penalty": "none", "weight_clip": 0.01}),
@@ -114,3 +122,30 @@ def small(name):
     """The registered name and the settings of a model of SMALL or of VARIANTS."""
     model, more = VARIANTS.get(name, (name, {}))
     return model, {**SMALL[model], **more}
+
+
+@functools.cache
+def autoencoder(name, shape):
+    """A folder with the model of SMALL of that name, of images of that shape, untrained."""
+    import zoo
+    from zoo.hub import checkpoints, folders, pretrained
+
+    folder = pathlib.Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    model = zoo.create(name, shape, seed=0, **SMALL[name])
+    settings = pretrained.entry(name)["settings"]
+    config = {**settings["config"], **model.get_config()}
+    config = {key: config[key] for key in settings["config"]}
+    settings = {**settings, "config": config, "image_shape": list(shape)}
+    content = folders.content_of(checkpoints.weights_of(model), name)
+    folders.write(folder / name, settings, {"command": "none"}, content, None)
+    return str(folder / name)
+
+
+def of_shape(name, shape):
+    """`small`, with the trained models that it is given, of images of that shape."""
+    model, settings = small(name)
+    if model == "latent_diffusion":
+        kind = settings.get("autoencoder", "vqvae")
+        settings = {**settings, "autoencoder": autoencoder(kind, shape)}
+    return model, settings

@@ -91,6 +91,7 @@ MODELS = {
     "flow_matching": _own("flow_matching:FlowMatching", _DENOISING),
     "diffusion": _own("diffusion:Diffusion", _DENOISING, _OF_DIFFUSION),
     "mean_flow": _own("mean_flow:MeanFlow", _DENOISING),
+    "latent_diffusion": _own("latent_diffusion:LatentDiffusion", _DENOISING),
     "bayes_conditional": _own("bayes_conditional:BayesConditional"),
     "bayes_classifier": _own("bayes_classifier:BayesClassifier"),
     "gan": _own("gan:GAN", AdversarialRecipe()),

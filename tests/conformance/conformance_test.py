@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import ONLY_IN_TRAINING, SMALL, VARIANTS, small
+from small_models import ONLY_IN_TRAINING, SMALL, VARIANTS, of_shape
 
 import zoo
 from zoo import registry
@@ -57,7 +57,7 @@ every_export = of_each(every_graph, weekly=VARIANTS)
 
 def make(name, seed=5, shape=SHAPE, **changes):
     keras.utils.set_random_seed(seed)
-    name, settings = small(name)
+    name, settings = of_shape(name, shape)
     return zoo.create(name, shape, **{**settings, **changes})
 
 
@@ -107,8 +107,8 @@ def of_its_pixels(model, images):
 
 def on_the_way(model):
     """Six images between noise and data."""
-    size = 6 * np.prod(model.image_shape)
-    return tf.constant(np.sin(np.arange(size, dtype=np.float32)).reshape(6, *model.image_shape))
+    shape = (6, *model.way_shape)
+    return tf.constant(np.sin(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape))
 
 
 def answers(model, data):

@@ -53,6 +53,8 @@ class ImageModel(keras.Model):
     """
 
     Config: type
+    # trained models that it is given beside its configuration, which names them: argument -> field
+    trained_parts: Mapping[str, str] = {}
     can: frozenset[str] = frozenset()  # see `zoo/families/capabilities.py`
     weight_average: averaging.WeightAverage | None = None  # of a model that keeps one
     watched = False  # whether its samples are looked at while it trains, if nothing else is asked
@@ -101,7 +103,11 @@ class ImageModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, as plain values; parts of a composition are not."""
         shared = {k: getattr(self, k) for k in ("image_shape", "num_classes", "seed")}
-        return {**super().get_config(), **shared, **dataclasses.asdict(self.config)}
+        trained = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in self.trained_parts
+        }
+        return {**super().get_config(), **shared, **dataclasses.asdict(self.config), **trained}
 
     @classmethod
     def from_config(cls, values: dict[str, Any]) -> "ImageModel":
@@ -116,6 +122,8 @@ class ImageModel(keras.Model):
         own = {k: v for k, v in values.items() if k in names}
         own = config.formerly(cls.Config()) | own
         rest = {k: v for k, v in values.items() if k not in names}
+        for part in cls.trained_parts:
+            rest[part] = keras.saving.deserialize_keras_object(rest[part])
         policy = keras.dtype_policies.get(rest.get("dtype"))
         with precision(policy):  # of the networks inside, too
             return cls(config.make(cls.Config, own), **{**rest, "dtype": policy})

@@ -106,12 +106,11 @@ class DenoisingModel(LikelihoodModel):
                 "guidance needs a model without labels too: label_dropout=0 goes with guidance=1"
             )
         num_labels = self.num_classes + 1 if self.conditional else 0  # with the null label
-        if c.network == "mlp":
-            shape = self.image_shape
-            self.network = perceptron(shape, c.hidden, num_labels, to=to, name="network")
+        if c.network == "mlp" or self.way_shape[:2] == (1, 1):
+            self.network = perceptron(self.way_shape, c.hidden, num_labels, to=to, name="network")
             return
         self.network = u_net(
-            self.image_shape,
+            self.way_shape,
             width=c.width,
             num_stages=c.num_stages,
             patch_size=c.patch_size,
@@ -137,11 +136,29 @@ class DenoisingModel(LikelihoodModel):
         """The label that says nothing."""
         return self.num_classes
 
+    @property
+    def way_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of what is on its way from noise: images, if nothing else is said."""
+        return self.image_shape
+
+    def onto_way(self, images, seed=None) -> tf.Tensor:
+        """What is at the end of the way, x_1, for images [B, H, W, C] in [0, 1].
+
+        Args:
+          images: float32.
+          seed: int32 [2], where x_1 is drawn in training.
+        """
+        return signed(images)
+
+    def off_way(self, x) -> tf.Tensor:
+        """The images in [0, 1] of what is at the end of the way."""
+        return tf.clip_by_value((x + 1) / 2, 0.0, 1.0)
+
     def velocity(self, x, t, labels=None, training: bool = False, **to) -> tf.Tensor:
         """V(x, t), or v(x, t, y).
 
         Args:
-          x: images on their way, float32 [B, H, W, C].
+          x: images on their way, float32 [B, *way_shape].
           t: times in [0, 1], float32 [B].
           labels: int32 [B] of a conditional model, 0..K with `null_label`.
           training: whether dropout is on.
@@ -199,7 +216,7 @@ class DenoisingModel(LikelihoodModel):
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _mean_error(self, images, labels, t):
-        x_1 = signed(in_unit_range(images))
+        x_1 = self.onto_way(in_unit_range(images))
         return tf.reduce_mean(self.error(x_1, tf.fill(tf.shape(x_1)[:1], t), labels, [0, 0]))
 
     def moved(self, t):
@@ -241,7 +258,7 @@ class DenoisingModel(LikelihoodModel):
     def _calls_found(self, guidance) -> int:
         """Evaluations of the velocity by a sampler that chooses its steps, of 64 fixed images."""
         seed = stateless_seed(0)
-        x, labels = standard_normal([64, *self.image_shape], seed), self.labels_for(64, None, seed)
+        x, labels = standard_normal([64, *self.way_shape], seed), self.labels_for(64, None, seed)
 
         @tf.function(autograph=False)
         def calls(x, labels):
@@ -379,7 +396,7 @@ class DenoisingModel(LikelihoodModel):
         start = self.moved(tf.constant(1 - strength, tf.float32))
 
         def vary(x, labels, seed):
-            x = signed(in_unit_range(x))
+            x = self.onto_way(in_unit_range(x))
             x = start * x + (1 - start) * standard_normal(tf.shape(x), seed)
             return self._walk(x, None, None, labels, settings, progress, seed, start)
 
@@ -416,7 +433,7 @@ class DenoisingModel(LikelihoodModel):
         labels = self.labels_for(num_samples, labels, seed)
 
         def draw(which, labels, seed):
-            noise = standard_normal([tf.shape(which)[0], *self.image_shape], seed)
+            noise = standard_normal([tf.shape(which)[0], *self.way_shape], seed)
             return self._walk(noise, None, None, labels, settings, progress, seed, every=every)
 
         return self.in_batches(draw, tf.range(num_samples), labels, seed=seed)
@@ -495,9 +512,11 @@ class DenoisingModel(LikelihoodModel):
             return found if known is None else tf.where(known, (images - x) / left, found)
 
         x = samplers.solve(v, x, times, self.sampler, self.last, progress, seed, every)
-        if every:
-            x = tf.transpose(x, [1, 0, 2, 3, 4])
-        return tf.clip_by_value((x + 1) / 2, 0.0, 1.0)
+        if not every:
+            return self.off_way(x)
+        images = self.off_way(tf.reshape(x, [-1, *self.way_shape]))
+        images = tf.reshape(images, [tf.shape(times)[0], -1, *self.image_shape])
+        return tf.transpose(images, [1, 0, 2, 3, 4])
 
     def call(self, inputs, training=False) -> tf.Tensor:
         """The velocity of (x, t), or of (x, t, y)."""
@@ -507,7 +526,7 @@ class DenoisingModel(LikelihoodModel):
         """`sample`, `complete` and `velocity`; labels come last."""
         height, width, _ = self.image_shape
         mask = tf.TensorSpec([None, height, width], tf.bool, name="mask")
-        x = tf.TensorSpec([None, *self.image_shape], tf.float32, name="x")
+        x = tf.TensorSpec([None, *self.way_shape], tf.float32, name="x")
         t = tf.TensorSpec([None], tf.float32, name="t")
 
         def complete(images, mask, seed, labels=None):
@@ -519,8 +538,9 @@ class DenoisingModel(LikelihoodModel):
             return {"velocity": self.velocity(x, t, labels)}
 
         also = [LABELS] if self.conditional else []
+        completes = {"complete": (complete, [self.images_spec, mask, SEED, *also])}
         return {
             "sample": self._sample_endpoint(),
-            "complete": (complete, [self.images_spec, mask, SEED, *also]),
+            **(completes if "complete" in self.can else {}),
             "velocity": (velocity, [x, t, *also]),
         }

@@ -58,7 +58,10 @@ def create(
         parts = dict(zip(cls.parts, map(load, sources), strict=True))
         return cls(settings, seed=seed, name=name, **parts)
     recipe = recipe or registry.recipe(name)
-    model = cls(settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name)
+    parts = {part: load(getattr(settings, f)) for part, f in cls.trained_parts.items()}
+    model = cls(
+        settings, image_shape=image_shape, num_classes=num_classes, seed=seed, name=name, **parts
+    )
 
     replicas = model.distribute_strategy.num_replicas_in_sync
     new = functools.partial(optimizers.adam, recipe=recipe, num_steps=num_steps, replicas=replicas)
