@@ -107,7 +107,7 @@ def test_what_is_published_has_all_that_belongs_to_it():
     entries = pretrained.manifest()
     # a new model needs no weights yet
     assert {e["settings"]["model"] for e in entries.values()} <= set(registry.list_models())
-    assert sum(e.get("bytes", 0) for e in entries.values()) <= 90e6  # all are in each clone
+    assert sum(e.get("bytes", 0) for e in entries.values()) <= 130e6  # all are in each clone
     for name, about in entries.items():
         settings = about["settings"]
         fields = dataclasses.fields(registry.config_class(settings["model"]))
@@ -124,7 +124,7 @@ def test_what_is_published_has_all_that_belongs_to_it():
             files += [folders.SAMPLES, folders.NEIGHBORS]
         assert all((home / file).is_file() for file in files), name
         if "parts" not in about:
-            assert (home / folders.WEIGHTS).stat().st_size == about["bytes"] <= 4.3e6, name
+            assert (home / folders.WEIGHTS).stat().st_size == about["bytes"] <= 5.5e6, name
 
 
 def test_weights_are_known_by_the_digest_that_their_file_had():
