@@ -122,6 +122,8 @@ LAYERS = (
     "zoo.nn.layers:ResidualBlock",
     "zoo.nn.layers:SelfAttention",
     "zoo.nn.layers:VectorQuantizer",
+    "zoo.nn.transformer:TransformerBlock",
+    "zoo.nn.transformer:CodeTransformer",
     "zoo.nn.u_net:FourierFeatures",
     "zoo.nn.u_net:ModulatedBlock",
     "zoo.models.pixelrnn:RowLSTM",

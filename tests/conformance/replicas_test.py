@@ -88,6 +88,7 @@ CASES = [
     *map(small, ("wgan_gp clipped", "bigan punished")),
     *map(small, ("iwae doubly reparameterized", "gmm_vae with VampPrior")),
     small("categorical_vae straight through"),
+    small("vqvae with maskgit"),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),
     ("vae", {**SMALL["vae"], "clipped": True}),
     ("flow_matching", {**SMALL["flow_matching"], "clipped": True}),  # of a sparse gradient

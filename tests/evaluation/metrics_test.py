@@ -231,6 +231,24 @@ def test_samples_of_steps_are_measured_as_asked_and_their_network_calls_are_coun
     assert "network_calls" not in found["floor"]
 
 
+def test_of_a_prior_in_any_order_the_bound_is_a_mean_over_draws_and_calls_are_counted():
+    small = {"codebook_size": 4, "code_dim": 2, "width": 2, "num_blocks": 0, "transformer_width": 4}
+    model = zoo.create("vqvae", (8, 8, 1), prior="maskgit", num_steps=3, **small)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
+    split = Split(images, np.arange(20) % 3)
+    found = likelihood.likelihood(model, split, 5000, 0)
+    assert found["num_samples"] == 16 and "iwae_bound_nats" not in found
+    terms = [found[name]["mean"] for name in ("elbo_nats", "reconstruction_nats", "kl_nats")]
+    assert terms[0] == pytest.approx(terms[1] - terms[2], rel=1e-5)
+    known = model.log_prob(images, num_samples=16, seed=np.array([0, 1])).numpy()
+    assert terms[0] == pytest.approx(known.mean(), rel=1e-5)
+    for asked, calls in (({}, 3), ({"num_steps": 2}, 2)):
+        samples = evaluate.samples(
+            model, None, lambda name: split, "test", 20, 0, LeftOut(), sampler=asked
+        )
+        assert samples["model"]["network_calls"]["mean"] == calls
+
+
 def test_class_fidelity_of_a_perfect_and_of_a_blind_judge():
     labels = np.arange(700) % 10
     perfect = class_fidelity.class_fidelity(np.eye(10)[labels], labels)

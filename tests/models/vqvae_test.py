@@ -7,6 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 import zoo
+from zoo.hub import names
 from zoo.nn.layers import VectorQuantizer
 
 SMALL = {
@@ -16,7 +17,12 @@ SMALL = {
     "num_blocks": 1,
     "prior_width": 4,
     "prior_layers": 2,
+    "transformer_width": 8,
+    "transformer_layers": 2,
+    "transformer_heads": 2,
 }
+PRIORS = ("pixelcnn", "transformer", "maskgit")
+each_prior = pytest.mark.parametrize("prior", PRIORS)
 
 
 def make(image_shape=(8, 8, 1), **changes):
@@ -75,14 +81,19 @@ def test_the_gradient_is_the_decoders_at_the_code_and_the_commitments(images):
         )
 
 
-def test_the_prior_learns_the_codes_and_moves_nothing_else(images):
-    model = make()
+@each_prior
+def test_the_prior_learns_the_codes_and_moves_nothing_else(images, prior):
+    model = make(prior=prior)
     with tf.GradientTape(persistent=True) as tape:
         values = model.losses(images, None, training=True)
         loss, kl = (tf.reduce_sum(values[k]) for k in ("loss", "kl_nats"))
-    prior = [v.value for v in model.prior.trainable_variables]
-    for a, b in zip(tape.gradient(loss, prior), tape.gradient(kl, prior), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5)
+    weights = [v.value for v in model.prior.trainable_variables]
+    pairs = zip(tape.gradient(loss, weights), tape.gradient(kl, weights), strict=True)
+    if prior == "maskgit":  # whose loss weighs places otherwise
+        assert any(np.abs(a - b).max() > 1e-3 for a, b in pairs)
+    else:
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, rtol=1e-5)
     others = [v.value for v in (*model.encoder.weights, *model.decoder.weights)]
     assert all(g is None for g in tape.gradient(kl, others))
 
@@ -144,9 +155,10 @@ def test_a_code_that_came_back_has_time_to_find_its_own():
         np.testing.assert_allclose(layer.codebook[1], back, rtol=1e-4)
 
 
-def test_the_bound_is_exact_arithmetic_and_below_log_p(images):
+@pytest.mark.parametrize("prior", ["pixelcnn", "transformer"])
+def test_the_bound_is_exact_arithmetic_and_below_log_p(images, prior):
     # all 3^4 grids of a tiny model: log p(x) = log sum_z p(x|z) p(z), of which q takes one term
-    model = make()
+    model = make(prior=prior)
     grids = np.array(np.meshgrid(*[np.arange(3)] * 4)).reshape(4, -1).T.reshape(-1, 2, 2)
     log_p_z = tf.reduce_sum(model.p_codes(grids), [1, 2]).numpy()
     assert np.exp(log_p_z.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
@@ -162,6 +174,92 @@ def test_the_bound_is_exact_arithmetic_and_below_log_p(images):
     np.testing.assert_allclose(
         values["kl_nats"], model.kl_per_dim(images).numpy().sum(1), rtol=1e-5
     )
+
+
+def test_of_maskgit_log_p_is_a_bound_whose_mean_does_not_depend_on_the_number_of_draws(images):
+    model = make(prior="maskgit")
+    rng = np.random.default_rng(1)
+    for v in model.prior.trainable_variables:
+        v.assign(v + 0.4 * rng.standard_normal(v.shape))
+    same = np.repeat(images[:1], 2000, 0)
+    few, many = (model.log_prob(same, num_samples=k, seed=3).numpy() for k in (1, 9))
+    apart = np.hypot(few.std(), many.std()) / np.sqrt(2000)
+    assert abs(few.mean() - many.mean()) < 5 * apart and many.std() < few.std()
+    np.testing.assert_array_equal(many, model.log_prob(same, num_samples=9, seed=3))
+    values = model.losses(same, None, training=False)
+    elbo = values["elbo_nats"].numpy()
+    assert abs(elbo.mean() - many.mean()) < 5 * elbo.std() / np.sqrt(2000)
+    np.testing.assert_allclose(elbo, values["reconstruction_nats"] - values["kl_nats"], rtol=1e-5)
+    commitment = model.config.beta * values["commitment"]
+    of_prior = values["loss"] + values["reconstruction_nats"] - commitment
+    assert np.abs(of_prior - values["kl_nats"]).max() > 0.1  # that is no bound
+    kl = model.kl_per_dim(same).numpy()
+    assert kl.shape == (2000, 4)
+    assert abs(kl.sum(1).mean() - values["kl_nats"].numpy().mean()) < 0.2
+    with pytest.raises(zoo.InputError, match="only known by a bound"):
+        model.p_codes(np.zeros((1, 2, 2), np.int32))
+    with pytest.raises(zoo.InputError, match="no importance-weighted bound"):
+        model.importance_bound(images)
+    assert model.averaged and "importance" not in model.can
+    assert not make().averaged and "importance" in make().can
+
+
+@pytest.mark.parametrize("prior", ["transformer", "maskgit"])
+def test_samples_are_decoded_from_codes_of_a_transformer(prior):
+    model = make(prior=prior)
+    model.prior.network.logits.bias.assign([0.0, 99.0, 0.0])  # it always says code 1
+    expected = model.generate(tf.tile(np.asarray(model.quantizer.codebook)[1:2], [1, 4]))
+    np.testing.assert_allclose(model.sample(2, seed=0), tf.repeat(expected, 2, 0), atol=1e-6)
+
+
+def test_the_number_of_network_calls_is_that_of_maskgit_alone():
+    model = make(prior="maskgit", num_steps=3)
+    assert (model.num_calls(), model.num_calls(2), model.num_calls(50)) == (3, 2, 4)
+    assert "calls" in model.can and "steps" not in model.can
+    drawn = [model.sample(50, seed=1, num_steps=n).numpy() for n in (None, 3, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.abs(drawn[0] - drawn[2]).max() > 1e-3
+    for prior in ("pixelcnn", "transformer"):
+        model = make(prior=prior)
+        assert "calls" not in model.can and model.num_calls() == 4
+        with pytest.raises(zoo.InputError, match="num_steps goes with prior=maskgit"):
+            model.sample(2, num_steps=3)
+
+
+@pytest.mark.parametrize("prior", ["transformer", "maskgit"])
+def test_a_transformer_learns_what_codes_go_together(prior):
+    # images of one gray in one half, and of another in the other: 2 of 3^4 grids
+    model = make(prior=prior, likelihood="gaussian")
+    model.quantizer.codebook.assign([[0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]])
+    grids = tf.constant([[[0, 1], [1, 2]], [[1, 2], [0, 0]]] * 16)
+    optimizer, weights = keras.optimizers.Adam(0.01), model.prior.trainable_variables
+    optimizer.build(weights)
+
+    @tf.function(autograph=False)
+    def step(seed):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.reduce_sum(model.prior.terms(grids, seed)[0], [1, 2]))
+        optimizer.apply(tape.gradient(loss, [v.value for v in weights]), weights)
+        return loss
+
+    losses = [float(step(tf.constant([0, i]))) for i in range(150)]
+    assert losses[0] > 3
+    bound = model.prior.bound(grids, tf.constant(16), tf.constant([1, 1])).numpy()
+    assert -1 < bound.mean() < -0.65  # log 1/2 is the best
+    codes = model.prior.draw_in(None, 100, tf.constant([0, 1])).numpy().reshape(100, 4)
+    known = (codes[:, None] == [[0, 1, 1, 2], [1, 2, 0, 0]]).all(-1)
+    assert known.any(1).mean() > 0.9 and 0.2 < known[:, 0].mean() < 0.8
+
+
+def test_a_run_of_before_there_were_other_priors_has_a_pixelcnn():
+    values = make().get_config()
+    for name in list(values):
+        if name.startswith("transformer_") or name in ("prior", "num_steps", "choice_temperature"):
+            del values[name]
+    model = type(make()).from_config(values)
+    assert model.config.prior == "pixelcnn"
+    found = names.of_weights(model)
+    assert {"prior/blocks/0/h_conv/kernel", "prior/outputs/0/bias"} < set(found)
 
 
 def test_samples_are_decoded_from_codes_of_the_prior():
@@ -192,8 +290,9 @@ def test_grids_are_drawn_as_often_as_the_prior_says():
 
 
 @pytest.mark.slow
-def test_at_rest_only_the_prior_learns(images):
-    model = make()
+@each_prior
+def test_at_rest_only_the_prior_learns(images, prior):
+    model = make(prior=prior)
     data = images, np.zeros(6, np.int32)
     model.fit(*data, batch_size=6, epochs=2, verbose=0)
     model.freeze_all_but_prior()

@@ -143,8 +143,9 @@ def define_sampler(model: str | None) -> None:
     flags.DEFINE_integer(
         "num_steps",
         None,
-        "Steps of the sampler of models that draw in steps, as flow_matching: more are slower and "
-        "nearer to the model's distribution. Default: the model's own.",
+        "Steps of the sampler of models that draw in steps, as flow_matching or vqvae with "
+        "prior=maskgit: more are slower and nearer to the model's distribution. Default: the "
+        "model's own.",
         lower_bound=1,
         **where,
     )

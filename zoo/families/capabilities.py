@@ -9,7 +9,8 @@ METHODS = {
     "importance": ("importance_bound",),  # the bound by weighted draws, and how many count
     "complete": ("complete",),  # an image of which a part is given
     "vary": ("vary",),  # images that are like given ones
-    "steps": ("num_calls", "path", "error_by_time"),  # sampling in a number of steps
+    "calls": ("num_calls",),  # sampling in a number of steps, by so many network calls
+    "steps": ("path", "error_by_time"),  # these are from noise to images, at times in [0, 1]
     "encode": ("encode", "code"),  # images -> latents
     "reconstruct": ("reconstruct",),  # images -> latents -> images
     "generate": ("generate", "draw_prior"),  # latents -> images

@@ -85,7 +85,7 @@ class DenoisingModel(LikelihoodModel):
     trained by that.
     """
 
-    can = frozenset({"sample", "steps", "complete", "vary"})
+    can = frozenset({"sample", "calls", "steps", "complete", "vary"})
     watched = True
     watched_options = {"num_steps": 4, "guidance": 1.0}
 

@@ -73,10 +73,12 @@ def record_of(
     """
     begin, seed = time.perf_counter(), protocol.seed
     model, settings = loading.load(source), loading.read_config(source)
-    if protocol.sampler and "steps" not in model.can:
+    if protocol.sampler and "calls" not in model.can:
         raise InputError(
             f"{model.name} does not draw in steps: leave {' and '.join(protocol.sampler)} out"
         )
+    if "guidance" in protocol.sampler and "steps" not in model.can:
+        raise InputError(f"{model.name} draws without guidance: leave it out")
     mixture, net, no_net = toy.MIXTURES.get(settings["run"]["dataset"]), None, ""
     if protocol.features != "auto" or protocol.classifier or protocol.parzen:
         leave = "leave --features, --classifier and --parzen out"

@@ -3,8 +3,8 @@
 Exact where a model has it; else the ELBO with its terms, and the K-sample bound (Burda et al. 2016,
 arXiv:1509.00519, eq. 8), beside which stands how many of its K draws count: where one draw
 outweighs all others, more draws would raise the bound. A diffusion has the ELBO alone, a mean over
-noise levels, of which some are enough. Real images have no likelihood of their own,
-which would be a floor. Errors are of the images.
+noise levels, and so has a prior of codes in any order, over orders: some draws are enough. Real
+images have no likelihood of their own, which would be a floor. Errors are of the images.
 """
 
 import numpy as np
@@ -59,6 +59,8 @@ def log_likelihoods(
         found["elbo_nats"] = log_p
         if "diffusion_nats" in found:
             found["diffusion_nats"] = found["reconstruction_nats"] - found["prior_nats"] - log_p
+        elif "kl_nats" in found:
+            found["kl_nats"] = found["reconstruction_nats"] - log_p
     return log_p, found
 
 

@@ -33,7 +33,7 @@ def per_second(speeds: Sequence[float]) -> dict[str, float]:
 
 def _of_samples(c: Comparison) -> dict:
     found = {"samples_per_second": per_second(c.speeds)}
-    if "steps" in c.model.can:
+    if "calls" in c.model.can:
         calls = c.model.num_calls(**c.sampler)
         found["network_calls"] = {"mean": calls, "standard_error": None}
     with c.left_out.unless_measured(*c.diagnostics[0]):
