@@ -3,28 +3,30 @@
     p(x, z) = p(x|z_1..z_L) p(z_L) prod_{l<L} p(z_l|z_{>l})              z_L is the top level
     ELBO(x) = E_q[log p(x|z)] - sum_l KL(q(z_l|z_{>l}, x) || p(z_l|z_{>l})) <= log p(x)
 
-Each factor is a diagonal Gaussian, whose parameters networks give. A way up tells features h_l of
-the image, and a way down goes from z_L to an image. Beside each other they know of p(z_l|z_{>l})
-and of q(z_l|z_{>l}, x): inference is top down (Sonderby et al. 2016, arXiv:1602.02282). p(z_L) is
-N(0, I), or learned (`zoo/families/priors.py`). The KL of level l is logged as `kl_L_nats`, and the
-greatest number is the top's. With the top level alone the model is the VAE.
+Each factor is a diagonal Gaussian. The encoder gives features of the image at each level, the
+decoder a state that knows the levels above. p(z_l|z_{>l}) is of that state, q(z_l|z_{>l}, x) of
+state and features (inference top down, Sonderby et al. 2016, arXiv:1602.02282). p(z_L) is N(0, I),
+or learned (`zoo/families/priors.py`). KLs are logged level by level as kl_1_nats, kl_2_nats, ...,
+of which the last is the top's. Without levels below the top the model is the VAE.
 
 network=conv is a small VDVAE (arXiv:2011.10650, section 3). Deviations: z_L is a vector, as z of
-the VAE, whose convolutions lead from grid to grid; there are no latents at the whole image's grid;
-silu for GELU; the last layers of residual paths, priors and posteriors begin near 0, where VDVAE
-scales residual paths by 1/sqrt(N); as many blocks up as down; p(x|z) is that of the VAE; no step is
-left out for its gradient, which is clipped.
+the VAE, whose convolutions lead from grid to grid; the whole image's grid has no latents; silu for
+GELU; the last layers of residual paths, priors and posteriors begin near 0, where VDVAE scales
+residual paths by 1/sqrt(N); residual paths have half of the channels, not a quarter; as many blocks
+up as down; p(x|z) is that of the VAE; great gradients are clipped, and no step is left out.
 
-network=mlp has Markov latents, p(z_l|z_{l+1}), as Burda et al. (arXiv:1509.00519, section 5).
-Theirs, inference=bottom_up, is q(z|x) = q(z_1|x) prod_l q(z_l|z_{l-1}). It has no KL of a level
-but the top's. For the others E_q[log q(z_l|z_{l-1}) - log p(z_l|z_{l+1})] is logged, which can be
-negative; only the sum is a KL. Two layers as theirs are `--preset=burda`.
+network=mlp has p(z_l|z_{l+1}), as Burda et al. 2016 (arXiv:1509.00519, section 5). Their posterior,
+inference=bottom_up, is q(z_1|x) prod_{l>1} q(z_l|z_{l-1}). It has a KL of the top level, at a draw
+of z_{L-1}. For a level below, log q(z_l|z_{l-1}) - log p(z_l|z_{l+1}) of a draw is logged, whose
+mean can be negative; the sum is the KL of all. `--preset=burda` has their two layers. Deviations:
+sigma is a softplus, not an exponential; biases of the pixels begin at 0.
 
-`num_samples` K > 1 trains by the K-sample bound of joint draws of all levels (eq. 8),
+num_samples > 1 trains by the K-sample bound of joint draws of all levels (eq. 8), with the
+reparameterized gradient:
 
     L_K(x) = E[log 1/K sum_k w_k],   w_k = p(x, z_k) / q(z_k|x)
 
-with the reparameterized gradient. `beta` weighs the KL, or log q(z|x)/p(z), in the loss alone.
+`beta` weighs the KL, or log q(z|x)/p(z), in the loss alone.
 """
 
 import dataclasses
