@@ -35,6 +35,12 @@ _SMALL = {
         "num_latents": 3,
         "num_categories": 4,
     },
+    "hierarchical_vae": {
+        "network": "mlp",
+        "hidden": (16, 8),
+        "lower_latent_dims": (4,),
+        "latent_dim": 3,
+    },
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
     "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8, "conditional": True},
     "vqvae": {
@@ -91,6 +97,14 @@ VARIANTS = {
     "iwae doubly reparameterized": ("iwae", {"gradient": "doubly_reparameterized"}),
     "gmm_vae with VampPrior": ("gmm_vae", {"prior": "vamp", "mixture_weights": "equal"}),
     "categorical_vae straight through": ("categorical_vae", {"straight_through": True}),
+    "hierarchical_vae of grids": (
+        "hierarchical_vae",
+        {"network": "conv", "width": 4, "levels_per_grid": 1, "level_channels": 2},
+    ),
+    "hierarchical_vae bottom up": (
+        "hierarchical_vae",
+        {"inference": "bottom_up", "num_samples": 2, "likelihood": "bernoulli"},
+    ),
     "vqvae of black and white": ("vqvae", {"likelihood": "bernoulli"}),
     "vqvae with a transformer": ("vqvae", {"prior": "transformer"}),
     "vqvae with maskgit": ("vqvae", {"prior": "maskgit"}),

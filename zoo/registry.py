@@ -55,6 +55,20 @@ _OF_VAES = {
     "likelihood": {"prior": "flow", "residual": True, "decay": "cosine", "epochs": 30},
     "fast": {"epochs": 3, "decay": "cosine"},
 }
+_OF_HIERARCHIES = {
+    "fast": {"epochs": 3},
+    "burda": {  # two stochastic layers (arXiv:1509.00519, section 5); of black and white pixels
+        "network": "mlp",
+        "latent_dim": 50,
+        "inference": "bottom_up",
+        "activation": "tanh",
+        "likelihood": "bernoulli",
+        "batch_size": 20,
+        "warmup_steps": 0,
+        "clip_norm": 0.0,
+        "average_decay": 0.0,
+    },
+}
 _DENOISING = LikelihoodRecipe(
     epochs=20, decay="cosine", warmup_steps=200, average_decay=0.999, monitor="val_fid"
 )
@@ -69,6 +83,18 @@ MODELS = {
     "flow_vae": _own("flow_vae:FlowVAE", LikelihoodRecipe(epochs=15, monitor="val_loss"), _OF_VAES),
     "categorical_vae": _own(
         "categorical_vae:CategoricalVAE", LikelihoodRecipe(epochs=15, monitor="val_loss")
+    ),
+    "hierarchical_vae": _own(
+        "hierarchical_vae:HierarchicalVAE",
+        LikelihoodRecipe(
+            epochs=20,
+            decay="cosine",
+            warmup_steps=200,
+            clip_norm=200.0,
+            average_decay=0.999,
+            monitor="val_loss",
+        ),
+        _OF_HIERARCHIES,
     ),
     "pixelcnn": _own(
         "pixelcnn:PixelCNN",

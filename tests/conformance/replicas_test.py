@@ -87,6 +87,7 @@ CASES = [
     *map(small, ("gan of convolutions", "infogan of convolutions", "gan punished and augmented")),
     *map(small, ("wgan_gp clipped", "bigan punished")),
     *map(small, ("iwae doubly reparameterized", "gmm_vae with VampPrior")),
+    *map(small, ("hierarchical_vae of grids", "hierarchical_vae bottom up")),
     small("categorical_vae straight through"),
     small("vqvae with maskgit"),
     ("gan", {**SMALL["gan"], "penalty": "dragan"}),

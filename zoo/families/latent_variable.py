@@ -73,10 +73,7 @@ class LatentVariableModel(BoundedModel):
     def generate(self, latents, labels=None) -> tf.Tensor:
         """The decoder's mean of latents [N, latent_dim]: images [N, H, W, C] in [0, 1]."""
         latents = checks.latents(latents, self.latent_dim)
-        return self.in_batches(self._mean_image, latents, self.labels_of(latents, labels))
-
-    def _mean_image(self, latents, labels):
-        return tf.clip_by_value(self.p_x_given_z(latents, labels).mean(), 0.0, 1.0)
+        return self._observe(latents, self.labels_of(latents, labels), "mean", stateless_seed(0))
 
     def call(self, images, training=False) -> tf.Tensor:
         """Reconstructions of images [N, H, W, C], or of a pair (images, labels)."""
@@ -120,15 +117,10 @@ class LatentVariableModel(BoundedModel):
         return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
 
     def _observe(self, latents, labels, observation, seed):
-        if observation == "mean":
-            return self.generate(latents, labels)
-        if observation == "sample":
+        def image(z, y, seed):
+            return observed(self.p_x_given_z(z, y), observation, seed)
 
-            def draw(z, y, seed):
-                return tf.clip_by_value(self.p_x_given_z(z, y).sample(seed=seed), 0.0, 1.0)
-
-            return self.in_batches(draw, latents, labels, seed=seed)
-        raise InputError(f"observation must be mean or sample, not {observation!r}")
+        return self.in_batches(image, latents, labels, seed=seed)
 
     def log_weights(self, images, labels) -> Callable[[tf.Tensor], tf.Tensor]:
         """Gives log p(x|z) + log p(z) - log q(z|x) of a draw z of q(z|x)."""
@@ -178,3 +170,15 @@ class LatentVariableModel(BoundedModel):
             "reconstruct": (reconstruct, [self.images_spec, *also]),
             "log_prob": self._bound_endpoint(),
         }
+
+
+def observed(p_x: tfd.Distribution, observation: str, seed: tf.Tensor) -> tf.Tensor:
+    """Images [B, H, W, C] in [0, 1] that show p(x|z): its `mean`, or a `sample` of it.
+
+    Raises:
+      InputError: `observation` is neither.
+    """
+    if observation not in ("mean", "sample"):
+        raise InputError(f"observation must be mean or sample, not {observation!r}")
+    image = p_x.mean() if observation == "mean" else p_x.sample(seed=seed)
+    return tf.clip_by_value(image, 0.0, 1.0)

@@ -121,13 +121,21 @@ class LearnedPriorModel(LatentVariableModel):
             return FlowPrior(standard, flow)
         return standard
 
-    def draw_prior(self, num_samples, seed, labels=None) -> tf.Tensor:
-        """Latents z ~ p(z), [num_samples, latent_dim]; or z ~ p(z|y) of as many labels."""
-        if self.config.prior == "standard":
-            return super().draw_prior(num_samples, seed)
+    def draw_prior(self, num_samples, seed, labels=None, temperature: float = 1.0) -> tf.Tensor:
+        """Latents z ~ p(z), [num_samples, latent_dim]; or z ~ p(z|y) of as many labels.
+
+        Args:
+          num_samples: how many.
+          seed: an integer; the same one gives the same latents.
+          labels: int32 [num_samples] of a conditional model's flow.
+          temperature: multiplies the standard deviations of N(0, I), also of that which a flow
+            moves, or of each component of a mixture.
+        """
         num_samples = checks.whole("num_samples", num_samples)
         seed = stateless_seed(seed)
-        noise = standard_normal([num_samples, self.latent_dim], seed)
+        noise = temperature * standard_normal([num_samples, self.latent_dim], seed)
+        if self.config.prior == "standard":
+            return noise
         if self.config.prior == "flow":
             return self.p_z(self.labels_of(noise, labels)).bijector.forward(noise)
         log_pi, loc, scale = mixtures.parts(self.p_z())

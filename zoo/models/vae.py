@@ -117,7 +117,11 @@ class VAE(LearnedPriorModel):
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
         """p(x|z) = N(loc(z), diag(scale^2)) on gray levels, of batch shape [B]."""
-        output, c = self.decoder(latents, training=training), self.config
+        return self.pixels(self.decoder(latents, training=training))
+
+    def pixels(self, output) -> tfd.Distribution:
+        """The distribution of images of what the decoder gives, of batch shape [B]."""
+        c = self.config
         if self.binary:
             return distributions.image_distribution("bernoulli", output, None)
         if c.scale == "per_pixel":

@@ -96,7 +96,7 @@ class Stages:
 def mlp(
     input_shape: Sequence[int],
     hidden: Sequence[int],
-    output_shape: Sequence[int],
+    output_shape: Sequence[int] | None,
     *,
     activation: str = "relu",
     last: str = "glorot_uniform",
@@ -109,7 +109,8 @@ def mlp(
     Args:
       input_shape: without the batch.
       hidden: units of the hidden layers.
-      output_shape: without the batch.
+      output_shape: without the batch; None: no last layer, the result is that of the hidden ones,
+        in the policy's precision.
       activation: of the hidden layers.
       last: initializes the last layer's weights.
       spectral: whether each layer is spectrally normalized.
@@ -125,6 +126,8 @@ def mlp(
             yield dense(units, use_bias=not num_classes)  # batch norm has a bias of its own
             yield from _norm(False, num_classes)
             yield layers.Activation(activation)
+        if output_shape is None:
+            return
         yield dense(math.prod(output_shape), kernel_initializer=last, dtype="float32")
         yield layers.Reshape(output_shape, dtype="float32")
 

@@ -14,13 +14,11 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.errors import InputError
-from zoo.nn.layers import Dropout, registered
+from zoo.nn.layers import SMALL, Dropout, registered
 
 _ATTENTION_SIDE = 8  # the longest side of a grid whose places all attend to one another
 _GROUPS = 8
 _OF_SLOPES = 20.0
-# so nearly 0 that a new block changes nothing, and yet all weights have gradients
-_SMALL = {"class_name": "VarianceScaling", "config": {"scale": 1e-4, "mode": "fan_avg"}}
 
 
 @registered
@@ -74,7 +72,7 @@ class ModulatedBlock(layers.Layer):
         self.norm_1, self.norm_2 = norm(x_shape[-1]), norm(self.filters)
         self.conv_1 = layers.Conv2D(self.filters, 3, padding="same", name="conv_1")
         self.conv_2 = layers.Conv2D(
-            self.filters, 3, padding="same", kernel_initializer=_SMALL, name="conv_2"
+            self.filters, 3, padding="same", kernel_initializer=SMALL, name="conv_2"
         )
         self.modulation = layers.Dense(2 * self.filters, name="modulation")
         self.drop = Dropout(self.dropout)
@@ -171,7 +169,7 @@ def u_net(
             h = layers.Conv2D(widths[i - 1], 3, padding="same")(layers.UpSampling2D(2)(h))
     h = layers.Activation("silu")(norm(width)(h))
     h = layers.Conv2D(
-        channels * patch_size**2, 3, padding="same", kernel_initializer=_SMALL, dtype="float32"
+        channels * patch_size**2, 3, padding="same", kernel_initializer=SMALL, dtype="float32"
     )(h)
     return keras.Model(inputs, _unfolded(h, patch_size), name=name)
 
@@ -203,7 +201,7 @@ def perceptron(
     for units in hidden:
         h = layers.Add()([layers.Dense(units)(h), layers.Dense(units)(e)])
         h = layers.Activation("silu")(h)
-    h = layers.Dense(math.prod(image_shape), kernel_initializer=_SMALL, dtype="float32")(h)
+    h = layers.Dense(math.prod(image_shape), kernel_initializer=SMALL, dtype="float32")(h)
     return keras.Model(inputs, layers.Reshape(image_shape, dtype="float32")(h), name=name)
 
 

@@ -26,6 +26,7 @@ _DENOISED = {"hidden": (256, 256, 256), "epochs": 20, "guidance": 1.0}
 _POINTS_OF = {
     "flow_matching": _DENOISED,
     "diffusion": _DENOISED,
+    "hierarchical_vae": {"hidden": (128, 128, 128, 128)},  # as many for each of two levels
     "mean_flow": _DENOISED,
     "wgan_gp": {"penalty_weight": 0.1, "discriminator_steps": 2},
     "sngan": {"discriminator_steps": 2, "beta_1": 0.0, "beta_2": 0.9},
