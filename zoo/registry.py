@@ -90,7 +90,7 @@ MODELS = {
             epochs=20,
             decay="cosine",
             warmup_steps=200,
-            clip_norm=200.0,
+            clip_norm=1000.0,
             average_decay=0.999,
             monitor="val_loss",
         ),
