@@ -69,7 +69,7 @@ class Scores(Draws):
     """Has an exact likelihood too."""
 
     exact, tracked, config, can = True, (), None, Draws.can | {"log_prob"}
-    averaged, validated = False, ()
+    averaged, validated, most_draws, num_measured = False, (), 0, 0
 
     def __init__(self, log_p=None, **kwargs):
         super().__init__(**kwargs)

@@ -155,6 +155,7 @@ def test_the_density_of_the_exact_field_is_that_of_the_mixture():
     np.testing.assert_allclose(log_p(model, y, labels), mixture(labels).log_prob(y), atol=0.05)
 
 
+@pytest.mark.slow
 def test_signs_estimate_the_density_without_bias(monkeypatch):
     monkeypatch.setattr("zoo.models.flow_matching.EXACT", 0)
     model = exact_flow_matching()
@@ -192,6 +193,7 @@ def test_encode_finds_the_noise_of_an_image():
     assert not found.stddev().numpy().any()
 
 
+@pytest.mark.slow
 def test_the_adaptive_sampler_takes_the_steps_that_it_needs():
     labels = np.arange(60, dtype=np.int32) % 3
     truth = points(exact().sample(60, labels, seed=2, num_steps=2_000))

@@ -365,6 +365,7 @@ def test_what_cannot_be_is_refused(images):
         model.reconstruct(images, observation="mode")
 
 
+@pytest.mark.slow
 def test_a_file_holds_the_weights_of_every_level(images, tmp_path):
     model = make(**CONV, levels_per_grid=1)
     model.save(tmp_path / "model.keras")

@@ -84,7 +84,7 @@ def test_what_is_generated_is_made_of_codes(models):
     np.testing.assert_allclose(model.off_way(x), part.generate(codes), atol=1e-6)
 
 
-@of_each_kind
+@pytest.mark.parametrize("kind", [pytest.param("vqvae", marks=pytest.mark.slow), "vae"])
 def test_the_autoencoder_is_at_rest(images, kind):
     model = make(kind)
     part = model.trained_autoencoder

