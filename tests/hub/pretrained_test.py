@@ -168,9 +168,11 @@ def test_every_published_model_loads_and_answers(name, fashion_mnist):
         share = record["figures"]["classification"]["accuracy"]["mean"]
         assert hits.mean() == pytest.approx(share, abs=4 * (share * (1 - share) / few) ** 0.5)
     if hasattr(model, "log_prob"):
-        given = labels[:200] if model.conditional else None
-        bits = model.bits_per_dim(model.log_prob(images[:200], given, seed=0))
-        assert np.mean(bits) < 3.7
+        # flow_matching is not trained by a likelihood, and takes hundreds of network calls
+        few, most = (8, 5.5) if model.num_measured else (200, 3.7)
+        given = labels[:few] if model.conditional else None
+        bits = model.bits_per_dim(model.log_prob(images[:few], given, seed=0))
+        assert np.mean(bits) < most
 
 
 @pytest.mark.parametrize("name", ["pixelcnn", "pixelrnn"])
