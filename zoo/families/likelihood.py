@@ -164,3 +164,61 @@ class BoundedModel(LikelihoodModel):
         _, top, total, of_squares = tf.while_loop(lambda k, *_: k < num_samples, add, start)
         bound = top + tf.math.log(total / tf.cast(num_samples, tf.float32))
         return tf.stack([bound, total**2 / of_squares], axis=-1)
+
+
+class MeanBound:
+    """For models whose log p(x) is bounded by a mean over draws, each of which is quick.
+
+    They define `bound_by_a_draw`, and their `can` has log_prob.
+    """
+
+    averaged = True
+
+    def bound_by_a_draw(self, images, labels, part, seed) -> tf.Tensor:
+        """An unbiased estimate of the bound in nats, [B].
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+          labels: int32 [B] of a conditional model, or None.
+          part: the ends of the part of [0, 1] to which the draw is confined, if it can be.
+          seed: int32 [2].
+        """
+        raise NotImplementedError
+
+    def log_prob(self, images, labels=None, num_samples=None, seed=None) -> tf.Tensor:
+        """An estimate of a lower bound on log p(x), or log p(x|y), in nats an image [N].
+
+        Its mean over the seed is the bound, whatever K is; its spread falls with K.
+
+        Args:
+          images: float32 in [0, 1] or uint8, [N, H, W, C]; the nearest of 256 levels is taken.
+          labels: int32 [N] for a conditional model.
+          num_samples: K, the draws of each image; the model's `most_draws` when left out.
+          seed: an integer; the same one gives the same numbers.
+
+        Raises:
+          InputError: images or labels are not what this model takes, or `num_samples` is below 1.
+        """
+        num_samples = self.most_draws if num_samples is None else num_samples
+        num_samples = checks.whole("num_samples", num_samples, 1)
+        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
+
+        def bound(x, y, seed):
+            return self._mean_bound(in_unit_range(x), y, num_samples, seed)
+
+        images, labels = self.asked(images, labels)
+        return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _mean_bound(self, images, labels, num_samples, seed):
+        parts = tf.cast(num_samples, tf.float32)
+
+        def add(k, total):
+            start = tf.cast(k, tf.float32)
+            own = tf.random.experimental.stateless_fold_in(seed, k)
+            part = start / parts, (start + 1) / parts
+            return k + 1, total + self.bound_by_a_draw(images, labels, part, own) / parts
+
+        start = [0, tf.zeros(tf.shape(images)[:1])]
+        more = lambda k, _: k < num_samples  # noqa: E731
+        return tf.while_loop(more, add, start, parallel_iterations=1)[1]

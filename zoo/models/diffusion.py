@@ -34,12 +34,12 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from zoo.core import checks
 from zoo.core.config import field
 from zoo.families import denoising
+from zoo.families.likelihood import MeanBound
 from zoo.math import bounds
-from zoo.math.noise import spread_uniform, standard_normal, stateless_seed
-from zoo.math.pixels import in_unit_range, signed
+from zoo.math.noise import spread_uniform, standard_normal
+from zoo.math.pixels import signed
 
 DEVIATION = 0.5  # of pixels in [-1, 1]
 LOG_SNR = (-8.76, 13.3)  # from a sigma of 80 to one of a sixth of the distance of two gray levels
@@ -59,12 +59,11 @@ class Config(denoising.Config):
     )
 
 
-class Diffusion(denoising.DenoisingModel):
+class Diffusion(MeanBound, denoising.DenoisingModel):
     """A denoiser of images [N, H, W, C], or of images and labels."""
 
     Config = Config
     can = denoising.DenoisingModel.can | {"log_prob"}
-    averaged = True
     most_draws = 16
     validated = ("elbo_nats", "reconstruction_nats", "diffusion_nats", "prior_nats", "bits_per_dim")
 
@@ -117,42 +116,9 @@ class Diffusion(denoising.DenoisingModel):
             "prior_nats": prior,
         }
 
-    def log_prob(self, images, labels=None, num_samples=16, seed=None) -> tf.Tensor:
-        """An estimate of the lower bound on log p(x), or log p(x|y), in nats an image [N].
-
-        Its mean over the seed is the bound, whatever K is; its spread falls with K.
-
-        Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C]; the nearest of 256 levels is taken.
-          labels: int32 [N] for a conditional model.
-          num_samples: K, the noise levels an image, one in each of as many parts of their range.
-          seed: an integer; the same one gives the same numbers.
-
-        Raises:
-          InputError: images or labels are not what this model takes, or `num_samples` is below 1.
-        """
-        num_samples = checks.whole("num_samples", num_samples, 1)
-        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-
-        def bound(x, y, seed):
-            return self._bound(signed(in_unit_range(x)), y, num_samples, seed)
-
-        images, labels = self.asked(images, labels)
-        return self.in_batches(bound, images, labels, seed=stateless_seed(seed))
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _bound(self, x_1, labels, num_samples, seed):
-        parts = tf.cast(num_samples, tf.float32)
-
-        def add(k, total):
-            start = tf.cast(k, tf.float32)
-            own = tf.random.experimental.stateless_fold_in(seed, k)
-            part = start / parts, (start + 1) / parts
-            return k + 1, total + self._bound_and_terms(x_1, labels, own, part)["elbo_nats"] / parts
-
-        start = [0, tf.zeros(tf.shape(x_1)[:1])]
-        more = lambda k, _: k < num_samples  # noqa: E731
-        return tf.while_loop(more, add, start, parallel_iterations=1)[1]
+    def bound_by_a_draw(self, images, labels, part, seed):
+        """The bound at a noise level in that part of their range: log p(x) >= its mean."""
+        return self._bound_and_terms(signed(images), labels, seed, part)["elbo_nats"]
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""

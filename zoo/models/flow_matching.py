@@ -39,8 +39,9 @@ from zoo.core import checks
 from zoo.core.config import field
 from zoo.core.stages import BySize
 from zoo.families import denoising
+from zoo.families.likelihood import MeanBound
 from zoo.math import bounds, odes
-from zoo.math.noise import standard_normal, standard_uniform, stateless_seed
+from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import in_unit_range, signed
 
 tfd = tfp.distributions
@@ -67,12 +68,11 @@ class Config(denoising.Config):
     )
 
 
-class FlowMatching(denoising.DenoisingModel):
+class FlowMatching(MeanBound, denoising.DenoisingModel):
     """A velocity field of images [N, H, W, C], or of images and labels."""
 
     Config = Config
     can = denoising.DenoisingModel.can | {"log_prob"}
-    averaged = True
     most_draws = 1
     num_measured = 1_000  # images whose likelihood is measured, each by hundreds of network calls
 
@@ -114,45 +114,12 @@ class FlowMatching(denoising.DenoisingModel):
     def _field(self, labels):
         return lambda x, t: self.velocity(x, tf.fill(tf.shape(x)[:1], t), labels)
 
-    def log_prob(self, images, labels=None, num_samples=1, seed=None) -> tf.Tensor:
-        """An estimate of a lower bound on log p(x), or log p(x|y), in nats an image [N].
-
-        Its mean over the seed is the bound, whatever K is; its spread falls with K. Each of K draws
-        is of the noise within a gray level, and of the signs that estimate the trace.
-
-        Args:
-          images: float32 in [0, 1] or uint8, [N, H, W, C]; the nearest of 256 levels is taken.
-          labels: int32 [N] for a conditional model.
-          num_samples: K.
-          seed: an integer; the same one gives the same numbers.
-
-        Raises:
-          InputError: images or labels are not what this model takes, or `num_samples` is below 1.
-        """
-        num_samples = checks.whole("num_samples", num_samples, 1)
-        num_samples = tf.convert_to_tensor(num_samples, tf.int32)
-
-        def bound(x, y, seed):
-            return self._bound(in_unit_range(x), y, num_samples, seed)
-
-        images, labels = self.asked(images, labels)
-        return self.in_batches(bound, images, labels, seed=stateless_seed(seed), share=4)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _bound(self, x, labels, num_samples, seed):
-        level = signed(tf.round(255 * x) / 255)
-
-        def add(k, total):
-            own = tf.random.experimental.stateless_fold_in(seed, k)
-            seeds = tf.unstack(tf.random.experimental.stateless_split(own, 2))
-            y = level + (2 * standard_uniform(tf.shape(x), seeds[0]) - 1) / 255
-            return k + 1, total + self.log_p_y(y, labels, seeds[1])
-
-        start = [0, tf.zeros(tf.shape(x)[:1])]
-        more = lambda k, _: k < num_samples  # noqa: E731
-        total = tf.while_loop(more, add, start, parallel_iterations=1)[1]
-        mean = total / tf.cast(num_samples, tf.float32)
-        return mean + math.prod(self.image_shape) * math.log(2 / 255)
+    def bound_by_a_draw(self, images, labels, part, seed):
+        """Log p(y) + D log 2/255 of a draw of y, and of the signs: log p(x) >= its mean."""
+        seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        within = standard_uniform(tf.shape(images), seeds[0])
+        y = signed(tf.round(255 * images) / 255) + (2 * within - 1) / 255
+        return self.log_p_y(y, labels, seeds[1]) + math.prod(self.image_shape) * math.log(2 / 255)
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
