@@ -57,6 +57,8 @@ def questions(model):
     }
     if model.name == "classifier":
         asked |= {"features": lambda x, y: model.features(x), "call": lambda x, y: model(x)}
+    if "complete" not in model.can:  # a family has it, and a model of it may not
+        del asked["complete"]
     return {name: f for name, f in asked.items() if hasattr(model, name)}
 
 

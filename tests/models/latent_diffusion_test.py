@@ -124,6 +124,11 @@ def test_variations_of_next_to_no_strength_are_reconstructions(models, images, k
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+def test_it_completes_nothing(models, images):
+    with pytest.raises(zoo.InputError, match="completes no images"):
+        models["vae"].complete(images, 6)
+
+
 def test_a_keras_file_has_the_autoencoder(models, images, tmp_path):
     model = models["vae"]
     model.save(tmp_path / "model.keras")

@@ -141,6 +141,12 @@ class LatentDiffusion(denoising.DenoisingModel):
         """V(x, t), or v(x, t, y), of latents [B, *way_shape]."""
         return self.answer(x, t, labels, training)
 
+    def complete(self, *args, **kwargs):
+        """Raises InputError: a part of the pixels is no part of the latents."""
+        raise InputError(
+            f"{self.name} completes no images, as latents are of all pixels: use flow_matching"
+        )
+
     def losses(self, images, labels, training):
         """Loss = |v(x_t, t) - (x_1 - x_0)|^2, a mean over numbers, at one time for each image."""
         x_1 = tf.stop_gradient(self.onto_way(in_unit_range(images), self.next_seed()))
