@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.math import bounds
+from zoo.math import bounds, pixels
 
 tfd = tfp.distributions
 
@@ -89,5 +89,5 @@ def test_elbo_below_iwae_below_log_p_x():
 
 def test_bits_per_dim_of_a_fair_coin_a_dimension():
     assert float(
-        bounds.bits_per_dim(tf.constant(10 * np.log(0.5), tf.float32), 10)
+        pixels.bits_per_dim(tf.constant(10 * np.log(0.5), tf.float32), 10)
     ) == pytest.approx(1.0)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from zoo.core import checks
 from zoo.families.base import LABELS, SEED, Endpoint
 from zoo.families.likelihood import LikelihoodModel
-from zoo.math import bounds
+from zoo.math import pixels
 from zoo.math.noise import stateless_seed
 
 tfd = tfp.distributions
@@ -124,7 +124,7 @@ class AutoregressiveModel(LikelihoodModel):
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
+        return pixels.bits_per_dim(nats, math.prod(self.image_shape))
 
     def sample(self, num_samples, labels=None, seed=None, progress: bool = False) -> tf.Tensor:
         """Images [num_samples, H, W, C] in [0, 1], drawn from p(x) or p(x|y).

@@ -21,7 +21,7 @@ import tensorflow as tf
 from zoo.core import checks
 from zoo.families.base import Endpoint
 from zoo.families.likelihood import BoundedModel
-from zoo.math import bounds
+from zoo.math import pixels
 from zoo.math.noise import standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range
 
@@ -83,7 +83,7 @@ class FlowModel(BoundedModel):
 
     def bits_per_dim(self, nats) -> tf.Tensor:
         """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return bounds.bits_per_dim(nats, self.latent_dim)
+        return pixels.bits_per_dim(nats, self.latent_dim)
 
     def encode(self, images, labels=None) -> tfd.Distribution:
         """The latents z = f(v) of images [N, H, W, C] in the middle of their levels, u = 1/2.

@@ -10,7 +10,7 @@ from zoo.core import checks
 from zoo.errors import InputError
 from zoo.families.base import LABELS, Endpoint
 from zoo.families.likelihood import BoundedModel
-from zoo.math import bounds
+from zoo.math import bounds, pixels
 from zoo.math.noise import standard_normal, stateless_seed
 from zoo.math.pixels import in_unit_range
 
@@ -141,7 +141,7 @@ class LatentVariableModel(BoundedModel):
         """
         if getattr(self.config, "likelihood", None) == "gaussian":
             nats = nats - math.prod(self.image_shape) * math.log(255.0)
-        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
+        return pixels.bits_per_dim(nats, math.prod(self.image_shape))
 
     def kl_per_dim(self, images, labels=None) -> tf.Tensor:
         """KL(q(z_j|x) || p(z_j)) of each latent dimension in nats, [N, latent_dim]."""

@@ -1,5 +1,6 @@
 """Models that are trained by one objective: a likelihood, a bound on it, or a cross-entropy."""
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -10,7 +11,7 @@ from zoo.errors import InputError
 from zoo.families import averaging
 from zoo.families.base import ImageModel
 from zoo.math.noise import stateless_seed
-from zoo.math.pixels import in_unit_range
+from zoo.math.pixels import bits_per_dim, in_unit_range
 
 
 class LikelihoodModel(ImageModel):
@@ -184,6 +185,10 @@ class MeanBound:
           seed: int32 [2].
         """
         raise NotImplementedError
+
+    def bits_per_dim(self, nats) -> tf.Tensor:
+        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
+        return bits_per_dim(nats, math.prod(self.image_shape))
 
     def log_prob(self, images, labels=None, num_samples=None, seed=None) -> tf.Tensor:
         """An estimate of a lower bound on log p(x), or log p(x|y), in nats an image [N].

@@ -58,8 +58,3 @@ def iwae(log_w: tf.Tensor) -> tf.Tensor:
     """
     num_samples = tf.cast(tf.shape(log_w)[0], log_w.dtype)
     return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(num_samples)
-
-
-def bits_per_dim(nats: tf.Tensor, num_dims: int) -> tf.Tensor:
-    """Code length of an example in bits a dimension: -nats / (num_dims log 2)."""
-    return -nats / (num_dims * tf.math.log(2.0))

@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
 Field = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -40,6 +39,8 @@ def solve(
     Returns:
       The state at times[1:], with an axis [S] before its own, and the number of calls, int32 [].
     """
+    import tensorflow_probability as tfp  # here: models that only sample start without it
+
     sign = tf.sign(times[-1] - times[0])  # the solver knows rising times alone
 
     def along(s, state):

@@ -37,7 +37,6 @@ import tensorflow as tf
 from zoo.core.config import field
 from zoo.families import denoising
 from zoo.families.likelihood import MeanBound
-from zoo.math import bounds
 from zoo.math.noise import spread_uniform, standard_normal
 from zoo.math.pixels import signed
 
@@ -119,10 +118,6 @@ class Diffusion(MeanBound, denoising.DenoisingModel):
     def bound_by_a_draw(self, images, labels, part, seed):
         """The bound at a noise level in that part of their range: log p(x) >= its mean."""
         return self._bound_and_terms(signed(images), labels, seed, part)["elbo_nats"]
-
-    def bits_per_dim(self, nats) -> tf.Tensor:
-        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
 
     def times(self, num_steps):
         """EDM's, of even steps in sigma^(1/7) (eq. 5), but for the first, which is noise alone."""

@@ -30,9 +30,8 @@ be learned (Esser et al. 2024, arXiv:2403.03206, section 3.1).
 
 import dataclasses
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
 from zoo.core import checks
@@ -40,11 +39,12 @@ from zoo.core.config import field
 from zoo.core.stages import BySize
 from zoo.families import denoising
 from zoo.families.likelihood import MeanBound
-from zoo.math import bounds, odes
+from zoo.math import odes
 from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import in_unit_range, signed
 
-tfd = tfp.distributions
+if TYPE_CHECKING:
+    import tensorflow_probability as tfp
 
 EXACT = 16  # pixels and channels, up to which the trace is computed and not estimated
 _LEAST = 0.02  # of the time that is left, by which is divided; so little noise is not seen
@@ -107,12 +107,10 @@ class FlowMatching(MeanBound, denoising.DenoisingModel):
         signs = None
         if math.prod(self.image_shape) > EXACT:
             signs = tf.sign(standard_uniform(tf.shape(y), seed) - 0.5)
-        x_0, change = odes.carried(self._field(labels), y, 1.0, 0.0, signs)
-        normal = tfd.Independent(tfd.Normal(tf.zeros(self.image_shape), 1.0), 3)
-        return normal.log_prob(x_0) - change
-
-    def _field(self, labels):
-        return lambda x, t: self.velocity(x, tf.fill(tf.shape(x)[:1], t), labels)
+        v = lambda x, t: self.guided_velocity(x, t, labels, 1)  # noqa: E731
+        x_0, change = odes.carried(v, y, 1.0, 0.0, signs)
+        log_normal = -tf.reduce_sum(x_0**2 + math.log(2 * math.pi), [1, 2, 3]) / 2
+        return log_normal - change
 
     def bound_by_a_draw(self, images, labels, part, seed):
         """Log p(y) + D log 2/255 of a draw of y, and of the signs: log p(x) >= its mean."""
@@ -121,11 +119,7 @@ class FlowMatching(MeanBound, denoising.DenoisingModel):
         y = signed(tf.round(255 * images) / 255) + (2 * within - 1) / 255
         return self.log_p_y(y, labels, seeds[1]) + math.prod(self.image_shape) * math.log(2 / 255)
 
-    def bits_per_dim(self, nats) -> tf.Tensor:
-        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return bounds.bits_per_dim(nats, math.prod(self.image_shape))
-
-    def encode(self, images, labels=None) -> tfd.Distribution:
+    def encode(self, images, labels=None) -> "tfp.distributions.Distribution":
         """The noise x_0, of event shape [D], whose path leads to images [N, H, W, C].
 
         It is known exactly, but for the solver's tolerance: the distribution is that one place.
@@ -136,9 +130,9 @@ class FlowMatching(MeanBound, denoising.DenoisingModel):
             x_0 = self._solved(signed(in_unit_range(x)), y, tf.constant([1.0, 0.0]))
             return tf.reshape(x_0, [-1, math.prod(self.image_shape)])
 
-        return tfd.Independent(tfd.Deterministic(self.in_batches(encode, images, labels)), 1)
+        return _certain(self.in_batches(encode, images, labels))
 
-    def decode(self, latents, labels=None) -> tfd.Distribution:
+    def decode(self, latents, labels=None) -> "tfp.distributions.Distribution":
         """The image to which paths lead from noise [N, D]: the inverse of `encode`."""
         latents = checks.latents(latents, math.prod(self.image_shape))
 
@@ -148,13 +142,21 @@ class FlowMatching(MeanBound, denoising.DenoisingModel):
             return tf.clip_by_value((x_1 + 1) / 2, 0.0, 1.0)
 
         images = self.in_batches(decode, latents, self.labels_of(latents, labels))
-        return tfd.Independent(tfd.Deterministic(images), 3)
+        return _certain(images)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _solved(self, x, labels, ends):
-        v = self._field(labels)
-        return odes.solve(lambda t, x: v(x, t), x, ends)[0][0]
+        v = lambda t, x: self.guided_velocity(x, t, labels, 1)  # noqa: E731
+        return odes.solve(v, x, ends)[0][0]
 
     def endpoints(self):
         """The family's, and `log_prob`."""
         return {**super().endpoints(), "log_prob": self._bound_endpoint()}
+
+
+def _certain(values: tf.Tensor) -> "tfp.distributions.Distribution":
+    """The distribution of batch shape [N] with all its mass on values [N, ...]."""
+    import tensorflow_probability as tfp  # here: a model that only samples starts without it
+
+    tfd = tfp.distributions
+    return tfd.Independent(tfd.Deterministic(values), values.shape.rank - 1)
