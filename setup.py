@@ -18,7 +18,7 @@ TEST = [
     "setuptools>=69",  # builds the wheel
 ]
 
-# weights that are installed; the others are in a clone, or fetched (zoo/hub/download.py)
+# whose weights and pictures are installed; others' are in a clone or fetched (zoo/hub/download.py)
 BUNDLED = [
     "cgan",
     "classifier",
@@ -63,8 +63,8 @@ setup(
         "zoo": [
             "py.typed",
             "pretrained/notes.json",
-            *(f"pretrained/*/*.{kind}" for kind in ("json", "md", "png")),
-            *(f"pretrained/{name}/model.safetensors" for name in BUNDLED),
+            *(f"pretrained/*/*.{kind}" for kind in ("json", "md")),
+            *(f"pretrained/{name}/*" for name in BUNDLED),
         ],
         "zoo.data": ["emoji/*", "fashion_mnist/*"],
         "zoo.evaluation": ["efficientnet_lite0/*"],
