@@ -85,7 +85,7 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     claims = read_json(root / "docs/claims/claims.json", schemas.CLAIMS)
     if "classifier" not in manifest or "weights" not in claims:
         raise InputError(f"{folder} has no classifier, or docs/claims/claims.json no weights")
-    for name in ("seeds", "benchmark", "mnist", "recipes", "published", *toy.MIXTURES):
+    for name in ("seeds", "benchmark", "mnist", "recipes", "published", "drawing", *toy.MIXTURES):
         if (path := root / f"docs/claims/{name}.json").exists():
             claims[name] = read_json(path, schemas.CLAIMS)
     if "benchmark" in claims and "bare_xla" not in claims["benchmark"]["steps"]["cgan"]:
@@ -118,15 +118,15 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
         raise InputError(
             "docs/claims/seeds.json is of another classifier: run scripts/studies/seeds.py"
         )
-    for weights, flags in (
-        (claims["weights"], ""),
-        (claims.get("mnist", {}).get("weights", {}), " --mnist_dir=DIR"),
+    for weights, command in (
+        (claims["weights"], "claims.py"),
+        (claims.get("mnist", {}).get("weights", {}), "claims.py --mnist_dir=DIR"),
+        (claims.get("drawing", {}).get("weights", {}), "drawing.py"),
     ):
         for name, sha256 in weights.items():
             if sha256 != manifest[name]["sha256"]:
                 raise InputError(
-                    f"docs/claims is of other weights of {name}: "
-                    f"run scripts/studies/claims.py{flags}"
+                    f"docs/claims is of other weights of {name}: run scripts/studies/{command}"
                 )
     try:
         found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
@@ -151,7 +151,8 @@ def results(
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
       notes: name -> what only a person can say; `published` is used here.
       claims: what `claims.py` wrote, and, if they were run, under `seeds`, `ring` and `grid` what
-        `seeds.py` did, and under `benchmark` what `benchmark.py` did;
+        `seeds.py` did, under `benchmark` what `benchmark.py` did, and under `drawing` what
+        `drawing.py` did;
         under `published` figures of papers, and under `recipes` what was tried beside a recipe.
     """
     datasets = []

@@ -86,6 +86,9 @@ def found(
         "latents": _latents(claims["latents"]["kl_nats"]),
         "representation": _representation(records, manifest),
         "likelihood": _likelihood(records),
+        "variety": _variety(records),
+        "one_call": _one_call(records),
+        **(_drawing(claims["drawing"]) if "drawing" in claims else {"calls": None}),
     }
 
 
@@ -525,4 +528,110 @@ def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
         "rows": [
             [name, cell] for name, (_, cell, _) in sorted(found.items(), key=lambda i: i[1][0])
         ],
+    }
+
+
+def _variety(records: dict[str, Any]) -> dict[str, Any] | None:
+    """By recall and coverage, of the models that take noise away against the GANs."""
+    found = {
+        name: record["figures"]["samples"]["model"]
+        for name, record in records.items()
+        if name in _fids(records, "fashion_mnist")
+    }
+    several = [name for name in ("diffusion", "flow_matching") if name in found]
+    gans = [name for name in found if name.endswith(("gan", "gan_gp"))]
+    if not several or not gans:
+        return None
+    _check_alike(records, (*several, *gans), "samples")
+    names = sorted((*several, *gans), key=lambda name: -found[name]["coverage"]["mean"])
+    shown = [f for f in tables.FIGURES if f[0] in ("precision", "recall", "coverage")]
+
+    def more(key):
+        return all(exceeds(found[a][key], found[b][key]) for a in several for b in gans)
+
+    return {
+        "models": several,
+        "by_recall": more("recall"),
+        "by_coverage": more("coverage"),
+        "heads": ["model", *(head for _, head, _ in shown)],
+        "rows": [[name, *tables.cells(found[name], shown)] for name in names],
+    }
+
+
+def _one_call(records: dict[str, Any]) -> dict[str, Any] | None:
+    """By FID, of the model that draws in one call against the same network in many."""
+    if not records.keys() >= {"mean_flow", "flow_matching"}:
+        return None
+    _check_alike(records, ("mean_flow", "flow_matching"), "samples")
+    one, many = (
+        records[name]["figures"]["samples"]["model"] for name in ("mean_flow", "flow_matching")
+    )
+    shown = [f for f in tables.FIGURES if f[0] in ("network_calls", "fid", "samples_per_second")]
+    return {
+        "holds": exceeds(one["fid"], many["fid"]),
+        "heads": ["model", *(head for _, head, _ in shown)],
+        "rows": [
+            ["mean_flow", *tables.cells(one, shown)],
+            ["flow_matching", *tables.cells(many, shown)],
+        ],
+    }
+
+
+FEW_CALLS = 8  # up to which straight paths are compared with others
+
+
+def _drawing(found: dict[str, Any]) -> dict[str, Any]:
+    """What `drawing.py` measured: FID over network calls, guidance, and the holes of priors."""
+    calls, guided, holes = (found[part] for part in ("calls", "guidance", "holes"))
+    straight, curved = (
+        {row["calls"]: row["fid"] for row in calls if (row["name"], row["sampler"]) == kind}
+        for kind in (("flow_matching", "euler"), ("diffusion", "ddim"))
+    )
+    compared = [n for n in straight if n in curved and n <= FEW_CALLS]
+    steps = list(zip(guided, guided[1:], strict=False))
+    columns = [f for f in tables.FIGURES if f[0] in guided[0]]
+    gaps = {row["name"]: difference(row["fid_of_prior"], row["fid_of_posteriors"]) for row in holes}
+    gap_of_vae = gaps["vae"]
+    shown = [(key, "", 1) for key in ("fid_of_prior", "fid_of_posteriors")]
+    return {
+        "calls": {
+            "num_images": found["num_images"],
+            "held": sum(exceeds(curved[n], straight[n]) for n in compared),
+            "compared": len(compared),
+            "few": FEW_CALLS,
+            "heads": ["model", "sampler", "steps", "network calls", *(h for _, h, _ in columns)],
+            "rows": [
+                [
+                    *(str(row[key]) for key in ("name", "sampler", "num_steps", "calls")),
+                    *tables.cells(row, columns),
+                ]
+                for row in calls
+            ],
+        },
+        "guidance": {
+            "model": found["guided"],
+            "held": sum(
+                exceeds(b["class_fidelity"], a["class_fidelity"])
+                and exceeds(a["recall"], b["recall"])
+                for a, b in steps
+            ),
+            "steps": len(steps),
+            "heads": ["guidance", "network calls", *(head for _, head, _ in columns)],
+            "rows": [
+                [f"{row['guidance']:g}", str(row["calls"]), *tables.cells(row, columns)]
+                for row in guided
+            ],
+        },
+        "holes": {
+            "holds": all(exceeds(gap_of_vae, gap) for name, gap in gaps.items() if name != "vae"),
+            "heads": ["model", "FID of the prior's draws", "of posteriors' draws", "difference"],
+            "rows": [
+                [
+                    row["name"],
+                    *tables.cells(row, shown),
+                    *tables.cells({"": gaps[row["name"]]}, [("", "", 1)]),
+                ]
+                for row in holes
+            ],
+        },
     }

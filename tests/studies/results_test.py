@@ -425,6 +425,103 @@ def test_runs_on_points(root):
     assert "docs/claims/ring.png" in text and "docs/claims/grid.png" not in text
 
 
+def figure(mean, error=0.1):
+    return {"mean": mean, "standard_error": error}
+
+
+@pytest.fixture
+def drawn(root):
+    """How samples depend on how they are drawn."""
+
+    def row(name, sampler, calls, fid):
+        figures = {"fid": figure(fid), "recall": figure(0.7, 0.01)}
+        return {"name": name, "sampler": sampler, "num_steps": calls, "calls": calls, **figures}
+
+    def guided(guidance, seen, recall):
+        figures = {"class_fidelity": figure(seen, 0.01), "recall": figure(recall, 0.01)}
+        return {"guidance": guidance, "calls": 46, "fid": figure(2.0), **figures}
+
+    def of_prior(name, fid):
+        return {"name": name, "fid_of_prior": figure(fid), "fid_of_posteriors": figure(20.0)}
+
+    record = {
+        "num_images": 2000,
+        "weights": {"vae": manifest_of(root)["vae"]["sha256"]},
+        "calls": [
+            row("flow_matching", "euler", 4, 9.0),
+            row("flow_matching", "euler", 8, 5.0),
+            row("flow_matching", "euler", 16, 3.0),
+            row("diffusion", "ddim", 4, 12.0),
+            row("diffusion", "ddim", 8, 5.1),
+            row("diffusion", "ddim", 16, 9.0),
+        ],
+        "guided": "flow_matching",
+        "guidance": [guided(1.0, 0.8, 0.7), guided(1.5, 0.9, 0.6), guided(2.0, 0.95, 0.6)],
+        "holes": [of_prior("vae", 60.0), of_prior("gmm_vae", 30.0)],
+    }
+    path = root / "docs/claims/drawing.json"
+    path.write_text(json.dumps(record))
+    return path
+
+
+def test_verdicts_on_how_samples_are_drawn(root, drawn):
+    def said(claim):
+        text = results.pages(root)[root / "RESULTS.md"]
+        return text.split(claim)[1].split("###")[0]
+
+    # by 8 calls within the error, and 16 are not few
+    assert "**It holds in 1 of 2 numbers of calls.**" in said("fewer steps”")
+    assert "| flow_matching | euler | 8 | 8 | 5.00 ± 0.10 |" in said("fewer steps”")
+    assert "**It holds in 1 of 2 steps.**" in said("fidelity with variety”")
+    assert "| 1.5 | 46 | 2.00 ± 0.10 |" in said("fidelity with variety”")
+    assert "**It holds here.**" in said("holes of the VAE”")
+    assert "| vae | 60.0 ± 0.1 | 20.0 ± 0.1 | 40.0 ± 0.1 |" in said("holes of the VAE”")
+    change(
+        drawn, lambda r: rows_of({"rows": r["holes"]})["gmm_vae"].update(fid_of_prior=figure(60))
+    )
+    assert "**It does not hold here.**" in said("holes of the VAE”")
+    change(
+        drawn, lambda r: r.update(calls=[row for row in r["calls"] if row["name"] != "diffusion"])
+    )
+    assert "numbers of calls.**" not in said("fewer steps”")
+    change(drawn, lambda r: r["weights"].update(vae="0"))
+    with pytest.raises(InputError, match="other weights of vae: run scripts/studies/drawing.py"):
+        results.pages(root)
+
+
+def test_one_call_is_set_beside_many(root):
+    record = (root / "zoo/pretrained/flow_matching/record.json").read_text()
+    records = {name: json.loads(record) for name in ("flow_matching", "mean_flow")}
+    for fid, holds in ((8.0, True), (0.1, False)):
+        records["mean_flow"]["figures"]["samples"]["model"]["fid"] = figure(fid)
+        found = verdicts._one_call(records)
+        assert found["holds"] is holds
+        assert [row[0] for row in found["rows"]] == ["mean_flow", "flow_matching"]
+    del records["mean_flow"]
+    assert verdicts._one_call(records) is None
+
+
+def test_variety_is_by_recall_and_by_coverage(root):
+    text = results.pages(root)[root / "RESULTS.md"]
+    assert "GANs drop”" in text
+    path = root / "zoo/pretrained/flow_matching/record.json"
+
+    def verdicts_of():
+        text = results.pages(root)[root / "RESULTS.md"].split("GANs drop”")[1].split("###")[0]
+        return [words.split("**")[0] for words in text.split("**It ")[1:]]
+
+    for recall, coverage in ((0.0, 1.0), (1.0, 0.0)):
+        for key, value in (("recall", recall), ("coverage", coverage)):
+            change(
+                path,
+                lambda r, key=key, value=value: r["figures"]["samples"]["model"].update(
+                    {key: figure(value, 0.01)}
+                ),
+            )
+        said = {1.0: "holds here.", 0.0: "does not hold here."}
+        assert verdicts_of() == [said[recall], said[coverage]]
+
+
 def test_what_a_step_costs(root):
     path = root / "docs/claims/benchmark.json"
     path.unlink(missing_ok=True)

@@ -18,11 +18,7 @@ from collections.abc import Callable
 import tensorflow_probability as tfp  # isort: skip  (before TensorFlow: TFP then imports it lazily)
 import tensorflow as tf
 
-from zoo.core import checks
-from zoo.families.base import Endpoint
-from zoo.families.likelihood import BoundedModel
-from zoo.math import pixels
-from zoo.math.noise import standard_normal, stateless_seed
+from zoo.families.latent_variable import LatentVariableModel
 from zoo.math.pixels import in_unit_range
 
 tfd = tfp.distributions
@@ -30,13 +26,15 @@ tfd = tfp.distributions
 LEVELS = 256
 
 
-class FlowModel(BoundedModel):
-    """An invertible map f of images [B, H, W, C] to latents [B, H W C].
+class FlowModel(LatentVariableModel):
+    """An invertible map f of images [B, H, W, C] to latents z = f(v) [B, H W C].
 
-    A model of this family defines `to_latents`, `from_latents` and `dequantize`.
+    q(z|x) and p(x|z) are of the middle of each level, u = 1/2, and known exactly: all their mass is
+    at one place. `generate` is the inverse of `encode` but for rounding errors, with gray levels
+    between 0 and 255. A model of this family defines `to_latents`, `from_latents` and `dequantize`.
     """
 
-    can = frozenset("sample log_prob importance encode generate prior".split())
+    can = LatentVariableModel.can - {"decode", "reconstruct", "kl_per_dim"}
     most_draws = 10  # each takes all couplings
     tracked = ("loss", "elbo_nats", "bits_per_dim")
 
@@ -61,6 +59,24 @@ class FlowModel(BoundedModel):
         """The prior N(0, I), of event shape [D]."""
         return tfd.MultivariateNormalDiag(tf.zeros([self.latent_dim]), tf.ones([self.latent_dim]))
 
+    def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
+        """All mass at f(v) of v = (255 x + 1/2)/256."""
+
+        def latents(x):
+            return self.to_latents((tf.round(255 * in_unit_range(x)) + 0.5) / LEVELS, training)[0]
+
+        z = latents(images) if training else self.in_batches(latents, images)
+        return tfd.Independent(tfd.Deterministic(z), 1)
+
+    def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
+        """All mass at the image of f^-1(z)."""
+
+        def images(z):
+            return tf.clip_by_value((LEVELS * self.from_latents(z) - 0.5) / 255, 0.0, 1.0)
+
+        x = images(latents) if training else self.in_batches(images, latents)
+        return tfd.Independent(tfd.Deterministic(x), 3)
+
     def log_p_v(self, v, training: bool = False) -> tf.Tensor:
         """Log p(v), the density of v [B, H, W, C] in (0, 1), in nats [B]."""
         z, log_det = self.to_latents(v, training)
@@ -80,83 +96,3 @@ class FlowModel(BoundedModel):
         """Loss = -E_q[log p(v) - D log 256 - log q(u|x)], the negative bound."""
         elbo = self.log_weight(images, self.next_seed(), training)
         return {"loss": -elbo, "elbo_nats": elbo, "bits_per_dim": self.bits_per_dim(elbo)}
-
-    def bits_per_dim(self, nats) -> tf.Tensor:
-        """A log-likelihood of an image, in nats [N], as code length in bits a pixel and channel."""
-        return pixels.bits_per_dim(nats, self.latent_dim)
-
-    def encode(self, images, labels=None) -> tfd.Distribution:
-        """The latents z = f(v) of images [N, H, W, C] in the middle of their levels, u = 1/2.
-
-        They are known exactly: the distribution is that one place, of event shape [D].
-        """
-
-        def encode(x):
-            return self.to_latents((tf.round(255 * in_unit_range(x)) + 0.5) / LEVELS)[0]
-
-        images, _ = self.asked(images, labels)
-        return tfd.Independent(tfd.Deterministic(self.in_batches(encode, images)), 1)
-
-    def code(self, distribution: tfd.Distribution) -> tf.Tensor:
-        """The latents [N, D] that `encode` found."""
-        return distribution.mean()
-
-    def decode(self, latents, labels=None) -> tfd.Distribution:
-        """The image of latents [N, D], known exactly: the distribution is that one image."""
-        return tfd.Independent(tfd.Deterministic(self.generate(latents, labels)), 3)
-
-    def generate(self, latents, labels=None) -> tf.Tensor:
-        """The images of latents [N, D], [N, H, W, C] in [0, 1]: their levels between 0 and 255.
-
-        It is the inverse of `encode` but for rounding errors.
-        """
-        latents = checks.latents(latents, self.latent_dim)
-        self.labels_of(latents, labels)
-
-        def generate(z):
-            return tf.clip_by_value((LEVELS * self.from_latents(z) - 0.5) / 255, 0.0, 1.0)
-
-        return self.in_batches(generate, latents)
-
-    def reconstruct(self, images, labels=None) -> tf.Tensor:
-        """Images there and back again: what `generate` makes of `encode`."""
-        return self.generate(self.code(self.encode(images, labels)), labels)
-
-    def draw_prior(self, num_samples, seed, labels=None) -> tf.Tensor:
-        """Latents z ~ N(0, I), [num_samples, D]."""
-        num_samples = checks.whole("num_samples", num_samples)
-        return standard_normal([num_samples, self.latent_dim], stateless_seed(seed))
-
-    def sample(self, num_samples, labels=None, seed=None) -> tf.Tensor:
-        """Images [num_samples, H, W, C] in [0, 1] of latents drawn from the prior.
-
-        Args:
-          num_samples: how many.
-          labels: none.
-          seed: an integer; the same one gives the same images.
-        """
-        self.check_labels(labels)
-        return self.generate(self.draw_prior(num_samples, seed))
-
-    def call(self, images, training=False) -> tf.Tensor:
-        """The latents of images [N, H, W, C]."""
-        return self.code(self.encode(images))
-
-    def endpoints(self) -> dict[str, Endpoint]:
-        """`sample`, `encode`, `decode`, `reconstruct` and `log_prob`."""
-        latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
-
-        def encode(images):
-            q = self.encode(images)
-            return {"loc": q.mean(), "scale": q.stddev()}
-
-        return {
-            "sample": self._sample_endpoint(),
-            "encode": (encode, [self.images_spec]),
-            "decode": (lambda latents: {"images": self.generate(latents)}, [latents]),
-            "reconstruct": (
-                lambda images: {"images": self.reconstruct(images)},
-                [self.images_spec],
-            ),
-            "log_prob": self._bound_endpoint(),
-        }

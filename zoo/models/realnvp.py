@@ -74,38 +74,48 @@ class RealNVP(FlowModel):
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
         c, (height, width, channels) = self.config, self.image_shape
-        if c.network == "mlp" and self.latent_dim < 2:
+        self.of_grids = c.network == "conv"
+        if self.of_grids:
+            networks.Stages(c.width, c.num_stages).grid(self.image_shape)  # which checks the sides
+            shape, number = (height // 2, width // 2, 4 * channels), c.num_stages
+        elif self.latent_dim < 2:
             raise InputError("realnvp needs images of two pixels or channels: a coupling moves one")
-        learned = c.dequantization == "variational"
-        if c.network == "mlp":
-            self.levels = [flows.couplings(self.latent_dim, c.num_flows, c.hidden, name="coupling")]
-            if learned:
-                self.noise = flows.couplings(
-                    self.latent_dim,
-                    c.num_dequantization_flows,
-                    c.hidden,
-                    context_dim=self.latent_dim,
-                    name="noise",
+        else:
+            shape, number = (self.latent_dim,), 1
+        if c.dequantization == "variational":
+            self.context = None
+            if self.of_grids:
+                self.context = networks.grid_residual(
+                    shape, c.width, c.num_blocks, c.width, last="glorot_uniform", name="context"
                 )
-            self.build()
-            return
-        networks.Stages(c.width, c.num_stages).grid(self.image_shape)  # which checks the sides
-        self.levels, shape = [], (height // 2, width // 2, 4 * channels)
-        if learned:
-            self.context = networks.grid_residual(
-                shape, c.width, c.num_blocks, c.width, last="glorot_uniform", name="context"
-            )
-            self.noise = self._couplings(shape, c.num_dequantization_flows, "noise", c.width)
-        for level in range(c.num_stages):
+            told = c.width if self.of_grids else self.latent_dim
+            self.noise = self._couplings(shape, c.num_dequantization_flows, "noise", told)
+        self.levels, self.shapes = [], []  # of each level couplings, and its latents' shape
+        for level in range(number):
             self.levels.append(self._couplings(shape, c.num_flows, f"level_{level}"))
-            shape = (shape[0] // 2, shape[1] // 2, 2 * shape[2])
+            last = level == number - 1
+            self.shapes.append(shape if last else (*shape[:-1], shape[-1] // 2))
+            shape = (*(side // 2 for side in shape[:-1]), 2 * shape[-1])
         self.build()
 
-    def _couplings(self, shape, number, name, context_dim=0):
+    def _couplings(self, shape, number, name, told=0):
         c = self.config
+        if not self.of_grids:
+            return flows.couplings(*shape, number, c.hidden, context_dim=told, name=name)
         return flows.grid_couplings(
-            shape, number, c.width, c.num_blocks, context_dim=context_dim, name=name
+            shape, number, c.width, c.num_blocks, context_dim=told, name=name
         )
+
+    def _fold(self, y):
+        """What couplings take: four pixels as channels, or all pixels in a row."""
+        if self.of_grids:
+            return tf.nn.space_to_depth(y, 2)
+        return tf.reshape(y, [-1, self.latent_dim])
+
+    def _unfold(self, y):
+        if self.of_grids:
+            return tf.nn.depth_to_space(y, 2)
+        return tf.reshape(y, [-1, *self.image_shape])
 
     def to_latents(self, v, training=False):
         """The latents of v, level after level, and log |det dz/dv|."""
@@ -113,41 +123,31 @@ class RealNVP(FlowModel):
         y = tf.math.log(s) - tf.math.log1p(-s)
         each = math.log(1 - 2 * _MARGIN) - tf.math.log(s) - tf.math.log1p(-s)  # log dy/dv
         log_det = tf.reduce_sum(each, [1, 2, 3])
-        if self.config.network == "mlp":
-            y = tf.reshape(y, [-1, self.latent_dim])
-            flow = flows.chain(self.levels[0], self.latent_dim, **_HOW)
-            return flow.inverse(y), log_det + flow.inverse_log_det_jacobian(y, event_ndims=1)
         done = []
         for level in self.levels:
-            y = tf.nn.space_to_depth(y, 2)
+            y = self._fold(y)
             flow = flows.chain(level, y.shape[-1], **_HOW)
-            log_det += flow.inverse_log_det_jacobian(y, event_ndims=3)
-            y, latents = tf.split(flow.inverse(y), 2, axis=-1)
-            done.append(latents)
-        size = self.latent_dim  # all of the last level are latents
-        done = [tf.reshape(z, [-1, math.prod(z.shape[1:])]) for z in (*done, y)]
-        return tf.ensure_shape(tf.concat(done, -1), [None, size]), log_det
+            log_det += flow.inverse_log_det_jacobian(y, event_ndims=len(y.shape) - 1)
+            y = flow.inverse(y)
+            if len(done) < len(self.levels) - 1:
+                y, latents = tf.split(y, 2, axis=-1)
+                done.append(latents)
+        done = [
+            tf.reshape(z, [-1, math.prod(shape)])
+            for z, shape in zip((*done, y), self.shapes, strict=True)
+        ]
+        return tf.concat(done, -1), log_det
 
     def from_latents(self, z):
         """The inverse of `to_latents`, from the last level to the first."""
-        if self.config.network == "mlp":
-            y = flows.chain(self.levels[0], self.latent_dim, **_HOW).forward(z)
-            y = tf.reshape(y, [-1, *self.image_shape])
-        else:
-            height, width, channels = self.image_shape
-            shapes = [
-                (height // 2 ** (i + 1), width // 2 ** (i + 1), 2 ** (i + 1) * channels)
-                for i in range(len(self.levels))
-            ]
-            sizes = [math.prod(shape) for shape in shapes]
-            *done, y = tf.split(z, [*sizes, sizes[-1]], axis=-1)
-            y = tf.reshape(y, [-1, *shapes[-1]])
-            for level, shape, latents in reversed(
-                list(zip(self.levels, shapes, done, strict=True))
-            ):
-                y = tf.concat([y, tf.reshape(latents, [-1, *shape])], axis=-1)
-                y = flows.chain(level, y.shape[-1], **_HOW).forward(y)
-                y = tf.nn.depth_to_space(y, 2)
+        parts = tf.split(z, [math.prod(shape) for shape in self.shapes], axis=-1)
+        y = None
+        for level, shape, latents in reversed(
+            list(zip(self.levels, self.shapes, parts, strict=True))
+        ):
+            latents = tf.reshape(latents, [-1, *shape])
+            y = latents if y is None else tf.concat([y, latents], axis=-1)
+            y = self._unfold(flows.chain(level, y.shape[-1], **_HOW).forward(y))
         return (tf.sigmoid(y) - _MARGIN) / (1 - 2 * _MARGIN)
 
     def dequantize(self, images, seed, training=False):
@@ -156,19 +156,13 @@ class RealNVP(FlowModel):
         if self.config.dequantization == "uniform":
             return u, tf.zeros(tf.shape(images)[:1])
         u = tf.clip_by_value(u, _LEAST, 1 - _LEAST)
-        e, x = tf.math.log(u) - tf.math.log1p(-u), 2 * images - 1
+        e = tf.math.log(u) - tf.math.log1p(-u)
         logistic = tfd.Logistic(0.0, 1.0)
         log_q = tf.reduce_sum(logistic.log_prob(e), [1, 2, 3])
-        if self.config.network == "mlp":
-            e, x = (tf.reshape(a, [-1, self.latent_dim]) for a in (e, x))
-            flow = flows.chain(self.noise, self.latent_dim, x, **_HOW)
-            raw, log_det = flow.forward(e), flow.forward_log_det_jacobian(e, event_ndims=1)
-            raw = tf.reshape(raw, [-1, *self.image_shape])
-        else:
-            e, x = (tf.nn.space_to_depth(a, 2) for a in (e, x))
-            context = self.context(x, training=training)
-            flow = flows.chain(self.noise, e.shape[-1], context, **_HOW)
-            raw, log_det = flow.forward(e), flow.forward_log_det_jacobian(e, event_ndims=3)
-            raw = tf.nn.depth_to_space(raw, 2)
+        e, x = self._fold(e), self._fold(2 * images - 1)
+        told = x if self.context is None else self.context(x, training=training)
+        flow = flows.chain(self.noise, e.shape[-1], told, **_HOW)
+        log_det = flow.forward_log_det_jacobian(e, event_ndims=len(e.shape) - 1)
+        raw = self._unfold(flow.forward(e))
         # d sigmoid(r)/dr is the logistic's density at r
         return tf.sigmoid(raw), log_q - log_det - tf.reduce_sum(logistic.log_prob(raw), [1, 2, 3])
