@@ -1,4 +1,7 @@
-"""Writes RESULTS.md and the model cards from the records: python scripts/studies/report.py."""
+"""Writes RESULTS.md, docs/families.md and the cards: python scripts/studies/report.py.
+
+All of them are made of the records, and of nothing else.
+"""
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib

@@ -1,8 +1,9 @@
-"""RESULTS.md and model cards: text made of settings and records, and of nothing else."""
+"""RESULTS.md, docs/families.md and model cards: text of settings and records, and nothing else."""
 
 import itertools
 import json
 import pathlib
+import re
 from typing import Any
 
 import jinja2
@@ -69,6 +70,19 @@ PARTS = {
     "categories": (CATEGORIES, {"classes found": lambda record, of: str(of["classes_found"])}),
     "classification": (ACCURACY, {}),
 }
+# a model of each family, and its network calls an image where the record has none
+FAMILIES = {
+    "vae_samples": 1,
+    "hierarchical_vae": 1,
+    "vqvae": 50,  # 49 codes and the decoder
+    "pixelcnn": 784,
+    "realnvp": 1,
+    "flow_matching": 0,
+    "diffusion": 0,
+    "mean_flow": 0,
+    "projection_cgan": 1,
+    "bayes_conditional": "the candidates",
+}
 TITLES = {"emoji": "Emoji", "fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -129,7 +143,10 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                     f"docs/claims is of other weights of {name}: run scripts/studies/{command}"
                 )
     try:
-        found = {root / "RESULTS.md": results(manifest, records, notes, claims)}
+        found = {
+            root / "RESULTS.md": results(manifest, records, notes, claims),
+            root / "docs/families.md": families(manifest, records),
+        }
         for name, about in manifest.items():
             text = card(name, about, records[name], notes[name])
             found[root / folder / name / folders.CARD] = text
@@ -187,6 +204,38 @@ def results(
         **verdicts.found(claims, records, manifest),
     )
     return page.rstrip() + "\n"
+
+
+def families(manifest: dict[str, Any], records: dict[str, Any]) -> str:
+    """docs/families.md: a published model of each family beside the others."""
+    drawn = {n: records[n]["figures"]["samples"] for n in FAMILIES if n in records}
+    verdicts.check_alike(records, drawn, "samples")
+    columns = [f for f in tables.FIGURES if f[0] in ("fid", "samples_per_second")]
+    rows = []
+    for name, of in drawn.items():
+        part = records[name]["figures"].get("likelihood", {})
+        bits = tables.cells(part, [(key, "", 2)])[0] if (key := verdicts.tightest(part)) else ""
+        calls = of["model"].get("network_calls", {"mean": FAMILIES[name]})["mean"]
+        fid, speed = tables.cells(of["model"], columns)
+        link, parameters, minutes = _run(name, manifest[name])
+        link = link.replace("(zoo/", "(../zoo/")
+        rows.append([link, fid, bits, str(calls), speed, minutes, parameters])
+    page = TEMPLATES.get_template("families.md.j2").render(
+        drawn=drawn,
+        heads=[
+            "model",
+            "FID",
+            "bits a pixel",
+            "network calls an image",
+            "samples a second",
+            "minutes of training",
+            "parameters",
+        ],
+        rows=rows,
+        floor=tables.cells(drawn["vae_samples"]["floor"], columns[:1])[0],
+        told=[n for n, of in drawn.items() if "class_fidelity" in of["model"]],
+    )
+    return re.sub("\n{3,}", "\n\n", page.rstrip()) + "\n"
 
 
 def _samples(title, manifest, records) -> list[dict[str, Any]]:

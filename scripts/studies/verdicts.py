@@ -159,7 +159,7 @@ def _gradients(found: dict[str, Any]) -> dict[str, Any]:
 
 def _sharpness(records: dict[str, Any]) -> dict[str, Any]:
     shown = [f for f in tables.FIGURES if f[0] in ("sharpness", "fid")]
-    _check_alike(records, ("vae", "gan", "cgan"), "samples")
+    check_alike(records, ("vae", "gan", "cgan"), "samples")
     found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
     floor = found["vae"]["floor"]
     sharpness, fid = (
@@ -182,7 +182,7 @@ def _order(
 ) -> dict[str, Any]:
     """By FID: the GANs in the order of their papers, and all of them before all VAEs."""
     fid = _fids(records, "fashion_mnist")
-    _check_alike(records, fid, "samples")
+    check_alike(records, fid, "samples")
     gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
     vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
     usual = {name: found for name in gans if (found := default_of(recipes, name, "fid"))}
@@ -297,7 +297,7 @@ def chosen_recipes(recipes: dict[str, Any], manifest: dict[str, Any]) -> list[di
     return chosen
 
 
-def _check_alike(records: dict[str, Any], names: Iterable[str], part: str) -> None:
+def check_alike(records: dict[str, Any], names: Iterable[str], part: str) -> None:
     """Raises InputError where a verdict would rank what was not measured alike."""
     first, *others = names
     for name in others:
@@ -502,9 +502,17 @@ def _representation(records: dict[str, Any], manifest: dict[str, Any]) -> dict[s
     }
 
 
+# exact, or else the tightest bound that was measured
+_BITS = ("bits_per_dim", "iwae_bound_bits_per_dim", "elbo_bits_per_dim")
+
+
+def tightest(part: dict[str, Any]) -> str | None:
+    """The key of the bits a dimension in the likelihood of a record: exact, or the best bound."""
+    return next((key for key in _BITS if key in part), None)
+
+
 def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
     """Of the models of all 256 levels of Fashion-MNIST, unconditional ones."""
-    shown = (("bits_per_dim", "", 4), ("iwae_bound_bits_per_dim", "", 4))
     found = {}
     for name, record in records.items():
         part = record["figures"].get("likelihood")
@@ -516,12 +524,12 @@ def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
             and part["p_x_given_z"] in (None, "quantized_gaussian")
             and part["levels"] == 256
         ):
-            key = next(key for key, *_ in shown if key in part)
-            cell = tables.cells(part, [f for f in shown if f[0] == key])[0]
+            key = tightest(part)
+            [cell] = tables.cells(part, [(key, "", 4)])
             found[name] = (part[key]["mean"], cell, part[key])
     if "pixelcnn" not in found:
         return None
-    _check_alike(records, found, "likelihood")
+    check_alike(records, found, "likelihood")
     others = [bits for name, (*_, bits) in found.items() if not name.startswith("pixel")]
     return {
         "holds": all(exceeds(bits, found["pixelcnn"][2]) for bits in others),
@@ -542,7 +550,7 @@ def _variety(records: dict[str, Any]) -> dict[str, Any] | None:
     gans = [name for name in found if name.endswith(("gan", "gan_gp"))]
     if not several or not gans:
         return None
-    _check_alike(records, (*several, *gans), "samples")
+    check_alike(records, (*several, *gans), "samples")
     names = sorted((*several, *gans), key=lambda name: -found[name]["coverage"]["mean"])
     shown = [f for f in tables.FIGURES if f[0] in ("precision", "recall", "coverage")]
 
@@ -562,7 +570,7 @@ def _one_call(records: dict[str, Any]) -> dict[str, Any] | None:
     """By FID, of the model that draws in one call against the same network in many."""
     if not records.keys() >= {"mean_flow", "flow_matching"}:
         return None
-    _check_alike(records, ("mean_flow", "flow_matching"), "samples")
+    check_alike(records, ("mean_flow", "flow_matching"), "samples")
     one, many = (
         records[name]["figures"]["samples"]["model"] for name in ("mean_flow", "flow_matching")
     )

@@ -52,13 +52,13 @@ def test_moments_are_those_of_the_codes_in_use(models):
     model = models["vqvae"]
     quantizer = used(model).quantizer
     codes = np.repeat(quantizer.codebook.numpy(), quantizer.counts.numpy().astype(int), 0)
-    mean, deviation = model.moments()
+    mean, deviation = model.mean, model.deviation
     np.testing.assert_allclose(mean, codes.mean(0), rtol=1e-4)
     np.testing.assert_allclose(deviation, codes.std(0), rtol=1e-4)
 
 
 def test_moments_are_those_of_the_prior(models):
-    mean, deviation = models["vae"].moments()
+    mean, deviation = models["vae"].mean, models["vae"].deviation
     np.testing.assert_array_equal(mean, 0)
     np.testing.assert_array_equal(deviation, 1)
 
@@ -78,7 +78,7 @@ def test_what_is_generated_is_made_of_codes(models):
     model = models["vqvae"]
     part = used(model)
     x = tf.random.stateless_normal([3, *model.way_shape], [0, 1])
-    mean, deviation = model.moments()
+    mean, deviation = model.mean, model.deviation
     nearest = part.quantizer.nearest(mean + deviation * x)
     codes = tf.reshape(part.quantizer.embed(nearest), [3, -1])
     np.testing.assert_allclose(model.off_way(x), part.generate(codes), atol=1e-6)

@@ -85,16 +85,25 @@ class LatentDiffusion(denoising.DenoisingModel):
         self.trained_autoencoder = autoencoder
         for part in (autoencoder, *autoencoder.layers):  # Keras leaves out those of one at rest
             part.trainable = False
-        autoencoder.optimizer, autoencoder.compiled = (
-            None,
-            False,
-        )  # its state is none of the model's
+        autoencoder.optimizer = None  # whose state is none of the model's
+        autoencoder.compiled = False
         if self.of_codes:
             self._way_shape = (*autoencoder.grid, autoencoder.config.code_dim)
             if not self.config.num_stages:
                 self.config = dataclasses.replace(self.config, num_stages=_halvings(self.way_shape))
         else:
             self._way_shape = (1, 1, autoencoder.latent_dim)
+        # kept, as those of a learned prior are of many draws
+        self.mean, self.deviation = (
+            self.add_weight(
+                shape=value.shape,
+                initializer=lambda shape, dtype, value=value: tf.cast(value, dtype),
+                trainable=False,
+                autocast=False,
+                name=name,
+            )
+            for name, value in zip(("mean", "deviation"), self._moments(), strict=True)
+        )
         self.add_network()
         self.build()
 
@@ -108,7 +117,7 @@ class LatentDiffusion(denoising.DenoisingModel):
         """The grid of the codes and their size; of a VAE (1, 1, latent_dim)."""
         return self._way_shape
 
-    def moments(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def _moments(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and deviation of latents, of each number of a code's vector or of the one vector."""
         if not self.of_codes:
             prior = self.trained_autoencoder.p_z()
@@ -122,14 +131,13 @@ class LatentDiffusion(denoising.DenoisingModel):
 
     def onto_way(self, images, seed=None):
         """The latents of images, of mean 0 and variance 1: draws of q(z|x), or its mean."""
-        q, (mean, deviation) = self.trained_autoencoder.q_z_given_x(images), self.moments()
+        q = self.trained_autoencoder.q_z_given_x(images)
         z = q.mean() if seed is None or self.of_codes else self.trained_autoencoder.draw(q, seed)
-        return (tf.reshape(z, [-1, *self.way_shape]) - mean) / deviation
+        return (tf.reshape(z, [-1, *self.way_shape]) - self.mean) / self.deviation
 
     def off_way(self, x):
         """The images of latents that are at the end of the way."""
-        mean, deviation = self.moments()
-        z = mean + deviation * x
+        z = self.mean + self.deviation * x
         if self.of_codes:
             quantizer = self.trained_autoencoder.quantizer
             z = quantizer.embed(quantizer.nearest(z))
