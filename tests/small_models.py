@@ -145,14 +145,19 @@ def small(name):
 
 
 @functools.cache
-def autoencoder(name, shape):
-    """A folder with the model of SMALL of that name, of images of that shape, untrained."""
+def autoencoder(name, shape, change=None):
+    """A folder with the model of SMALL of that name, of images of that shape, untrained.
+
+    `change` is what happens to the model before.
+    """
     import zoo
     from zoo.hub import checkpoints, folders, pretrained
 
     folder = pathlib.Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     model = zoo.create(name, shape, seed=0, **SMALL[name])
+    if change:
+        change(model)
     settings = pretrained.entry(name)["settings"]
     config = {**settings["config"], **model.get_config()}
     config = {key: config[key] for key in settings["config"]}

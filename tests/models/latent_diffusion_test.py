@@ -16,7 +16,17 @@ of_each_kind = pytest.mark.parametrize("kind", KINDS)
 def make(kind, **settings):
     keras.utils.set_random_seed(1)
     small = {"width": 4, "num_blocks": 1, "hidden": (8,), "num_steps": 3, **settings}
-    return zoo.create("latent_diffusion", SHAPE, 4, autoencoder=autoencoder(kind, SHAPE), **small)
+    return zoo.create(
+        "latent_diffusion", SHAPE, 4, autoencoder=autoencoder(kind, SHAPE, used), **small
+    )
+
+
+def used(part):
+    """Of an autoencoder all codes are in use, some more often than others."""
+    if hasattr(part, "quantizer"):
+        rng = np.random.default_rng(3)
+        part.quantizer.counts.assign(rng.integers(1, 9, part.config.codebook_size))
+        part.quantizer.codebook.assign(2 + 3 * rng.standard_normal(part.quantizer.codebook.shape))
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +39,10 @@ def images():
     return np.random.default_rng(0).random((6, *SHAPE), np.float32)
 
 
-def used(model):
-    """The autoencoder, of which all codes are in use, some more often than others."""
-    part = model.trained_autoencoder
-    if hasattr(part, "quantizer"):
-        rng = np.random.default_rng(3)
-        part.quantizer.counts.assign(rng.integers(1, 9, part.config.codebook_size))
-        part.quantizer.codebook.assign(2 + 3 * rng.standard_normal(part.quantizer.codebook.shape))
-    return part
-
-
 @of_each_kind
 def test_there_and_back_is_the_autoencoder(models, images, kind):
     model = models[kind]
-    part = used(model)
+    part = model.trained_autoencoder
     x = model.onto_way(tf.constant(images))
     assert x.shape == (6, *model.way_shape)
     np.testing.assert_allclose(model.off_way(x), part.reconstruct(images), atol=1e-6)
@@ -50,7 +50,7 @@ def test_there_and_back_is_the_autoencoder(models, images, kind):
 
 def test_moments_are_those_of_the_codes_in_use(models):
     model = models["vqvae"]
-    quantizer = used(model).quantizer
+    quantizer = model.trained_autoencoder.quantizer
     codes = np.repeat(quantizer.codebook.numpy(), quantizer.counts.numpy().astype(int), 0)
     mean, deviation = model.mean, model.deviation
     np.testing.assert_allclose(mean, codes.mean(0), rtol=1e-4)
@@ -76,7 +76,7 @@ def test_in_training_latents_are_draws(models, images):
 
 def test_what_is_generated_is_made_of_codes(models):
     model = models["vqvae"]
-    part = used(model)
+    part = model.trained_autoencoder
     x = tf.random.stateless_normal([3, *model.way_shape], [0, 1])
     mean, deviation = model.mean, model.deviation
     nearest = part.quantizer.nearest(mean + deviation * x)
@@ -119,7 +119,7 @@ def test_an_exact_field_gives_reconstructions(images):
 def test_variations_of_next_to_no_strength_are_reconstructions(models, images, kind):
     model = models[kind]
     labels = np.arange(6, dtype=np.int32) % 4
-    expected = used(model).reconstruct(images)
+    expected = model.trained_autoencoder.reconstruct(images)
     found = model.vary(images, 1e-4, labels, seed=0, guidance=1.0)
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
