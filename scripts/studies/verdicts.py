@@ -521,7 +521,7 @@ def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
             and record["dataset"] == "fashion_mnist"
             and not part.get("given")
             and record["binarization"] == "none"
-            and part["p_x_given_z"] in (None, "quantized_gaussian")
+            and part["p_x_given_z"] in (None, "quantized_gaussian", "logistic_mixture")
             and part["levels"] == 256
         ):
             key = tightest(part)

@@ -7,10 +7,12 @@ import tensorflow as tf
 
 import zoo
 from zoo import registry
+from zoo.errors import InputError
 from zoo.math.noise import standard_normal
 
 SMALL = {"network": "mlp", "hidden": (16, 8), "lower_latent_dims": (4,), "latent_dim": 3}
-ONE = {"network": "mlp", "hidden": (16,), "lower_latent_dims": (), "latent_dim": 3}
+GAUSSIAN = {"likelihood": "quantized_gaussian"}  # the VAE's pixels
+ONE = {"network": "mlp", "hidden": (16,), "lower_latent_dims": (), "latent_dim": 3, **GAUSSIAN}
 CONV = {"width": 4, "latent_dim": 3, "level_channels": 2}
 ORDERS = ("top_down", "bottom_up")
 
@@ -34,9 +36,9 @@ def losses(model, images, training=False):
     [
         (ONE, {"network": "mlp", "hidden": (16,), "latent_dim": 3}),
         ({**ONE, "inference": "bottom_up", "scale": "shared"}, {**ONE, "scale": "shared"}),
-        ({**CONV, "levels_per_grid": 0}, {"width": 4, "latent_dim": 3}),
+        ({**CONV, **GAUSSIAN, "levels_per_grid": 0}, {"width": 4, "latent_dim": 3}),
         pytest.param(
-            {**CONV, "levels_per_grid": 0, "residual": True},
+            {**CONV, **GAUSSIAN, "levels_per_grid": 0, "residual": True},
             {"width": 4, "latent_dim": 3, "residual": True},
             marks=pytest.mark.slow,
         ),
@@ -71,6 +73,19 @@ def test_one_level_and_several_draws_are_the_iwae(images):
     iwae = losses(make("iwae", **plain, **settings), images, training=True)
     for name in iwae:
         np.testing.assert_allclose(one[name], iwae[name], rtol=1e-5, err_msg=name)
+
+
+def test_a_mixture_of_logistics_is_a_mass_on_gray_levels():
+    model = make(shape=(2, 2, 1), **SMALL, num_components=2)
+    raw = np.random.default_rng(0).normal(size=(3, 2, 2, 6)).astype(np.float32)
+    levels = np.arange(256, dtype=np.float32) / 255
+    p = model.pixels(tf.constant(raw))
+    masses = [p.distribution.prob(np.full((3, 2, 2, 1), level)) for level in levels]
+    np.testing.assert_allclose(np.sum(masses, 0), 1, atol=1e-4)
+    mean = np.sum([level * mass for level, mass in zip(levels, masses, strict=True)], 0)
+    np.testing.assert_allclose(p.mean(), mean, atol=0.5 / 255)
+    with pytest.raises(InputError, match="scale=shared is of one Gaussian"):
+        make(shape=(2, 2, 1), **SMALL, scale="shared")
 
 
 @pytest.mark.parametrize("inference", ORDERS)

@@ -111,6 +111,11 @@ class QuantizedLogistic(_Quantized):
 
     standard = tfd.Logistic
 
+    def _mean(self):
+        # E[clip(X, 0, 1)], the integral of P(X > x) over [0, 1]
+        above_0, above_1 = (tf.nn.softplus((self.loc - x) / self.scale) for x in (0.0, 1.0))
+        return self.scale * (above_0 - above_1)
+
 
 class Levels(tfd.Categorical):
     """A probability for each gray level k/(K - 1), from logits [..., K]."""

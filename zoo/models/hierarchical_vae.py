@@ -13,7 +13,10 @@ network=conv is a small VDVAE (arXiv:2011.10650, section 3). Deviations: z_L is 
 the VAE, whose convolutions lead from grid to grid; the whole image's grid has no latents; silu for
 GELU; the last layers of residual paths, priors and posteriors begin near 0, where VDVAE scales
 residual paths by 1/sqrt(N); residual paths have half of the channels, not a quarter; as many blocks
-up as down; p(x|z) is that of the VAE; great gradients are clipped, and no step is left out.
+up as down; colors of a pixel are independent given z; great gradients are clipped, and no step is
+left out.
+
+p(x|z) is a mixture of logistics for each pixel, as VDVAE's, or one of the VAE's.
 
 network=mlp has p(z_l|z_{l+1}), as Burda et al. 2016 (arXiv:1509.00519, section 5). Their posterior,
 inference=bottom_up, is q(z_1|x) prod_{l>1} q(z_l|z_{l-1}). It has a KL of the top level, at a draw
@@ -63,6 +66,13 @@ class Config(vae.Config):
         "decoder's reversed (mlp).",
         lower=1,
     )
+    likelihood: Literal["logistic_mixture", "quantized_gaussian", "gaussian", "bernoulli"] = field(
+        "logistic_mixture",
+        "p(x|z): the mass on gray levels of a mixture of logistics, or of a Gaussian, or its "
+        "density, or Bernoulli (binarized data).",
+        formerly="quantized_gaussian",
+    )
+    num_components: int = field(5, "Logistics of each pixel (logistic_mixture).", lower=1)
     levels_per_grid: int = field(
         2, "Levels below the top at each grid of the decoder (conv); 0: the plain VAE.", lower=0
     )
@@ -107,6 +117,22 @@ class HierarchicalVAE(vae.VAE):
         """The VAE's, the KL of each level, of which the last is the top's, and L_K."""
         kls = [f"kl_{level}_nats" for level in range(1, self.num_levels + 1)]
         return (*vae.VAE.tracked, *kls, *(["iwae_nats"] if self.config.num_samples > 1 else []))
+
+    @property
+    def numbers_per_pixel(self):
+        """A weight, mean and scale of each logistic; else the VAE's."""
+        if self.config.likelihood != "logistic_mixture":
+            return super().numbers_per_pixel
+        if self.config.scale == "shared":
+            raise InputError("scale=shared is of one Gaussian: give a likelihood of Gaussians")
+        return 3 * self.config.num_components
+
+    def pixels(self, output):
+        """The distribution of images of what the decoder gives, of batch shape [B]."""
+        if self.config.likelihood != "logistic_mixture":
+            return super().pixels(output)
+        raw = tf.reshape(output, [-1, *self.image_shape, self.numbers_per_pixel])
+        return tfd.Independent(distributions.logistic_mixture(raw, 256), 3)
 
     @property
     def bottom_up(self) -> bool:

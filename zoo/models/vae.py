@@ -75,8 +75,7 @@ class VAE(LearnedPriorModel):
         super().__init__(config, **kwargs)
         c, shape = self.config, self.image_shape
         self.latent_dim = c.latent_dim
-        per_pixel = not self.binary and c.scale == "per_pixel"
-        output_shape = (*shape[:2], shape[2] * (2 if per_pixel else 1))
+        output_shape = (*shape[:2], shape[2] * self.numbers_per_pixel)
         self.encoder = self.make_encoder(shape, 2 * c.latent_dim)
         self.decoder = self.make_decoder(c.latent_dim, output_shape)
         if not self.binary and c.scale == "shared":
@@ -109,6 +108,11 @@ class VAE(LearnedPriorModel):
     def binary(self) -> bool:
         """Bernoulli pixels are black or white."""
         return self.config.likelihood == "bernoulli"
+
+    @property
+    def numbers_per_pixel(self) -> int:
+        """What the decoder gives for each pixel and channel: a mean, and maybe a raw scale."""
+        return 1 if self.binary or self.config.scale == "shared" else 2
 
     def q_z_given_x(self, images, labels=None, training=False) -> tfd.Distribution:
         """q(z|x) = N(m(x), diag(s(x)^2)), of batch shape [B]."""
