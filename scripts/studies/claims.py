@@ -11,8 +11,7 @@ import pathlib
 from absl import flags
 
 from zoo.commands import cli
-from zoo.core import files
-from zoo.errors import InputError
+from zoo.core import extras, files
 
 _OUT = flags.DEFINE_string("out", "docs/claims", "Folder of pictures and numbers.")
 _TRAINING = flags.DEFINE_bool(
@@ -336,12 +335,7 @@ def main(argv: list[str]) -> None:
         files.write_json(out / "mnist.json", bounds_of_mnist())
         print(f"numbers: {out / 'mnist.json'}")
         return
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError(
-            "matplotlib draws the pictures: pip install 'generative-zoo[plots]'"
-        ) from None
+    matplotlib = extras.library("matplotlib", "plots", "drawing the pictures")
     matplotlib.use("Agg")
     from zoo import data
     from zoo.hub import pretrained

@@ -12,8 +12,7 @@ import pathlib
 from absl import flags
 
 from zoo.commands import cli
-from zoo.core import files
-from zoo.errors import InputError
+from zoo.core import extras, files
 
 _OUT = flags.DEFINE_string("out", "docs/claims", "Folder of the picture and the numbers.")
 _NUM = flags.DEFINE_integer(
@@ -131,12 +130,7 @@ def plot(rows: list[dict], path: pathlib.Path) -> None:
 
 def main(argv: list[str]) -> None:
     """Measures and writes."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError(
-            "matplotlib draws the picture: pip install 'generative-zoo[plots]'"
-        ) from None
+    matplotlib = extras.library("matplotlib", "plots", "drawing the pictures")
     matplotlib.use("Agg")
     from zoo import data
     from zoo.hub import pretrained

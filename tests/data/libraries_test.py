@@ -317,7 +317,9 @@ def test_a_missing_library_names_its_extra(name, module, extra, monkeypatch):
         importlib.import_module(module)
     with pytest.raises(InputError) as error:
         data.load(name)
-    assert f"pip install 'generative-zoo[{extra}]'" in str(error.value)
+    said = str(error.value)
+    assert said.startswith(f"--dataset={name.partition(':')[0]}:NAME needs {module}: pip install ")
+    assert f"{module.replace('_', '-')}<" in said or f"'.[{extra}]' in the clone" in said
 
 
 def test_settings_that_do_not_go_together():

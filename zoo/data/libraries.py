@@ -4,7 +4,6 @@ The libraries find, fetch and read the records. Their pictures, still encoded, a
 as those of a folder are.
 """
 
-import importlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from zoo.core import extras
 from zoo.data import images, pictures, store
 from zoo.errors import InputError, reason
 
@@ -123,16 +123,6 @@ def _splits(name: str, found: dict[str, int]) -> dict[str, str]:
     return {part: split for split, part in parts.items() if split in found}
 
 
-def _library(module: str, package: str, extra: str):
-    """The module, once it is installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InputError(
-            f"{extra}: needs the package {package}: pip install 'generative-zoo[{extra}]'"
-        ) from None
-
-
 def _readable(name: str, found: Callable[[], Iterable[Any]]) -> Iterator[Any]:
     """What a library gives, or one line that says why it does not."""
     try:
@@ -183,7 +173,7 @@ class _Tfds:
 
 
 def _tfds(name: str, data_dir: str | None) -> _Records:
-    library = _library("tensorflow_datasets", "tensorflow-datasets", "tfds")
+    library = extras.library("tensorflow_datasets", "tfds", "--dataset=tfds:NAME")
     try:
         builder = library.builder(name, data_dir=data_dir)
         builder.download_and_prepare()
@@ -221,7 +211,7 @@ class _HuggingFace:
 
 
 def _hugging_face(name: str) -> _Records:
-    library = _library("datasets", "datasets", "hf")
+    library = extras.library("datasets", "hf", "--dataset=hf:NAME")
     path, config = name, None
     if is_local(name):
         path = os.path.realpath(name)

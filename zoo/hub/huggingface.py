@@ -5,18 +5,13 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from zoo.core import extras
 from zoo.errors import InputError, one_line
 from zoo.hub import folders, references
 
 
 def _library():
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise InputError(
-            "the Hugging Face Hub needs its library: pip install 'huggingface_hub>=1,<3'"
-        ) from None
-    return huggingface_hub
+    return extras.library("huggingface_hub", "hub", "the Hugging Face Hub")
 
 
 @contextlib.contextmanager
