@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 
 import zoo
 from zoo.core.backend import precision
+from zoo.errors import InputError
 from zoo.models import iwae
 
 tfd = tfp.distributions
@@ -79,9 +80,82 @@ def gradients(model, x):
     return found
 
 
-@pytest.mark.slow
+def test_bounds_by_groups_lie_between_the_elbo_and_the_bound_of_all_draws(images):
+    x = images / np.float32(255)
+
+    def loss(**settings):
+        model = make("iwae", num_samples=6, **settings)
+        return np.asarray(model.losses(x, None, training=True)["loss"])
+
+    def groups(number):
+        return loss(objective="miwae", num_groups=number)
+
+    of_all, elbo = loss(), loss(objective="ciwae", elbo_weight=1.0)
+    np.testing.assert_array_equal(groups(1), of_all)
+    np.testing.assert_allclose(groups(6), elbo, rtol=1e-6)
+    of_two = groups(2)
+    assert (of_all <= of_two).all() and (of_two <= elbo).all()  # equal where one draw outweighs all
+    assert of_all.mean() < of_two.mean() - 0.1 < elbo.mean() - 0.2
+    between = loss(objective="ciwae", elbo_weight=0.25)
+    np.testing.assert_allclose(between, 0.25 * elbo + 0.75 * of_all, rtol=1e-6)
+    np.testing.assert_array_equal(loss(objective="piwae", num_groups=3), of_all)
+
+
 @pytest.mark.parametrize("beta", [1.0, 2.0])
-def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta):
+def test_piwae_has_the_encoders_gradient_of_miwae_and_all_others_of_iwae(images, beta):
+    x, found = images / np.float32(255), {}
+    for objective, groups in (("iwae", 1), ("miwae", 3), ("piwae", 3)):
+        model = make(
+            "iwae",
+            num_samples=6,
+            objective=objective,
+            num_groups=groups,
+            beta=beta,
+            prior="flow",
+            num_prior_flows=2,
+            scale="shared",
+        )
+        model.raw_scale.assign(0.5)  # so that several draws count
+        for i, v in enumerate(model.trainable_variables):  # an untrained flow is at rest
+            v.assign(v + 0.05 * np.random.default_rng(i).normal(size=v.shape))
+        own = {id(v) for v in model.encoder.trainable_variables}
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model.losses(x, None, training=True)["loss"])
+        variables = model.trainable_variables
+        parts = tape.gradient(loss, [v.value for v in variables])
+        found[objective] = [
+            np.concatenate(
+                [np.ravel(g) for g, v in zip(parts, variables, strict=True) if (id(v) in own) is of]
+            )
+            for of in (True, False)
+        ]
+    (encoder, others), of_groups, of_all = (found[name] for name in ("piwae", "miwae", "iwae"))
+    close = {"rtol": 1e-3, "atol": 1e-4}
+    np.testing.assert_allclose(encoder, of_groups[0], **close)
+    np.testing.assert_allclose(others, of_all[1], **close)
+    for a, b in ((encoder, of_all[0]), (others, of_groups[1])):
+        assert np.abs(a - b).max() > 0.01 * np.abs(a).max()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": "miwae", "num_groups": 4}, "num_groups=4 must divide num_samples=6"),
+        ({"num_groups": 2}, "num_groups is of miwae and piwae, not of objective=iwae"),
+        (
+            {"objective": "piwae", "gradient": "doubly_reparameterized"},
+            "gradient=doubly_reparameterized is of objective=iwae or miwae",
+        ),
+    ],
+)
+def test_objectives_that_do_not_go_with_their_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        make("iwae", num_samples=6, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("beta", "groups"), [(1.0, 1), (2.0, 1), (1.0, 2)])
+def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta, groups):
     shape = (4, 4, 1)
     x = images[:1, 8:12, 8:12].repeat(4000, 0) / np.float32(255)
     found = {}
@@ -96,6 +170,8 @@ def test_both_gradients_have_one_mean_and_the_decoders_is_the_same(images, beta)
             likelihood="gaussian",
             scale="shared",
             num_samples=4,
+            objective="miwae" if groups > 1 else "iwae",
+            num_groups=groups,
             beta=beta,
             gradient=gradient,
         )
