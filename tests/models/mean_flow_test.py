@@ -87,8 +87,7 @@ def test_the_exact_mean_velocity_meets_the_identity():
 def test_the_error_of_the_exact_one_is_what_paths_differ_by():
     """A path's velocity is x_1 - x_0, and not their mean: that is all that is left, and known.
 
-    By v the target moves as 1 + (r - t) du/dx = spread(r)/spread(t), and the variance of x_1 - x_0
-    where x_t is known is (s/spread(t))^2.
+    The variance of x_1 - x_0 where x_t is known is (s/spread(t))^2.
     """
     model = of_gaussian()
     seen = watched(model)
@@ -100,7 +99,7 @@ def test_the_error_of_the_exact_one_is_what_paths_differ_by():
     def spread(t):
         return np.hypot(1 - t, t * DEVIATION)
 
-    expected = (spread(r) / spread(t) * DEVIATION / spread(t)) ** 2
+    expected = (DEVIATION / spread(t)) ** 2
     for which in (rests, ~rests):
         assert found["error"][which].mean() == pytest.approx(expected[which].mean(), rel=0.02)
     squares = 64 * found["error"]
@@ -115,6 +114,24 @@ def test_one_jump_is_as_many(num_steps):
     assert x.std() == pytest.approx(DEVIATION, rel=0.02)  # but for what is cut off at 1
     assert model.num_calls() == num_steps
     np.testing.assert_allclose(x, 2 * of_gaussian().sample(500, seed=0) - 1, atol=1e-4)
+
+
+def test_one_call_draws_what_the_network_gives_if_that_is_an_image():
+    model = make(num_classes=3, network="mlp", hidden=(16,), predict="image")
+    for i, v in enumerate(model.trainable_variables):
+        v.assign(v + 0.2 * np.random.default_rng(i).normal(size=v.shape))
+    asked, inside = [], model.answer
+    model.answer = lambda *given: asked.append(given) or inside(*given)
+    tf.config.run_functions_eagerly(True)
+    try:
+        found = model.sample(4, [0, 1, 2, 0], seed=1)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    [(x, t, labels, training, to)] = asked
+    assert (t.numpy() == 0).all() and (to.numpy() == 1).all()
+    np.testing.assert_allclose(
+        found, tf.clip_by_value((inside(*asked[0]) + 1) / 2, 0, 1), atol=1e-6
+    )
 
 
 def test_at_one_time_it_is_flow_matching():

@@ -29,6 +29,8 @@ from zoo.math.noise import standard_normal, standard_uniform, stateless_seed
 from zoo.math.pixels import in_unit_range, signed
 from zoo.nn.u_net import perceptron, u_net
 
+_LEAST = 0.02  # of the time that is left, by which is divided; so little noise is not seen
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -544,3 +546,8 @@ class DenoisingModel(LikelihoodModel):
             **(completes if "complete" in self.can else {}),
             "velocity": (velocity, [x, t, *also]),
         }
+
+
+def toward(image, x, t) -> tf.Tensor:
+    """The velocity of the straight way from x at times t [B] to an image at time 1."""
+    return (image - x) / tf.maximum(1 - t, _LEAST)[:, None, None, None]

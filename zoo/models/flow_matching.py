@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     import tensorflow_probability as tfp
 
 EXACT = 16  # pixels and channels, up to which the trace is computed and not estimated
-_LEAST = 0.02  # of the time that is left, by which is divided; so little noise is not seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +85,7 @@ class FlowMatching(MeanBound, denoising.DenoisingModel):
         found = self.answer(x, t, labels, training)
         if self.config.predict == "velocity":
             return found
-        return (found - x) / tf.maximum(1 - t, _LEAST)[:, None, None, None]
+        return denoising.toward(found, x, t)
 
     def losses(self, images, labels, training):
         """Loss = |v(x_t, t) - (x_1 - x_0)|^2, a mean over pixels, at one time for each image."""

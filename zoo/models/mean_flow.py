@@ -11,13 +11,18 @@ the path, the left equation becomes one without an integral (eq. 6 there):
     u = v + (r - t) du/dt        du/dt = du/dx v + du/dt at rest
 
 The network learns u from this by itself. The right side is what it is to give, of v = x_1 - x_0 and
-of its own derivative, forward-mode and without a gradient:
+of its own derivative, forward-mode, without a gradient, and along its own v = u(x_t, t, t), which
+varies less than x_1 - x_0 (Geng et al. 2025b, arXiv:2512.02012):
 
     L = |u - sg(v + (r - t) du/dt)|^2 / sg(the same + 0.001)
 
 which weighs great errors less (section 4.3). At r = t it is flow matching, without a derivative;
 that are three quarters of a batch. Guidance can be learned too: v is then w (x_1 - x_0) + (1 - w)
 u(x_t, t, t) without the label (eq. 19), and one call draws what takes two elsewhere.
+
+With predict=image the network gives D, the image to which u leads: u = (D - x_t)/(1 - t), as in Lu
+et al. 2026 (arXiv:2601.22158). From noise to image in one step that is D itself, and the network
+need not repeat the noise to take it away.
 """
 
 import dataclasses
@@ -39,6 +44,11 @@ _SMALL = 1e-3
 class Config(denoising.Config):
     """Network and sampler."""
 
+    predict: Literal["image", "velocity"] = field(
+        "image",
+        "What the network gives: the image to which the mean velocity leads, or that velocity.",
+        formerly="velocity",
+    )
     learned_guidance: float = field(
         1.0, "Guidance that is learned, and so costs no network call; 1: none.", lower=0.0
     )
@@ -70,7 +80,8 @@ class MeanFlow(denoising.DenoisingModel):
 
     def velocity(self, x, t, labels=None, training=False, to=None):
         """U(x, t, r), or u(x, t, r, y), of r = `to`: [B, H, W, C]; where it is left out v(x, t)."""
-        return self.answer(x, t, labels, training, t if to is None else to)
+        found = self.answer(x, t, labels, training, t if to is None else to)
+        return found if self.config.predict == "velocity" else denoising.toward(found, x, t)
 
     # Apart from u, whose gradient would else be summed up in an order that changes with each trace.
     # A graph, as TensorFlow 2.21 loses the tape's gradient with an eager accumulator.
@@ -102,8 +113,9 @@ class MeanFlow(denoising.DenoisingModel):
             v = tf.where((told == self.null_label)[:, None, None, None], v, guided)
             v = tf.stop_gradient(v)
         u = self.velocity(x, t, told, training, r)
-        moving = [None if part is None else part[:first] for part in (x, t, told, r, v)]
-        change = length[:first] * self._slope(*moving)
+        x_m, t_m, told_m, r_m = (None if a is None else a[:first] for a in (x, t, told, r))
+        along = tf.stop_gradient(self.velocity(x_m, t_m, told_m))
+        change = length[:first] * self._slope(x_m, t_m, told_m, r_m, along)
         target = tf.stop_gradient(tf.concat([v[:first] + change, v[first:]], axis=0))
         squares = tf.reduce_sum((u - target) ** 2, [1, 2, 3])
         return {
