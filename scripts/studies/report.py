@@ -1,6 +1,6 @@
-"""Writes RESULTS.md, docs/families.md and the cards: python scripts/studies/report.py.
+"""Writes RESULTS.md, pages of docs, and the cards: python scripts/studies/report.py.
 
-All of them are made of the records, and of nothing else.
+The pages are docs/families.md and docs/literature.md. All are made of records and settings alone.
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)

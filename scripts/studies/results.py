@@ -144,8 +144,9 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
                 )
     try:
         found = {
-            root / "RESULTS.md": results(manifest, records, notes, claims),
+            root / "RESULTS.md": results(manifest, records, claims),
             root / "docs/families.md": families(manifest, records),
+            root / "docs/literature.md": literature(records, claims),
         }
         for name, about in manifest.items():
             text = card(name, about, records[name], notes[name])
@@ -158,7 +159,6 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
 def results(
     manifest: dict[str, Any],
     records: dict[str, Any],
-    notes: dict[str, Any],
     claims: dict[str, Any],
 ) -> str:
     """RESULTS.md.
@@ -166,11 +166,10 @@ def results(
     Args:
       manifest: of the pretrained models.
       records: name -> what `scripts/evaluate.py --pretrained=NAME` wrote.
-      notes: name -> what only a person can say; `published` is used here.
       claims: what `claims.py` wrote, and, if they were run, under `seeds`, `ring` and `grid` what
         `seeds.py` did, under `benchmark` what `benchmark.py` did, and under `drawing` what
         `drawing.py` did;
-        under `published` figures of papers, and under `recipes` what was tried beside a recipe.
+        and under `recipes` what was tried beside a recipe.
     """
     datasets = []
     images = {
@@ -187,21 +186,40 @@ def results(
         composed = [n for n, r in here.items() if r["model"] == "bayes_conditional"]
         samples = _samples(title, manifest, here)
         datasets.append({"title": title, "samples": samples, "composed": composed, **parts})
-    recipes, published = claims.get("recipes", {}), {}
-    for name in (n for n in records if "published" in notes[n]):
-        published[name] = notes[name]["published"]
-        if figure := claims.get("published", {}).get(name):
-            usual = verdicts.default_of(recipes, name, figure["key"])
-            beside = verdicts.beside_published(records[name], figure, usual)
-            published[name] += f" {beside}"
     speed = claims.get("benchmark")
     page = TEMPLATES.get_template("results.md.j2").render(
         datasets=datasets,
         speed=speed,
         steps=speed and _steps(speed["steps"]),
-        recipes=verdicts.chosen_recipes(recipes, manifest),
-        published=published,
+        recipes=verdicts.chosen_recipes(claims.get("recipes", {}), manifest),
         **verdicts.found(claims, records, manifest),
+    )
+    return page.rstrip() + "\n"
+
+
+def literature(records: dict[str, Any], claims: dict[str, Any]) -> str:
+    """docs/literature.md: figures beside those of papers (`docs/claims/published.json`)."""
+    found, rows = claims["published"], []
+    for name, of in found["rows"].items():
+        differs, key = of["differs"], of["key"]
+        if usual := verdicts.default_of(claims.get("recipes", {}), name, key):
+            [cell] = tables.cells({"": usual}, [("", "", of["digits"])])
+            differs += f", which gives {cell}"
+        beside = verdicts.beside_published(records[name], of)
+        link = f"[{name}](../zoo/pretrained/{name}/{folders.CARD})"
+        rows.append([link, of["of"], *beside, of["source"], differs])
+    heads = [
+        "model",
+        "figure",
+        "here",
+        "published",
+        "difference",
+        "",
+        "source",
+        "what differs here",
+    ]
+    page = TEMPLATES.get_template("literature.md.j2").render(
+        heads=heads, rows=rows, others=found["others"]
     )
     return page.rstrip() + "\n"
 

@@ -34,33 +34,28 @@ def _figure(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"mean": value, "standard_error": None}
 
 
-def beside_published(
-    record: dict[str, Any], published: dict[str, Any], usual: dict[str, Any] | None = None
-) -> str:
-    """Whether a model's figure reaches a published one of the same kind: a sentence or two.
+def beside_published(record: dict[str, Any], published: dict[str, Any]) -> list[str]:
+    """Cells of a table: the figure here and there, their difference, and whether it is reached.
 
     Args:
       record: of the model.
       published: the `part` and the `key` of the figure in the record, its `mean` and, where it is
         known, the `standard_error`, and the `digits` to show. Greater is better.
-      usual: the figure of the default recipe, where the model is of another.
     """
     part, digits = record["figures"][published["part"]], published["digits"]
     own = part.get("model", part)[published["key"]]  # of samples there is the floor's too
-    here, there = (tables.cells({"": x}, [("", "", digits)])[0] for x in (own, published))
     errors = (x["standard_error"] or 0.0 for x in (own, published))
-    apart, error = abs(own["mean"] - published["mean"]), math.hypot(*errors)
+    apart = {"mean": own["mean"] - published["mean"], "standard_error": math.hypot(*errors)}
+    verdict = "within the error"
     if exceeds(own, published):
-        verdict, by = "Reached", "more than"
+        verdict = "reached"
     elif exceeds(published, own):
-        verdict, by = "Not reached", "more than"
-    else:
-        verdict, by = "Not to be told apart", "within"
-    return (
-        f"**{verdict}**: {here} here and {there} there, a difference of {apart:.{digits}f}, "
-        f"{by} its standard error of {error:.{digits}f}."
-        + (f" The default recipe gives {_cells({'': usual}, digits)['']}." if usual else "")
+        verdict = "not reached"
+    shown = tables.cells(
+        {"here": own, "there": published, "apart": apart},
+        [(name, "", digits) for name in ("here", "there", "apart")],
     )
+    return [*shown, verdict]
 
 
 def found(
