@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.errors import InputError
 
 MEAN, DEVIATION = 0.2, 0.3
 
@@ -33,8 +34,13 @@ def exact(x, t, labels=None, training=False, to=None):
 
 
 def of_gaussian(**settings):
+    """A model whose network gives the image to which the exact mean velocity leads."""
     model = make(**settings)
-    model.velocity = exact
+
+    def answer(x, t, labels=None, training=False, to=None):
+        return x + tf.maximum(1 - _wide(t), 0.02) * exact(x, t, labels, training, to)
+
+    model.answer = answer
     return model
 
 
@@ -95,6 +101,7 @@ def test_the_error_of_the_exact_one_is_what_paths_differ_by():
     t, r = np.asarray(seen["t"]), np.asarray(seen["to"])
     rests = t == r
     assert rests.mean() == 0.75 and (t <= r).all()
+    assert (r == 1).mean() == 0.125 and t[r == 1].mean() == pytest.approx(0.5, abs=0.03)
 
     def spread(t):
         return np.hypot(1 - t, t * DEVIATION)
@@ -157,3 +164,11 @@ def test_learned_guidance_is_in_the_velocity_of_those_whose_label_is_told():
     # v = 3 (-x_0) - 2 * 0.25, or -x_0; u = 0 has no slope
     assert error[~without].mean() == pytest.approx(9 + 0.25, rel=0.02)
     assert error[without].mean() == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize("settings", [{"num_classes": 0}, {"num_classes": 3, "label_dropout": 0.0}])
+def test_learned_guidance_without_a_trained_null_label_is_refused(settings):
+    with pytest.raises(
+        InputError, match="learned_guidance needs labels, some of which are dropped"
+    ):
+        make(learned_guidance=2.0, guidance=1.0, **settings)

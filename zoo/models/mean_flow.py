@@ -17,8 +17,11 @@ varies less than x_1 - x_0 (Geng et al. 2025b, arXiv:2512.02012):
     L = |u - sg(v + (r - t) du/dt)|^2 / sg(the same + 0.001)
 
 which weighs great errors less (section 4.3). At r = t it is flow matching, without a derivative;
-that are three quarters of a batch. Guidance can be learned too: v is then w (x_1 - x_0) + (1 - w)
-u(x_t, t, t) without the label (eq. 19), and one call draws what takes two elsewhere.
+that is so for three quarters of a batch. For an eighth r is 1, and t is even in [0, 1]: one call
+goes from 0 to 1, where the paper's logit-normal times all but never are.
+
+Guidance can be learned too: v is then w (x_1 - x_0) + (1 - w) u(x_t, t, t) without the label (eq.
+19), and one call draws what takes two elsewhere.
 
 With predict=image the network gives D, the image to which u leads: u = (D - x_t)/(1 - t), as in Lu
 et al. 2026 (arXiv:2601.22158). From noise to image in one step that is D itself, and the network
@@ -31,12 +34,13 @@ from typing import Literal
 import tensorflow as tf
 
 from zoo.core.config import field
+from zoo.errors import InputError
 from zoo.families import denoising
-from zoo.math.noise import standard_normal
+from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import signed
 
 _MEAN = 0.4  # of the logits of times, nearer to images (table 1d, whose time runs the other way)
-_ON_THE_WAY = 0.25  # share of a batch whose r is not t (table 1a)
+_MOVING = 0.25  # share of a batch whose r is not t (table 1a); of half of it r is 1
 _SMALL = 1e-3
 
 
@@ -70,6 +74,11 @@ class MeanFlow(denoising.DenoisingModel):
 
     def __init__(self, config=None, **kwargs):
         super().__init__(config, **kwargs)
+        if self.config.learned_guidance != 1 and not (self.conditional and self.guidable):
+            raise InputError(
+                "learned_guidance needs labels, some of which are dropped: label_dropout=0 and "
+                "images without labels go with learned_guidance=1"
+            )
         self.add_network(to=True)
         self.build()
 
@@ -101,13 +110,16 @@ class MeanFlow(denoising.DenoisingModel):
             self.moved(tf.sigmoid(_MEAN + standard_normal(batch, self.next_seed())))
             for _ in range(2)
         )
-        first = tf.cast(tf.math.ceil(_ON_THE_WAY * tf.cast(batch[0], tf.float32)), tf.int32)
-        moves = tf.range(batch[0]) < first
-        t, r = tf.where(moves, tf.minimum(a, b), a), tf.where(moves, tf.maximum(a, b), a)
+        even = self.moved(standard_uniform(batch, self.next_seed()))
+        first = tf.cast(tf.math.ceil(_MOVING * tf.cast(batch[0], tf.float32)), tf.int32)
+        place = tf.range(batch[0])
+        moves, ends = place < first, place < (first + 1) // 2
+        t = tf.where(ends, even, tf.where(moves, tf.minimum(a, b), a))
+        r = tf.where(ends, 1.0, tf.where(moves, tf.maximum(a, b), a))
         told = self.told(labels, training)
         s, length = t[:, None, None, None], (r - t)[:, None, None, None]
         x, v = (1 - s) * x_0 + s * x_1, x_1 - x_0
-        if self.conditional and (w := self.config.learned_guidance) != 1:
+        if (w := self.config.learned_guidance) != 1:
             nothing = tf.fill(batch, self.null_label)
             guided = w * v + (1 - w) * self.velocity(x, t, nothing)
             v = tf.where((told == self.null_label)[:, None, None, None], v, guided)
