@@ -524,7 +524,8 @@ def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
             found[name] = (part[key]["mean"], cell, part[key])
     if "pixelcnn" not in found:
         return None
-    check_alike(records, found, "likelihood")
+    for name in found:  # by themselves, as K of bounds may differ: each is one
+        check_alike(records, ("pixelcnn", name), "likelihood")
     others = [bits for name, (*_, bits) in found.items() if not name.startswith("pixel")]
     return {
         "holds": all(exceeds(bits, found["pixelcnn"][2]) for bits in others),
@@ -549,13 +550,17 @@ def _variety(records: dict[str, Any]) -> dict[str, Any] | None:
     names = sorted((*several, *gans), key=lambda name: -found[name]["coverage"]["mean"])
     shown = [f for f in tables.FIGURES if f[0] in ("precision", "recall", "coverage")]
 
-    def more(key):
-        return all(exceeds(found[a][key], found[b][key]) for a in several for b in gans)
+    def not_behind(key):
+        return [b for b in gans if not all(exceeds(found[a][key], found[b][key]) for a in several)]
+
+    def ahead(key):
+        return [b for b in gans if any(exceeds(found[b][key], found[a][key]) for a in several)]
 
     return {
         "models": several,
-        "by_recall": more("recall"),
-        "by_coverage": more("coverage"),
+        "by_recall": not not_behind("recall"),
+        "ahead": ahead("recall"),
+        "by_coverage": not not_behind("coverage"),
         "heads": ["model", *(head for _, head, _ in shown)],
         "rows": [[name, *tables.cells(found[name], shown)] for name in names],
     }

@@ -32,6 +32,20 @@ def test_the_command_installs_what_the_extra_asks_for(monkeypatch):
     assert said("tfds") == f"this needs no_such_module: {both}"
 
 
+def test_a_library_that_does_not_start_says_why(monkeypatch, tmp_path):
+    (tmp_path / "broken_one.py").write_text("import no_such_part")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        InputError, match="this needs broken_one, which does not start: .*such_part"
+    ):
+        extras.library("broken_one", "hf", "this")
+
+
+def test_an_extra_that_the_installed_package_has_not_is_the_clones(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
+    assert said("plots") == "this needs no_such_module: pip install -e '.[plots]' in the clone"
+
+
 def test_a_clone_installs_itself(monkeypatch):
     def requires(name):
         raise importlib.metadata.PackageNotFoundError(name)

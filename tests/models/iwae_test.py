@@ -91,10 +91,11 @@ def test_bounds_by_groups_lie_between_the_elbo_and_the_bound_of_all_draws(images
         return loss(objective="miwae", num_groups=number)
 
     of_all, elbo = loss(), loss(objective="ciwae", elbo_weight=1.0)
-    np.testing.assert_array_equal(groups(1), of_all)
     np.testing.assert_allclose(groups(6), elbo, rtol=1e-6)
     of_two = groups(2)
-    assert (of_all <= of_two).all() and (of_two <= elbo).all()  # equal where one draw outweighs all
+    assert (of_all <= of_two).all() and (
+        of_two <= elbo
+    ).all()  # by rounding, where one draw has all weight
     assert of_all.mean() < of_two.mean() - 0.1 < elbo.mean() - 0.2
     between = loss(objective="ciwae", elbo_weight=0.25)
     np.testing.assert_allclose(between, 0.25 * elbo + 0.75 * of_all, rtol=1e-6)
@@ -141,9 +142,11 @@ def test_piwae_has_the_encoders_gradient_of_miwae_and_all_others_of_iwae(images,
     ("settings", "message"),
     [
         ({"objective": "miwae", "num_groups": 4}, "num_groups=4 must divide num_samples=6"),
-        ({"num_groups": 2}, "num_groups is of miwae and piwae, not of objective=iwae"),
+        ({"num_groups": 2}, "objective=iwae does not go with num_groups=2"),
+        ({"objective": "miwae"}, "objective=miwae does not go with num_groups=1"),
+        ({"objective": "piwae", "num_groups": 2, "prior": "vamp"}, "another prior than vamp"),
         (
-            {"objective": "piwae", "gradient": "doubly_reparameterized"},
+            {"objective": "piwae", "num_groups": 2, "gradient": "doubly_reparameterized"},
             "gradient=doubly_reparameterized is of objective=iwae or miwae",
         ),
     ],

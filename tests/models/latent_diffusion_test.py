@@ -63,6 +63,14 @@ def test_moments_are_those_of_the_prior(models):
     np.testing.assert_array_equal(deviation, 1)
 
 
+def test_moments_are_kept_and_not_found_anew(tmp_path):
+    model = make("vae")
+    model.mean.assign(model.mean + 1.5)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.mean, model.mean)
+
+
 def test_in_training_latents_are_draws(models, images):
     model = models["vae"]
     q = model.trained_autoencoder.encode(images)

@@ -49,6 +49,7 @@ def test_every_page_says_what_the_records_say():
 def test_every_picture_of_the_pages_is_there():
     for path, text in results.pages(ROOT).items():
         shown = [part.split(")")[0] for part in text.split("](")[1:]]
+        shown += [part.split('"')[0] for part in text.split('src="')[1:]]
         assert shown or path.parent.name.startswith("classifier")
         for target in shown:
             assert "https:" in target or (path.parent / target).exists(), f"{path}: {target}"
@@ -469,7 +470,7 @@ def test_verdicts_on_how_samples_are_drawn(root, drawn):
         return text.split(claim)[1].split("###")[0]
 
     # by 8 calls within the error, and 16 are not few
-    assert "**It holds in 1 of 2 numbers of calls.**" in said("fewer steps”")
+    assert "**It holds for 1 of 2 numbers of calls.**" in said("fewer steps”")
     assert "| flow_matching | euler | 8 | 8 | 5.00 ± 0.10 |" in said("fewer steps”")
     assert "**It holds in 1 of 2 steps.**" in said("fidelity with variety”")
     assert "| 1.5 | 46 | 2.00 ± 0.10 |" in said("fidelity with variety”")

@@ -77,6 +77,10 @@ class FlowModel(LatentVariableModel):
         x = images(latents) if training else self.in_batches(images, latents)
         return tfd.Independent(tfd.Deterministic(x), 3)
 
+    def call(self, images, training=False) -> tf.Tensor:
+        """The latents of images [N, H, W, C]."""
+        return self.code(self.encode(images))
+
     def log_p_v(self, v, training: bool = False) -> tf.Tensor:
         """Log p(v), the density of v [B, H, W, C] in (0, 1), in nats [B]."""
         z, log_det = self.to_latents(v, training)

@@ -7,7 +7,8 @@ Each factor is a diagonal Gaussian. The encoder gives features of the image at e
 decoder a state that knows the levels above. p(z_l|z_{>l}) is of that state, q(z_l|z_{>l}, x) of
 state and features (inference top down, Sonderby et al. 2016, arXiv:1602.02282). p(z_L) is N(0, I),
 or learned (`zoo/families/priors.py`). KLs are logged level by level as kl_1_nats, kl_2_nats, ...,
-of which the last is the top's. Without levels below the top the model is the VAE.
+of which the last is the top's. Without levels below the top, and with its likelihood, the model is
+the VAE.
 
 network=conv is a small VDVAE (arXiv:2011.10650, section 3). Deviations: z_L is a vector, as z of
 the VAE, whose convolutions lead from grid to grid; the whole image's grid has no latents; silu for
@@ -74,13 +75,12 @@ class Config(vae.Config):
     )
     num_components: int = field(5, "Logistics of each pixel (logistic_mixture).", lower=1)
     levels_per_grid: int = field(
-        2, "Levels below the top at each grid of the decoder (conv); 0: the plain VAE.", lower=0
+        2, "Levels below the top at each grid of the decoder (conv).", lower=0
     )
     level_channels: int = field(8, "Channels of the latents of each such level (conv).", lower=1)
     lower_latent_dims: tuple[int, ...] = field(
         (100,),
-        "Latent dimensions of the levels below the top, from the image on (mlp); empty: the plain "
-        "VAE.",
+        "Latent dimensions of the levels below the top, from the image on (mlp).",
         lower=1,
     )
     activation: Literal["relu", "tanh"] = field("relu", "Of the hidden layers (mlp).")

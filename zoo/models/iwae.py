@@ -70,8 +70,15 @@ class IWAE(vae.VAE):
                 f"num_groups={c.num_groups} must divide num_samples={c.num_samples}: groups of "
                 "draws are of one size"
             )
-        if c.num_groups > 1 and c.objective not in ("miwae", "piwae"):
-            raise InputError(f"num_groups is of miwae and piwae, not of objective={c.objective}")
+        if (c.num_groups > 1) != (c.objective in ("miwae", "piwae")):
+            raise InputError(
+                f"objective={c.objective} does not go with num_groups={c.num_groups}: miwae and "
+                "piwae need several groups, and others have one"
+            )
+        if c.objective == "piwae" and c.prior == "vamp":
+            raise InputError(
+                "objective=piwae needs another prior than vamp, which is the encoder's"
+            )
         if c.gradient == "doubly_reparameterized" and c.objective in ("ciwae", "piwae"):
             raise InputError(f"gradient={c.gradient} is of objective=iwae or miwae")
         super().build(input_shape)
