@@ -518,8 +518,8 @@ def test_variety_is_by_recall_and_by_coverage(root):
                     {key: figure(value, 0.01)}
                 ),
             )
-        said = {1.0: "holds here.", 0.0: "does not hold here."}
-        assert verdicts_of() == [said[recall], said[coverage]]
+        said = {1.0: "holds here by", 0.0: "does not hold here by"}
+        assert verdicts_of() == [f"{said[recall]} recall.", f"{said[coverage]} coverage."]
 
 
 def test_what_a_step_costs(root):
