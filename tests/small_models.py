@@ -40,6 +40,7 @@ _SMALL = {
         "hidden": (16, 8),
         "lower_latent_dims": (4,),
         "latent_dim": 3,
+        "likelihood": "quantized_gaussian",
     },
     "pixelcnn": {"width": 4, "num_layers": 2, "kernel_size": 3, "head": 8},
     "pixelrnn": {"width": 4, "num_layers": 1, "kernel_size": 3, "head": 8, "conditional": True},
@@ -99,7 +100,14 @@ VARIANTS = {
     "categorical_vae straight through": ("categorical_vae", {"straight_through": True}),
     "hierarchical_vae of grids": (
         "hierarchical_vae",
-        {"network": "conv", "width": 4, "levels_per_grid": 1, "level_channels": 2},
+        {
+            "network": "conv",
+            "width": 4,
+            "levels_per_grid": 1,
+            "level_channels": 2,
+            "likelihood": "logistic_mixture",
+            "num_components": 2,
+        },
     ),
     "hierarchical_vae bottom up": (
         "hierarchical_vae",
