@@ -1,4 +1,4 @@
-"""RESULTS.md, docs/families.md and model cards: text of settings and records, and nothing else."""
+"""RESULTS.md, pages of docs and model cards: text of settings and records, and nothing else."""
 
 import itertools
 import json
@@ -169,7 +169,7 @@ def results(
       claims: what `claims.py` wrote, and, if they were run, under `seeds`, `ring` and `grid` what
         `seeds.py` did, under `benchmark` what `benchmark.py` did, and under `drawing` what
         `drawing.py` did;
-        and under `recipes` what was tried beside a recipe.
+        under `recipes` what was tried beside a recipe.
     """
     datasets = []
     images = {
@@ -206,8 +206,7 @@ def literature(records: dict[str, Any], claims: dict[str, Any]) -> str:
             [cell] = tables.cells({"": usual}, [("", "", of["digits"])])
             differs += f", which gives {cell}"
         beside = verdicts.beside_published(records[name], of)
-        link = f"[{name}](../zoo/pretrained/{name}/{folders.CARD})"
-        rows.append([link, of["of"], *beside, of["source"], differs])
+        rows.append([_link(name, "../"), of["of"], *beside, of["source"], differs])
     heads = [
         "model",
         "figure",
@@ -237,9 +236,8 @@ def families(manifest: dict[str, Any], records: dict[str, Any]) -> str:
             bits += ", given the class"
         calls = FAMILIES[name] or of["model"]["network_calls"]["mean"]
         fid, speed = tables.cells(of["model"], columns)
-        link, parameters, minutes = _run(name, manifest[name])
-        link = link.replace("(zoo/", "(../zoo/")
-        rows.append([link, fid, bits, str(calls), speed, minutes, parameters])
+        _, parameters, minutes = _run(name, manifest[name])
+        rows.append([_link(name, "../"), fid, bits, str(calls), speed, minutes, parameters])
     page = TEMPLATES.get_template("families.md.j2").render(
         drawn=drawn,
         heads=[
@@ -521,10 +519,15 @@ def _minutes(summary: dict[str, Any]) -> str:
     return f"{(summary['training_seconds'] - summary.get('paused_seconds', 0)) / 60:.1f}"
 
 
+def _link(name: str, root: str = "") -> str:
+    """To a model's card, from a page whose way to the project's root is given."""
+    return f"[{name}]({root}zoo/pretrained/{name}/{folders.CARD})"
+
+
 def _run(name: str, about: dict[str, Any]) -> list[str]:
     summary = about["summary"]
     return [
-        f"[{name}](zoo/pretrained/{name}/{folders.CARD})",
+        _link(name),
         f"{summary['parameters']:,}",
         _minutes(summary) if summary["training_seconds"] else "",
     ]

@@ -537,11 +537,8 @@ def _likelihood(records: dict[str, Any]) -> dict[str, Any] | None:
 
 def _variety(records: dict[str, Any]) -> dict[str, Any] | None:
     """By recall and coverage, of the models that take noise away against the GANs."""
-    found = {
-        name: record["figures"]["samples"]["model"]
-        for name, record in records.items()
-        if name in _fids(records, "fashion_mnist")
-    }
+    names = _fids(records, "fashion_mnist")
+    found = {name: records[name]["figures"]["samples"]["model"] for name in names}
     several = [name for name in ("diffusion", "flow_matching") if name in found]
     gans = [name for name in found if name.endswith(("gan", "gan_gp"))]
     if not several or not gans:
@@ -550,17 +547,14 @@ def _variety(records: dict[str, Any]) -> dict[str, Any] | None:
     names = sorted((*several, *gans), key=lambda name: -found[name]["coverage"]["mean"])
     shown = [f for f in tables.FIGURES if f[0] in ("precision", "recall", "coverage")]
 
-    def not_behind(key):
-        return [b for b in gans if not all(exceeds(found[a][key], found[b][key]) for a in several)]
-
-    def ahead(key):
-        return [b for b in gans if any(exceeds(found[b][key], found[a][key]) for a in several)]
+    def more(a, b, key):
+        return exceeds(found[a][key], found[b][key])
 
     return {
         "models": several,
-        "by_recall": not not_behind("recall"),
-        "ahead": ahead("recall"),
-        "by_coverage": not not_behind("coverage"),
+        "by_recall": all(more(a, b, "recall") for a in several for b in gans),
+        "ahead": [b for b in gans if any(more(b, a, "recall") for a in several)],
+        "by_coverage": all(more(a, b, "coverage") for a in several for b in gans),
         "heads": ["model", *(head for _, head, _ in shown)],
         "rows": [[name, *tables.cells(found[name], shown)] for name in names],
     }

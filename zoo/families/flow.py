@@ -63,10 +63,9 @@ class FlowModel(LatentVariableModel):
         """All mass at f(v) of v = (255 x + 1/2)/256."""
 
         def latents(x):
-            return self.to_latents((tf.round(255 * in_unit_range(x)) + 0.5) / LEVELS, training)[0]
+            return self.to_latents((tf.round(255 * in_unit_range(x)) + 0.5) / LEVELS)[0]
 
-        z = latents(images) if training else self.in_batches(latents, images)
-        return tfd.Independent(tfd.Deterministic(z), 1)
+        return tfd.Independent(tfd.Deterministic(self.in_batches(latents, images)), 1)
 
     def p_x_given_z(self, latents, labels=None, training=False) -> tfd.Distribution:
         """All mass at the image of f^-1(z)."""
@@ -74,8 +73,7 @@ class FlowModel(LatentVariableModel):
         def images(z):
             return tf.clip_by_value((LEVELS * self.from_latents(z) - 0.5) / 255, 0.0, 1.0)
 
-        x = images(latents) if training else self.in_batches(images, latents)
-        return tfd.Independent(tfd.Deterministic(x), 3)
+        return tfd.Independent(tfd.Deterministic(self.in_batches(images, latents)), 3)
 
     def call(self, images, training=False) -> tf.Tensor:
         """The latents of images [N, H, W, C]."""
