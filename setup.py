@@ -85,12 +85,19 @@ setup(
     extras_require={
         "test": [*HUB, *TEST],
         "hub": HUB,
+        "onnx": ["onnxruntime>=1.20,<2", "tf2onnx>=1.16.1,<2"],  # zoo export --format=onnx
+        "litert": ["ai-edge-litert>=1.2,<3"],  # zoo export --format=litert
         "hf": ["datasets>=5.2,<6"],  # --dataset=hf:NAME
         "tfds": [  # --dataset=tfds:NAME
             "importlib_resources>=6",  # tensorflow-datasets imports it, and does not ask for it
             "tensorflow-datasets>=4.9.10,<5",
         ],
         "plots": ["matplotlib>=3.9,<4", *STUDIES],  # scripts/studies
+        "docs": [  # the site: mkdocs build
+            "latex2mathml>=3.78,<4",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]>=1,<2",
+        ],
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
 )

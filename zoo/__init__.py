@@ -1,8 +1,9 @@
 """A zoo of deep generative models on TensorFlow, Keras 3 and TensorFlow Probability.
 
->>> import zoo
->>> model = zoo.create("vae", latent_dim=10)   # compiled, ready for fit
->>> model = zoo.load("runs/vae-fashion_mnist")  # with trained weights
+Examples:
+  >>> import zoo
+  >>> model = zoo.create("vae", latent_dim=10)   # compiled, ready for fit
+  >>> model = zoo.load("runs/vae-fashion_mnist")  # with trained weights
 
 Importing `zoo` imports no TensorFlow; creating or loading a model does. Models are Keras models: of
 a `.keras` file that `model.save` wrote, `keras.saving.load_model` makes one again wherever `zoo` is
@@ -84,9 +85,10 @@ def train(
 ) -> "Result":
     """Trains a model as the command does: it resumes, watches, decays step sizes and exports.
 
-    >>> result = zoo.train("vae", (images, labels), workdir="runs/mine", epochs=20)
-    >>> result.status, result.history[-1]["val_loss"]
-    >>> result.load().sample(16)
+    Examples:
+      >>> result = zoo.train("vae", (images, labels), workdir="runs/mine", epochs=20)
+      >>> result.status, result.history[-1]["val_loss"]
+      >>> result.load().sample(16)
 
     The same call again goes on where the run was stopped. Its settings are then those of before.
 
@@ -165,7 +167,8 @@ def push(
 ) -> str:
     """Uploads a trained model to the Hugging Face Hub, for `zoo.load("hf://USER/NAME")`.
 
-    >>> zoo.push("runs/mine", "USER/NAME", license="cc-by-4.0")
+    Examples:
+      >>> zoo.push("runs/mine", "USER/NAME", license="cc-by-4.0")
 
     The repository holds the weights in float32, all settings, a card and samples; and the workdir's
     evaluation, if it is of these weights. Files that are there already are deleted. No path of this

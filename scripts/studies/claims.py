@@ -1,7 +1,7 @@
 """Measures what courses claim of these models: python scripts/studies/claims.py (half an hour).
 
 It writes `docs/claims/` (pictures, and the numbers as claims.json), from which and from the records
-`scripts/studies/report.py` makes the section of RESULTS.md. Needs `pip install -e '.[plots]'`. With
+`scripts/studies/report.py` makes docs/claims.md. Needs `pip install -e '.[plots]'`. With
 `--mnist_dir` it writes `docs/claims/mnist.json` alone: what VAEs of MNIST have over the plain one.
 """
 

@@ -3,7 +3,7 @@
 That is the number of network calls and the sampler, guidance, and the prior of latents, of
 pretrained models of Fashion-MNIST: `docs/claims/drawing.json`, and the FID over the calls as
 drawing.png (40 minutes; it needs `pip install -e '.[plots]'`). `scripts/studies/report.py` makes
-sections of RESULTS.md of it.
+sections of docs/claims.md of it.
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)

@@ -1,11 +1,13 @@
 """Writes RESULTS.md, pages of docs, and the cards: python scripts/studies/report.py.
 
-The pages are docs/families.md and docs/literature.md. All are made of records and settings alone.
+The pages are docs/results.md with its plots, docs/claims.md, docs/families.md and
+docs/literature.md. All are made of records and settings alone.
 """
 
 from zoo.core import stopping  # noqa: F401  isort: skip  (first: Ctrl-C during the imports)
 import pathlib
 
+import overview
 import results
 from absl import flags
 
@@ -24,9 +26,17 @@ def main(argv: list[str]) -> None:
         if not _CHECK.value:
             files.write_text(path, text)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            raise InputError(
-                f"{path} and the records disagree: run python scripts/studies/report.py"
-            )
+            raise _stale(path)
+    for path, numbers in results.plots(ROOT).items():
+        if overview.is_of(path, numbers):
+            continue
+        if _CHECK.value:
+            raise _stale(path)
+        overview.draw(path, numbers)
+
+
+def _stale(path: pathlib.Path) -> InputError:
+    return InputError(f"{path} and the records disagree: run python scripts/studies/report.py")
 
 
 if __name__ == "__main__":

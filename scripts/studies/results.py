@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import jinja2
+import overview
 import verdicts
 
 from zoo import registry
@@ -145,6 +146,10 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     try:
         found = {
             root / "RESULTS.md": results(manifest, records, claims),
+            root / "docs/claims.md": measured_claims(manifest, records, claims),
+            root / "docs/results.md": overview.page(
+                TEMPLATES.get_template("overview.md.j2"), manifest, records
+            ),
             root / "docs/families.md": families(manifest, records),
             root / "docs/literature.md": literature(records, claims),
         }
@@ -154,6 +159,15 @@ def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
     except (KeyError, jinja2.UndefinedError) as e:  # a figure that was left out, say
         raise InputError(f"a record or docs/claims lacks {e}, which the pages show") from e
     return found
+
+
+def plots(root: pathlib.Path) -> dict[pathlib.Path, list[Any]]:
+    """Each plot of docs/results.md and the numbers that it should show."""
+    folder = root / "zoo/pretrained"
+    manifest = pretrained.manifest(folder)
+    records = {name: read_record(folder / name / folders.RECORD) for name in manifest}
+    numbers = overview.plots(manifest, records)
+    return {root / f"docs/claims/{name}.png": of for name, of in numbers.items()}
 
 
 def results(
@@ -192,9 +206,27 @@ def results(
         speed=speed,
         steps=speed and _steps(speed["steps"]),
         recipes=verdicts.chosen_recipes(claims.get("recipes", {}), manifest),
-        **verdicts.found(claims, records, manifest),
     )
     return page.rstrip() + "\n"
+
+
+def measured_claims(
+    manifest: dict[str, Any], records: dict[str, Any], claims: dict[str, Any]
+) -> str:
+    """docs/claims.md: each claim with its numbers, and before them the verdicts in a table."""
+    template = TEMPLATES.get_template("claims.md.j2")
+    found = verdicts.found(claims, records, manifest)
+    summary = []
+    for section in template.render(summary=[], **found).split("\n## ")[1:]:
+        title = section.partition("\n")[0].strip("“”")
+        anchor = re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-")
+        said = re.findall(r"\*\*((?:It|All) [^*]+?)\.?\*\*", section)
+        held = said.count("It holds here")
+        if len(set(said)) == 2 and held + said.count("It does not hold here") == len(said):
+            said = [f"It holds in {held} of {len(said)} tests"]
+        verdict = "; ".join(dict.fromkeys(said)) or "see the numbers"
+        summary.append([f"[{title}](#{anchor})".replace("|", "\\|"), verdict])
+    return template.render(summary=summary, **found).rstrip() + "\n"
 
 
 def literature(records: dict[str, Any], claims: dict[str, Any]) -> str:

@@ -10,14 +10,14 @@ from zoo.hub import folders, pretrained
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 DRAWN = json.loads((DOCS / "pictures.json").read_text())
-PAGES = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+PAGES = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
 
 
 def test_each_picture_of_a_page_is_drawn_by_the_command_below_it():
     assert {path.stem for path in DOCS.glob("*.png")} == set(DRAWN)
     for name, how in DRAWN.items():
         settings = "".join(f" --{k}={v}" for k, v in how.items() if k != "model")
-        assert f'src="{name}.png"' in PAGES
+        assert f'/{name}.png"' in PAGES or f'"{name}.png"' in PAGES
         assert f"`zoo sample --pretrained={how['model']}{settings}`" in PAGES
 
 

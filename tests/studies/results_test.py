@@ -52,7 +52,14 @@ def test_every_picture_of_the_pages_is_there():
         shown += [part.split('"')[0] for part in text.split('src="')[1:]]
         assert shown or path.parent.name.startswith("classifier")
         for target in shown:
-            assert "https:" in target or (path.parent / target).exists(), f"{path}: {target}"
+            there = path.parent / target.partition("#")[0]
+            assert "https:" in target or there.exists(), f"{path}: {target}"
+
+
+def claims_page(root, claim=""):
+    """docs/claims.md, or what it says under a claim, by the last words of its heading."""
+    text = results.pages(root)[root / "docs/claims.md"]
+    return text.split(f"{claim}”\n")[1].split("\n## ")[0] if claim else text
 
 
 def test_pages_follow_their_records(root):
@@ -64,18 +71,19 @@ def test_pages_follow_their_records(root):
     change(root / RECORD, worse)
     after = results.pages(root)
     changed = {p.relative_to(root).as_posix() for p in before if before[p] != after[p]}
-    assert changed == {"RESULTS.md", "zoo/pretrained/cgan/README.md"}
+    pages = {"RESULTS.md", "docs/claims.md", "docs/results.md"}
+    assert changed == {*pages, "zoo/pretrained/cgan/README.md"}
 
 
 def test_verdicts_follow_the_numbers(root):
-    text = results.pages(root)[root / "RESULTS.md"]
+    text = claims_page(root)
 
     def steady(claims):
         for row in claims["beta"]["rows"]:
             row["kl_nats"]["mean"] = -row["reconstruction_nats"]["mean"]
 
     change(root / CLAIMS, steady)
-    other = results.pages(root)[root / "RESULTS.md"]
+    other = claims_page(root)
     assert "It holds in 0 of 6 steps" in other and "It holds in 0 of 6 steps" not in text
 
     for constant in ("precision", "recall"):
@@ -87,7 +95,7 @@ def test_verdicts_follow_the_numbers(root):
                 row["fid"]["mean"] = -(row["truncation"] or 0.0)
 
         change(root / CLAIMS, of_no_effect)
-        other = results.pages(root)[root / "RESULTS.md"]
+        other = claims_page(root)
         assert "It holds in 0 of 15 steps" in other and "It holds in 0 of 15 steps" not in text
         assert "without a bound for 0 of 3 models" in other
         (root / CLAIMS).write_text(json.dumps(whole))
@@ -97,7 +105,7 @@ def test_verdicts_follow_the_numbers(root):
 
     change(root / RECORD, blurrier)
     refuted = "**It does not hold here.**"
-    assert results.pages(root)[root / "RESULTS.md"].count(refuted) == other.count(refuted) + 1
+    assert claims_page(root).count(refuted) == other.count(refuted) + 1
 
 
 def test_samples_of_all_latents_are_those_of_the_records(root):
@@ -135,8 +143,7 @@ def test_the_order_of_gans_follows_their_fid(root):
                 root / f"zoo/pretrained/{name}/record.json",
                 lambda r, fid=fid: r["figures"]["samples"]["model"]["fid"].update(mean=fid),
             )
-        text = results.pages(root)[root / "RESULTS.md"]
-        claim = text.split("draw better than VAEs")[1].split("###")[0]
+        claim = claims_page(root, "draw better than VAEs")
         return [words.split("**")[0] for words in claim.split("**It ")[1:]]
 
     (root / RECIPES).unlink(missing_ok=True)
@@ -197,11 +204,11 @@ def test_recipes_are_chosen_by_validation_images_and_the_default_stands_beside(r
     text = results.pages(root)[root / "RESULTS.md"]
     assert "| `--model=gan` (default) | 50.0 ± 1.0 | 19.5 ± 1.0 |" in text
     assert "--epochs=50` (**published**) | 20.0 ± 1.0 | 21.0 ± 1.0 |" in text
-    claim = text.split("draw better than VAEs")[1].split("###")[0]
+    claim = claims_page(root, "draw better than VAEs")
     assert "FID of `gan` 19.5 ± 1.0): the order of the GANs, **It holds here.** GANs" in claim
     change(root / RECIPES, lambda r: r["gan"]["candidates"][0]["test"]["fid"].update(mean=48.0))
-    claim = results.pages(root)[root / "RESULTS.md"].split("draw better than VAEs")[1]
-    assert "GANs before VAEs, **It does not hold here.**" in claim.split("###")[0]
+    claim = claims_page(root, "draw better than VAEs")
+    assert "GANs before VAEs, **It does not hold here.**" in claim
     row = {"part": "samples", "key": "fid", "mean": 1.0, "standard_error": None, "digits": 1}
     row |= {"of": "FID", "source": "a paper", "differs": "the recipe is not the default"}
     change(root / "docs/claims/published.json", lambda r: r["rows"].update(gan=row))
@@ -223,8 +230,7 @@ def test_the_use_of_latents_follows_their_probes(root):
             path,
             lambda r: r["figures"]["representation"]["probe_of_latent_means"].update(mean=mean),
         )
-        text = results.pages(root)[root / "RESULTS.md"]
-        return text.split("is a useful feature")[1].split("###")[0]
+        return claims_page(root, "is a useful feature for other tasks")
 
     surely = pixels["mean"] + 4 * pixels["standard_error"]
     assert claim(surely).count("`vae`") == 2
@@ -273,8 +279,7 @@ def of_no_use(name):
 )
 def test_a_claim_falls_with_its_numbers(root, claim, path, do):
     def verdict():
-        text = results.pages(root)[root / "RESULTS.md"]
-        return text.split(claim)[1].split("###")[0].split("**It ")[1].split("**")[0]
+        return claims_page(root, claim).split("**It ")[1].split("**")[0]
 
     assert verdict() == "holds here."
     change(root / path, do)
@@ -322,8 +327,7 @@ def test_what_is_composed_is_set_beside_what_was_trained(root):
     real = {"class_fidelity": {**share, "mean": 0.91}, "effective_sample_size": [900.2, 700.4]}
     found = {"num_images": 1000, "rows": rows, "real": real}
     change(path, lambda r: r.update(composed=found))
-    text = results.pages(root)[root / "RESULTS.md"].split("built from other components”")[1]
-    text = text.split("###")[0]
+    text = claims_page(root, "built from other components")
     assert "| real images | sir | 0.910 ± 0.010 | 700 |  |  |" in text
     assert "| `vae` | sir | 0.850 ± 0.010 | 30 |  |  |" in text
     assert "| `vae` | mcmc | 0.850 ± 0.010 |  | 0.70 | 1.31 |" in text
@@ -334,7 +338,7 @@ def test_what_is_composed_is_set_beside_what_was_trained(root):
 def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     path = root / "docs/claims/mnist.json"
     path.unlink(missing_ok=True)
-    assert "MNIST in black and white" not in results.pages(root)[root / "RESULTS.md"]
+    assert "MNIST in black and white" not in claims_page(root)
     manifest = manifest_of(root)
     names = ("vae_mnist", "flow_vae_mnist")
     nats = {"mean": -86.0, "standard_error": 0.2}
@@ -345,11 +349,11 @@ def test_bounds_of_mnist_have_a_table_and_a_verdict_of_their_own(root):
     record = {"num_images": 2000, "num_samples": 2000, "rows": rows}
     record["weights"] = {name: manifest[name]["sha256"] for name in names}
     path.write_text(json.dumps(record))
-    text = results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    text = claims_page(root).split("MNIST in black and white")[1]
     assert "with 2,000 samples (`claims.py --mnist_dir=DIR`). **It holds here.**" in text
     assert "| flow_vae_mnist | 487,212 | 440,000 | -86.0 ± 0.2 | 0.50 ± 0.20 |" in text
     change(path, lambda r: rows_of(r)["flow_vae_mnist"]["above_vae_nats"].update(mean=0.3))
-    text = results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+    text = claims_page(root).split("MNIST in black and white")[1]
     verdict = "**It does not hold here.** Not better: `flow_vae_mnist`."
     assert f"(`claims.py --mnist_dir=DIR`). {verdict}" in text
     change(path, lambda r: r["weights"].update(vae_mnist="0"))
@@ -370,7 +374,7 @@ def test_a_posterior_of_components_that_coincide_gains_nothing_itself(root):
     path.write_text(json.dumps(record))
 
     def said():
-        return results.pages(root)[root / "RESULTS.md"].split("MNIST in black and white")[1]
+        return claims_page(root).split("MNIST in black and white")[1]
 
     assert f" 0.00 of 0.69 nats in `{mixture}`: what `{mixture}` gains is the prior's" in said()
     change(path, lambda r: rows_of(r)[mixture]["component_nats"].update(mean=0.4))
@@ -393,15 +397,15 @@ def test_runs_of_several_seeds(root):
     machine = {"cpu": "one", "cores": 2}
     record = {"epochs": 2, "command": "how", "classifier": judge, "runs": runs, "machine": machine}
     (root / SEEDS).unlink(missing_ok=True)
-    assert "fragile" not in results.pages(root)[root / "RESULTS.md"]
+    assert "fragile" not in claims_page(root)
     (root / SEEDS).write_text(json.dumps(record))
-    text = results.pages(root)[root / "RESULTS.md"]
+    text = claims_page(root)
     assert "**All runs of 1 of 3 models end without a collapse**" in text
     assert "(floor 3.50;" in text
     assert "| dcgan | 20.0, 22.0 | 21.0 | 1.4 | 1.000 | 0 |  |" in text
     assert "| wgan_gp | 20.0, diverged | 20.0 |  | 1.000 | 0 |  |" in text
     change(root / SEEDS, lambda r: r.update(runs={"dcgan": [{"diverged": True}]}))
-    assert "| dcgan | diverged |" in results.pages(root)[root / "RESULTS.md"]
+    assert "| dcgan | diverged |" in claims_page(root)
     change(root / SEEDS, lambda r: r.update(classifier="0"))
     with pytest.raises(InputError, match="seeds.json is of another classifier"):
         results.pages(root)
@@ -410,19 +414,19 @@ def test_runs_of_several_seeds(root):
 def test_runs_on_points(root):
     for name in ("ring", "grid"):
         (root / f"docs/claims/{name}.json").unlink(missing_ok=True)
-    assert "drop modes" not in results.pages(root)[root / "RESULTS.md"]
+    assert "drop modes" not in claims_page(root)
     good = {"modes_covered": 8.0, "high_quality": 0.812, "training_seconds": 31.4}
     runs = {"gan": [good, {**good, "modes_covered": 3.0}], "sngan": [good, good]}
     runs["wgan_gp"] = [good, {"diverged": True}]
     machine = {"cpu": "one", "cores": 2}
     record = {"command": "how", "classifier": None, "runs": runs, "machine": machine}
     (root / "docs/claims/ring.json").write_text(json.dumps(record))
-    text = results.pages(root)[root / "RESULTS.md"]
+    text = claims_page(root)
     assert "By `how` on 2 cores of one; all modes in every run: `sngan`.\n" in text
     assert "| gan | 8, 3 | 0.81, 0.81 | 31, 31 |" in text
     assert "| wgan_gp | 8, diverged | 0.81, diverged | 31, diverged |" in text
     assert "| noise | 7.9 | 0.015 |  |" in text
-    assert "docs/claims/ring.png" in text and "docs/claims/grid.png" not in text
+    assert "claims/ring.png" in text and "claims/grid.png" not in text
 
 
 def figure(mean, error=0.1):
@@ -466,24 +470,23 @@ def drawn(root):
 
 def test_verdicts_on_how_samples_are_drawn(root, drawn):
     def said(claim):
-        text = results.pages(root)[root / "RESULTS.md"]
-        return text.split(claim)[1].split("###")[0]
+        return claims_page(root, claim)
 
     # by 8 calls within the error, and 16 are not few
-    assert "**It holds for 1 of 2 numbers of calls.**" in said("fewer steps”")
-    assert "| flow_matching | euler | 8 | 8 | 5.00 ± 0.10 |" in said("fewer steps”")
-    assert "**It holds in 1 of 2 steps.**" in said("fidelity with variety”")
-    assert "| 1.5 | 46 | 2.00 ± 0.10 |" in said("fidelity with variety”")
-    assert "**It holds here.**" in said("holes of the VAE”")
-    assert "| vae | 60.0 ± 0.1 | 20.0 ± 0.1 | 40.0 ± 0.1 |" in said("holes of the VAE”")
+    assert "**It holds for 1 of 2 numbers of calls.**" in said("fewer steps")
+    assert "| flow_matching | euler | 8 | 8 | 5.00 ± 0.10 |" in said("fewer steps")
+    assert "**It holds in 1 of 2 steps.**" in said("fidelity with variety")
+    assert "| 1.5 | 46 | 2.00 ± 0.10 |" in said("fidelity with variety")
+    assert "**It holds here.**" in said("holes of the VAE")
+    assert "| vae | 60.0 ± 0.1 | 20.0 ± 0.1 | 40.0 ± 0.1 |" in said("holes of the VAE")
     change(
         drawn, lambda r: rows_of({"rows": r["holes"]})["gmm_vae"].update(fid_of_prior=figure(60))
     )
-    assert "**It does not hold here.**" in said("holes of the VAE”")
+    assert "**It does not hold here.**" in said("holes of the VAE")
     change(
         drawn, lambda r: r.update(calls=[row for row in r["calls"] if row["name"] != "diffusion"])
     )
-    assert "numbers of calls.**" not in said("fewer steps”")
+    assert "numbers of calls.**" not in said("fewer steps")
     change(drawn, lambda r: r["weights"].update(vae="0"))
     with pytest.raises(InputError, match="other weights of vae: run scripts/studies/drawing.py"):
         results.pages(root)
@@ -502,12 +505,12 @@ def test_one_call_is_set_beside_many(root):
 
 
 def test_variety_is_by_recall_and_by_coverage(root):
-    text = results.pages(root)[root / "RESULTS.md"]
+    text = claims_page(root)
     assert "GANs drop”" in text
     path = root / "zoo/pretrained/flow_matching/record.json"
 
     def verdicts_of():
-        text = results.pages(root)[root / "RESULTS.md"].split("GANs drop”")[1].split("###")[0]
+        text = claims_page(root, "GANs drop")
         return [words.split("**")[0] for words in text.split("**It ")[1:]]
 
     for recall, coverage in ((0.0, 1.0), (1.0, 0.0)):
