@@ -18,7 +18,7 @@ ALLOWED = {
     "recipes": {"core"},
     "registry": {"core", "recipes", "families"},
     "data": {"core"},
-    "hub": {"core", "recipes", "registry", "families"},
+    "hub": {"core", "recipes", "registry", "math", "families"},
     "evaluation": {"core", "math", "data"},
     "drawing": {"core", "math", "data", "evaluation"},
     "training": {*GROUND, "recipes", "registry", "data", "hub", "evaluation", "drawing"},

@@ -1,7 +1,10 @@
 """Writes a trained model for use without this package: zoo export --pretrained=cgan --out=DIR.
 
-The SavedModel's signatures are listed by `saved_model_cli show --all --dir DIR`.
+The SavedModel's signatures are listed by `saved_model_cli show --all --dir DIR`. ONNX and LiteRT
+get a file for each endpoint that draws no random numbers.
 """
+
+import pathlib
 
 from absl import flags
 
@@ -10,26 +13,37 @@ from zoo.core import files
 from zoo.errors import InputError
 
 cli.define_source()
-_FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model"], "What to write.")
-_OUT = flags.DEFINE_string("out", None, "Folder to write; it must not exist.", required=True)
+_FORMAT = flags.DEFINE_enum(
+    "format",
+    "saved_model",
+    ["saved_model", "onnx", "litert", "keras"],
+    "What to write: a SavedModel for TensorFlow; a folder with a file for each endpoint, for ONNX "
+    "or LiteRT; or a .keras file, for Python with this package.",
+)
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder, or .keras file, to write; it must not exist.", required=True
+)
 
 
 def main(argv: list[str]) -> None:
     """Reads the flags and exports."""
-    out = cli.output_folder(_OUT.value)
-    files.check_utf8(out)
+    out, kind = pathlib.Path(_OUT.value), _FORMAT.value
     if out.exists() or out.is_symlink():
         raise _exists(out)
+    cli.output_folder(out)
+    files.check_utf8(out)
+    if (out.suffix == ".keras") != (kind == "keras"):
+        raise InputError("--format=keras writes a file: choose --out=NAME.keras for it alone")
 
     import zoo
     from zoo.hub import export
 
     model = zoo.load(cli.source())
     try:
-        export.saved_model(model, out, replace=False)
+        written = export.WRITE[kind](model, out, replace=False)
     except FileExistsError:  # another process has written it meanwhile
         raise _exists(out) from None
-    print(f"{_FORMAT.value} of {model.name} in {out}: {', '.join(model.endpoints())}")
+    print(f"{kind} of {model.name} in {out}" + (f": {', '.join(written)}" if written else ""))
 
 
 def _exists(out) -> InputError:

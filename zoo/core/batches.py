@@ -11,6 +11,7 @@ from tensorflow.python.eager import record
 
 _PIXELS = 500 * 28 * 28
 _least = contextvars.ContextVar("least", default=0)
+_some = contextvars.ContextVar("some", default=False)
 
 
 def size_for(image_shape: Sequence[int]) -> int:
@@ -26,6 +27,16 @@ def of_at_least(size: int):
         yield
     finally:
         _least.reset(token)
+
+
+@contextlib.contextmanager
+def of_some():
+    """Within the block graphs take it that there is an example, and need not pad what is empty."""
+    token = _some.set(True)
+    try:
+        yield
+    finally:
+        _some.reset(token)
 
 
 def in_batches(
@@ -48,7 +59,7 @@ def in_batches(
     """
     size, count = max(size, _least.get()), arrays[0].shape[0]
     seeds = [] if seed is None else [seed]
-    if not count:  # none, or in a graph maybe none
+    if count == 0 or not (count or _some.get()):  # none, or in a graph maybe none
         arrays = [None if a is None else tf.convert_to_tensor(a) for a in arrays]
         count = tf.shape(arrays[0])[0]
         blank = tf.cast(count == 0, tf.int32)
