@@ -172,7 +172,7 @@ def on_files(files, config):
     pages = [DOCS / file.src_uri for file in files.documentation_pages()]
     uri = "reference/settings.md"
     files.append(File.generated(config, uri, content=settings_of_commands()))
-    known, waiting = {*pages, ROOT / "README.md"}, [ROOT / "CHANGELOG.md"]
+    known, waiting = {*pages, ROOT / "README.md"}, [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
     while pages or waiting:
         while waiting:
             path = waiting.pop()

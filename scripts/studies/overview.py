@@ -21,6 +21,13 @@ FAMILIES = {  # model -> family, which has a color in plots
 }
 _GANS = ("gan", "dcgan", "wgan_gp", "sngan", "infogan", "bigan", "cgan", "acgan", "projection_cgan")
 FAMILIES |= dict.fromkeys(_GANS, "GAN")
+_VAES = ("vae", "iwae", "cvae", "gmm_vae", "flow_vae", "categorical_vae", "hierarchical_vae")
+CALLS = {  # of networks for an image, where the record has no number
+    **dict.fromkeys((*_GANS, *_VAES, "realnvp"), 1),
+    "vqvae": 50,  # 49 codes and the decoder
+    "pixelcnn": 784,
+    "pixelrnn": 784,
+}
 _COLORS = {
     "VAE": "#1f77b4",
     "GAN": "#d62728",
@@ -29,8 +36,10 @@ _COLORS = {
     "flow": "#ff7f0e",
     "Bayes' rule": "#8c564b",
 }
+_WITH_LIKELIHOOD = ("flow_matching", "diffusion", "realnvp", "hierarchical_vae")
 _LIKELIHOODS = ("bits_per_dim", "iwae_bound_bits_per_dim", "elbo_bits_per_dim")
 _DIGEST = "zoo:digest"
+_LAST = ("minutes of training", "record")
 
 
 def found(manifest: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,7 +62,7 @@ def found(manifest: dict[str, Any], records: dict[str, Any]) -> list[dict[str, A
                 "name": name,
                 "model": record["model"],
                 "family": FAMILIES.get(record["model"], "VAE"),
-                "samples": samples,
+                "samples": _with_calls(record["model"], samples),
                 "bits": likelihood[bits] if bits else None,
                 "exact": bits == "bits_per_dim" and record["model"] != "bayes_conditional",
                 "judged_by_a_part": config.get("p_y_given_x") == JUDGE,
@@ -64,6 +73,13 @@ def found(manifest: dict[str, Any], records: dict[str, Any]) -> list[dict[str, A
     return rows
 
 
+def _with_calls(model: str, samples: dict[str, Any]) -> dict[str, Any]:
+    """Figures of samples, with the network calls that a record need not count."""
+    if "network_calls" in samples or model not in CALLS or not samples:
+        return samples
+    return {**samples, "network_calls": {"mean": CALLS[model], "standard_error": None}}
+
+
 def page(template: Any, manifest: dict[str, Any], records: dict[str, Any]) -> str:
     """docs/results.md."""
     rows = found(manifest, records)
@@ -71,21 +87,24 @@ def page(template: Any, manifest: dict[str, Any], records: dict[str, Any]) -> st
     coding = sorted((r for r in rows if r["bits"]), key=_bits)
     told = [r for r in drawing if "class_fidelity" in r["samples"]]
     told.sort(key=lambda r: -r["samples"]["class_fidelity"]["mean"])
-    floors = [records[r["name"]]["figures"]["samples"]["floor"] for r in told]
+    floors = [records[r["name"]]["figures"]["samples"]["floor"] for r in (*told, *drawing)]
+    floor = max(floors, key=len, default={})
+    with_likelihood = {r["model"] for r in coding}
     return template.render(
         choices=_choices(drawing, coding, told),
         models={r["name"]: r["model"] for r in rows},
         pictures=_table(
             drawing,
             ("fid", "precision", "recall", "network_calls", "samples_per_second"),
+            floor,
         ),
         likelihood={
-            "heads": ["model", "bits per pixel", "", "of", "minutes of training", "record"],
+            "heads": ["model", "bits per pixel", "exact or a bound", "quantity", *_LAST],
             "rows": [
                 [
                     _card(r),
                     _cell(r["bits"], 3),
-                    "exact" if r["exact"] else "at most",
+                    "exact" if r["exact"] else "upper bound",
                     "p(x\\|y)" if r["given"] else "p(x)",
                     _minutes(r),
                     _record(r),
@@ -93,9 +112,10 @@ def page(template: Any, manifest: dict[str, Any], records: dict[str, Any]) -> st
                 for r in coding
             ],
         },
-        classes=_table(told, ("class_fidelity", "cas", "fid", "samples_per_second")),
+        classes=_table(told, ("class_fidelity", "cas", "fid", "samples_per_second"), floor),
         own=[r["name"] for r in told if r["judged_by_a_part"]],
-        fidelity_floor=_cell(floors[0]["class_fidelity"], 3) if floors else "",
+        fidelity_floor=_cell(floor["class_fidelity"], 3) if "class_fidelity" in floor else "",
+        unmeasured=", ".join(f"`{m}`" for m in _WITH_LIKELIHOOD if m not in with_likelihood),
     )
 
 
@@ -123,14 +143,17 @@ def _choices(drawing, coding, told) -> list[tuple[str, str, str]]:
         (
             "the class that was asked for",
             told,
-            lambda r: f"class fidelity {_cell(r['samples']['class_fidelity'], 3)}, {fid(r)}",
+            lambda r: (
+                f"class fidelity {_cell(r['samples']['class_fidelity'], 3)}, {fid(r)}, "
+                f"recall {r['samples']['recall']['mean']:.2f}"
+            ),
         ),
         (
             "samples to train a classifier on",
             sorted(told, key=lambda r: -r["samples"].get("cas", {"mean": 0})["mean"]),
             lambda r: f"CAS {_cell(r['samples']['cas'], 3)}",
         ),
-        ("the best likelihood", coding, lambda r: f"{_cell(r['bits'], 2)} bits per pixel"),
+        ("the best measured likelihood", coding, lambda r: f"{_cell(r['bits'], 2)} bits per pixel"),
         (
             "the best likelihood of a model with codes",
             codes,
@@ -140,12 +163,17 @@ def _choices(drawing, coding, told) -> list[tuple[str, str, str]]:
     return [(wish, of[0]["name"], figure(of[0])) for wish, of, figure in wishes if of]
 
 
-def _table(rows, keys) -> dict[str, list]:
+def _table(rows, keys, floor) -> dict[str, list]:
+    """Models, after a row of what real images get in place of samples."""
     shown = [next(f for f in tables.FIGURES if f[0] == key) for key in keys]
     return {
-        "heads": ["model", *(head for _, head, _ in shown), "minutes of training", "record"],
+        "heads": ["model", *(head for _, head, _ in shown), *_LAST],
         "rows": [
-            [_card(r), *tables.cells(r["samples"], shown), _minutes(r), _record(r)] for r in rows
+            ["real images", *tables.cells(floor, shown), "", ""],
+            *(
+                [_card(r), *tables.cells(r["samples"], shown), _minutes(r), _record(r)]
+                for r in rows
+            ),
         ],
     }
 

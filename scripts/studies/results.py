@@ -71,19 +71,19 @@ PARTS = {
     "categories": (CATEGORIES, {"classes found": lambda record, of: str(of["classes_found"])}),
     "classification": (ACCURACY, {}),
 }
-# a model of each family, and its network calls an image where the record has none
-FAMILIES = {
-    "vae_samples": 1,
-    "hierarchical_vae": 1,
-    "vqvae": 50,  # 49 codes and the decoder
-    "pixelcnn": 784,
-    "realnvp": 1,
-    "flow_matching": None,
-    "diffusion": None,
-    "mean_flow": None,
-    "projection_cgan": 1,
-    "bayes_conditional": "the candidates",
-}
+FAMILIES = (  # a model of each
+    "vae_samples",
+    "hierarchical_vae",
+    "vqvae",
+    "pixelcnn",
+    "realnvp",
+    "flow_matching",
+    "diffusion",
+    "mean_flow",
+    "projection_cgan",
+    "bayes_conditional",
+)
+_NO_BITS = {"projection_cgan": "none", "mean_flow": "none"}
 TITLES = {"emoji": "Emoji", "fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
 
 
@@ -263,10 +263,12 @@ def families(manifest: dict[str, Any], records: dict[str, Any]) -> str:
     rows = []
     for name, of in drawn.items():
         part = records[name]["figures"].get("likelihood", {})
-        bits = tables.cells(part, [(key, "", 2)])[0] if (key := verdicts.tightest(part)) else ""
+        key = verdicts.tightest(part)
+        bits = tables.cells(part, [(key, "", 2)])[0] if key else _NO_BITS.get(name, "not measured")
         if part.get("given"):
             bits += ", given the class"
-        calls = FAMILIES[name] or of["model"]["network_calls"]["mean"]
+        calls = of["model"].get("network_calls", {}).get("mean")
+        calls = calls or overview.CALLS.get(records[name]["model"], "the candidates")
         fid, speed = tables.cells(of["model"], columns)
         _, parameters, minutes = _run(name, manifest[name])
         rows.append([_link(name, "../"), fid, bits, str(calls), speed, minutes, parameters])

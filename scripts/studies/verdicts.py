@@ -120,11 +120,13 @@ def _gradients(found: dict[str, Any]) -> dict[str, Any]:
 
     columns = {
         "D(G(z))": lambda run, i: run["d_fake"][i],
-        "saturating": lambda run, i: run["saturating"][i],
-        "non-saturating": lambda run, i: run["non_saturating"][i],
-        "strong over weak": lambda run, i: run["non_saturating"][i] / run["saturating"][i],
+        "gradient, saturating": lambda run, i: run["saturating"][i],
+        "gradient, non-saturating": lambda run, i: run["non_saturating"][i],
+        "non-saturating / saturating": lambda run, i: (
+            run["non_saturating"][i] / run["saturating"][i]
+        ),
     }
-    weak, strong = columns["saturating"], columns["non-saturating"]
+    weak, strong = (columns[f"gradient, {name}saturating"] for name in ("", "non-"))
 
     def over_seeds(of):
         """The logarithm of a ratio, with the error of few seeds."""
@@ -141,7 +143,7 @@ def _gradients(found: dict[str, Any]) -> dict[str, Any]:
         and exceeds(tenth, over_seeds(lambda run: strong(run, 0) / strong(run, last))),
         "heads": ["step of D", *columns],
         "rows": [
-            [str(i + 1), *(f"{median(of, i):.3g}" for of in columns.values())]
+            [str(i + 1), *(_short(median(of, i)) for of in columns.values())]
             for i in sorted({0, 9, last // 2, last})
         ],
         "steps": last + 1,
@@ -152,18 +154,30 @@ def _gradients(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _short(number: float) -> str:
+    """Three digits, without an exponent where there are no more than six."""
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+
+
 def _sharpness(records: dict[str, Any]) -> dict[str, Any]:
+    """The VAE, and one with a learned prior and more latents, beside two GANs."""
     shown = [f for f in tables.FIGURES if f[0] in ("sharpness", "fid")]
-    check_alike(records, ("vae", "gan", "cgan"), "samples")
-    found = {name: records[name]["figures"]["samples"] for name in ("vae", "gan", "cgan")}
+    names = ("vae", "vae_samples", "gan", "cgan")
+    check_alike(records, names, "samples")
+    found = {name: records[name]["figures"]["samples"] for name in names}
     floor = found["vae"]["floor"]
     sharpness, fid = (
         {name: f["model"][key] for name, f in found.items()} for key in ("sharpness", "fid")
     )
     sharper = (floor["sharpness"], sharpness["gan"], sharpness["cgan"])
+
+    def far(vae):
+        return all(exceeds(fid[vae], fid[name]) for name in ("gan", "cgan"))
+
     return {
-        "blurry": all(exceeds(other, sharpness["vae"]) for other in sharper),
-        "far": all(exceeds(fid["vae"], fid[name]) for name in ("gan", "cgan")),
+        "blurry": all(exceeds(s, sharpness[v]) for v in ("vae", "vae_samples") for s in sharper),
+        "far": far("vae"),
+        "far_with_prior": far("vae_samples"),
         "heads": ["", *(head for _, head, _ in shown)],
         "rows": [
             ["test images; floor", *tables.cells(floor, shown)],
@@ -178,8 +192,10 @@ def _order(
     """By FID: the GANs in the order of their papers, and all of them before all VAEs."""
     fid = _fids(records, "fashion_mnist")
     check_alike(records, fid, "samples")
-    gans = {name: v for name, v in fid.items() if name.endswith(("gan", "gan_gp"))}
-    vaes = {name: v for name, v in fid.items() if name.endswith(("vae", "iwae"))}
+    gans, vaes = (
+        {name: v for name, v in fid.items() if records[name]["model"].endswith(ends)}
+        for ends in (("gan", "gan_gp"), ("vae", "iwae"))
+    )
     usual = {name: found for name in gans if (found := default_of(recipes, name, "fid"))}
     return {
         "fid": {name: v["mean"] for name, v in fid.items()},

@@ -231,6 +231,11 @@ def test_export_answers_the_same(name, data, trained, tmp_path):
     if "velocity" in call:
         there = {"x": on_the_way(model), "t": tf.fill([6], 0.3)}
         exported["velocity"] = call["velocity"](**there, **given)["velocity"]
+    if "mean_velocity" in call:
+        there["to"] = tf.fill([6], 0.7)
+        found = call["mean_velocity"](**there, **given)["mean_velocity"]
+        expected = model.velocity(there["x"], there["t"], *given.values(), to=there["to"])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     if "discriminate" in call:
         exported["discriminate"] = call["discriminate"](images=images, **given)["logits"]
     if "classify" in call:

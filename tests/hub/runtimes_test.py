@@ -118,6 +118,29 @@ def test_a_label_that_does_not_exist_is_an_error_in_onnx_too(tmp_path):
         session.run(None, {"latents": latents, "labels": np.array([0, 10], np.int32)})
 
 
+@needs("onnx")
+@pytest.mark.slow
+def test_flow_matching_is_drawn_by_onnx_alone_with_guidance(tmp_path):
+    import onnxruntime
+
+    model = make("flow_matching")
+    runtimes.onnx(model, tmp_path / "model")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model" / "velocity.onnx"))
+    x = np.random.default_rng(0).standard_normal((2, *SHAPE), np.float32)
+    labels, nothing = np.array([3, 9], np.int32), np.full(2, 10, np.int32)
+    other = tf.constant(x)
+    times = np.linspace(0, 1, 5, dtype=np.float32)
+    for t, u in zip(times[:-1], times[1:], strict=True):
+        given = {"x": x, "t": np.full(2, t)}
+        [told] = session.run(None, {**given, "labels": labels})
+        [without] = session.run(None, {**given, "labels": nothing})
+        x = x + (u - t) * (without + 1.25 * (told - without))
+        other += (u - t) * model.guided_velocity(other, tf.constant(t), tf.constant(labels), 1.25)
+    np.testing.assert_allclose(x, other.numpy(), rtol=0, atol=1e-4)
+    with pytest.raises(Exception, match="out of data bounds"):
+        session.run(None, {**given, "labels": nothing + 1})
+
+
 def test_means_need_no_erfc():
     loc = tf.constant(np.linspace(-0.5, 1.5, 41, dtype=np.float32))[:, None]
     scale = tf.constant(np.geomspace(1e-3, 1.0, 13, dtype=np.float32))[None]

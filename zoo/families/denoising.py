@@ -524,6 +524,10 @@ class DenoisingModel(LikelihoodModel):
         """The velocity of (x, t), or of (x, t, y)."""
         return self.velocity(*inputs, training=training)
 
+    def with_null(self, labels) -> tf.Tensor | None:
+        """Labels [N], checked, of which the null label is one; or None."""
+        return None if labels is None else checks.labels(labels, self.num_classes + 1)
+
     def endpoints(self) -> dict[str, Endpoint]:
         """`sample`, `complete` and `velocity`; labels come last."""
         height, width, _ = self.image_shape
@@ -535,9 +539,7 @@ class DenoisingModel(LikelihoodModel):
             return {"images": self.complete(images, None, labels, seed, mask=mask)}
 
         def velocity(x, t, labels=None):
-            if labels is not None:
-                labels = checks.labels(labels, self.num_classes + 1)  # the null label is one
-            return {"velocity": self.velocity(x, t, labels)}
+            return {"velocity": self.velocity(x, t, self.with_null(labels))}
 
         also = [LABELS] if self.conditional else []
         completes = {"complete": (complete, [self.images_spec, mask, SEED, *also])}

@@ -29,20 +29,22 @@ def deterministic(model: Any) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]
 
     In ONNX no output may be called as an input is: `images` that come of `images` are `images_out`.
     """
-    return {
-        name: (_for_runtimes(function, [s.name for s in signature], model.num_classes), signature)
-        for name, (function, signature) in model.endpoints().items()
-        if not any(spec.name == "seed" for spec in signature)
-    }
+    found = {}
+    for name, (function, signature) in model.endpoints().items():
+        inputs = [spec.name for spec in signature]
+        if "seed" not in inputs:  # at a time t the null label is one too, which guidance needs
+            num_labels = model.num_classes + ("t" in inputs)
+            found[name] = _for_runtimes(function, inputs, num_labels), signature
+    return found
 
 
-def _for_runtimes(function, inputs, num_classes):
+def _for_runtimes(function, inputs, num_labels):
     """The function, with labels looked up in a table: one that is too great is an error."""
 
     def called(*arguments):
         given = dict(zip(inputs, arguments, strict=True))
         if "labels" in given:
-            given["labels"] = tf.gather(tf.range(num_classes), given["labels"])
+            given["labels"] = tf.gather(tf.range(num_labels), given["labels"])
         found = function(**given)
         return {f"{k}_out" if k in inputs else k: v for k, v in found.items()}
 

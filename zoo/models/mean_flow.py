@@ -36,6 +36,7 @@ import tensorflow as tf
 from zoo.core.config import field
 from zoo.errors import InputError
 from zoo.families import denoising
+from zoo.families.base import LABELS
 from zoo.math.noise import standard_normal, standard_uniform
 from zoo.math.pixels import signed
 
@@ -134,3 +135,14 @@ class MeanFlow(denoising.DenoisingModel):
             "loss": squares / tf.stop_gradient(squares + _SMALL),
             "error": squares / tf.cast(tf.size(x_1[0]), tf.float32),
         }
+
+    def endpoints(self):
+        """The family's, and `mean_velocity` from a time to another."""
+        x = tf.TensorSpec([None, *self.way_shape], tf.float32, name="x")
+        t, to = (tf.TensorSpec([None], tf.float32, name=name) for name in ("t", "to"))
+
+        def mean_velocity(x, t, to, labels=None):
+            return {"mean_velocity": self.velocity(x, t, self.with_null(labels), to=to)}
+
+        also = [LABELS] if self.conditional else []
+        return {**super().endpoints(), "mean_velocity": (mean_velocity, [x, t, to, *also])}
