@@ -367,12 +367,14 @@ def _modes(name: str, record: dict[str, Any]) -> dict[str, Any]:
         if all(run.get("modes_covered") == mixture.num_modes for run in runs):
             whole.append(model)
     noise = modes.noise(mixture)
+    good = [run.get("high_quality", 0.0) for runs in record["runs"].values() for run in runs]
     rows.append(["noise", f"{noise['modes_covered']:.1f}", f"{noise['high_quality']:.3f}", ""])
     return {
         "name": name,
         "command": record["command"],
         "machine": machine_of(record),
         "whole": whole,
+        "known": max(good, default=0.0) > 5 * noise["high_quality"],  # whether a model has learned
         "num_modes": mixture.num_modes,
         "rows": rows,
         "models": list(record["runs"]),

@@ -422,11 +422,15 @@ def test_runs_on_points(root):
     record = {"command": "how", "classifier": None, "runs": runs, "machine": machine}
     (root / "docs/claims/ring.json").write_text(json.dumps(record))
     text = claims_page(root)
-    assert "By `how` on 2 cores of one; all modes in every run: `sngan`.\n" in text
+    assert "By `how` on 2 cores of one. The claim: in some run a mode is left out. **It" in text
+    assert "for 2 of 3 models on the ring.** All modes in every run: `sngan`.\n" in text
     assert "| gan | 8, 3 | 0.81, 0.81 | 31, 31 |" in text
     assert "| wgan_gp | 8, diverged | 0.81, diverged | 31, diverged |" in text
     assert "| noise | 7.9 | 0.015 |  |" in text
     assert "claims/ring.png" in text and "claims/grid.png" not in text
+    poor = {model: [{**run, "high_quality": 0.02} for run in runs] for model, runs in runs.items()}
+    (root / "docs/claims/ring.json").write_text(json.dumps({**record, "runs": poor}))
+    assert "**It is not known on the ring**: samples of no model" in claims_page(root)
 
 
 def figure(mean, error=0.1):
