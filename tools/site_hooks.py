@@ -120,8 +120,8 @@ def card(name, of, record, notes, text):
         for key, figure in part.items()
     }
     rows = [[f[1], tables.cells(figures, [f])[0]] for f in FIGURES if f[0] in figures]
-    if seconds := (of.get("summary") or {}).get("training_seconds"):
-        rows.append(["minutes of training", f"{seconds / 60:.0f}"])
+    if minutes := pretrained.training_minutes(of["summary"]):  # what is composed is not trained
+        rows.append(["minutes of training", f"{minutes:.0f}"])
     picture = f"{here}/{folders.SAMPLES}"
     drawn = "samples" in parts and picture not in text
     return [

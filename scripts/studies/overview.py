@@ -5,11 +5,14 @@ import json
 import pathlib
 from typing import Any
 
+import verdicts
 from PIL import Image
 
+from zoo import registry
 from zoo.core import extras
 from zoo.evaluation import tables
-from zoo.hub import folders
+from zoo.hub import folders, pretrained
+from zoo.recipes import AdversarialRecipe
 
 DATASET, JUDGE = "fashion_mnist", "classifier"
 FAMILIES = {  # model -> family, which has a color in plots
@@ -19,7 +22,7 @@ FAMILIES = {  # model -> family, which has a color in plots
     "realnvp": "flow",
     "classifier": "classifier",
 }
-_GANS = ("gan", "dcgan", "wgan_gp", "sngan", "infogan", "bigan", "cgan", "acgan", "projection_cgan")
+_GANS = [m for m, of in registry.MODELS.items() if isinstance(of.recipe, AdversarialRecipe)]
 FAMILIES |= dict.fromkeys(_GANS, "GAN")
 _VAES = ("vae", "iwae", "cvae", "gmm_vae", "flow_vae", "categorical_vae", "hierarchical_vae")
 CALLS = {  # of networks for an image, where the record has no number
@@ -37,7 +40,6 @@ _COLORS = {
     "Bayes' rule": "#8c564b",
 }
 _WITH_LIKELIHOOD = ("flow_matching", "diffusion", "realnvp", "hierarchical_vae")
-_LIKELIHOODS = ("bits_per_dim", "iwae_bound_bits_per_dim", "elbo_bits_per_dim")
 _DIGEST = "zoo:digest"
 _LAST = ("minutes of training", "record")
 
@@ -51,12 +53,11 @@ def found(manifest: dict[str, Any], records: dict[str, Any]) -> list[dict[str, A
         likelihood = figures.get("likelihood", {})
         if record["dataset"] != DATASET or record["binarization"] != "none":
             continue
-        bits = next((key for key in _LIKELIHOODS if key in likelihood), None)
+        bits = verdicts.tightest(likelihood)
         if "fid" not in samples and bits is None:
             continue
-        summary = manifest[name].get("summary") or {}
+        summary = manifest[name].get("summary")
         config = manifest[name]["settings"]["config"]
-        seconds = summary.get("training_seconds", 0) - summary.get("paused_seconds", 0)
         rows.append(
             {
                 "name": name,
@@ -67,7 +68,7 @@ def found(manifest: dict[str, Any], records: dict[str, Any]) -> list[dict[str, A
                 "exact": bits == "bits_per_dim" and record["model"] != "bayes_conditional",
                 "judged_by_a_part": config.get("p_y_given_x") == JUDGE,
                 "given": bool(likelihood.get("given")),
-                "minutes": seconds / 60 if seconds else None,
+                "minutes": pretrained.training_minutes(summary) if summary else None,
             }
         )
     return rows
@@ -186,8 +187,13 @@ def _bits(row) -> float:
     return row["bits"]["mean"]
 
 
+def link(name: str, root: str = "") -> str:
+    """To a model's card, from a page whose way to the project's root is given."""
+    return f"[{name}]({root}zoo/pretrained/{name}/{folders.CARD})"
+
+
 def _card(row) -> str:
-    return f"[{row['name']}](../zoo/pretrained/{row['name']}/{folders.CARD})"
+    return link(row["name"], "../")
 
 
 def _record(row) -> str:

@@ -238,7 +238,7 @@ def literature(records: dict[str, Any], claims: dict[str, Any]) -> str:
             [cell] = tables.cells({"": usual}, [("", "", of["digits"])])
             differs += f", which gives {cell}"
         beside = verdicts.beside_published(records[name], of)
-        rows.append([_link(name, "../"), of["of"], *beside, of["source"], differs])
+        rows.append([overview.link(name, "../"), of["of"], *beside, of["source"], differs])
     heads = [
         "model",
         "figure",
@@ -271,7 +271,7 @@ def families(manifest: dict[str, Any], records: dict[str, Any]) -> str:
         calls = calls or overview.CALLS.get(records[name]["model"], "the candidates")
         fid, speed = tables.cells(of["model"], columns)
         _, parameters, minutes = _run(name, manifest[name])
-        rows.append([_link(name, "../"), fid, bits, str(calls), speed, minutes, parameters])
+        rows.append([overview.link(name, "../"), fid, bits, str(calls), speed, minutes, parameters])
     page = TEMPLATES.get_template("families.md.j2").render(
         drawn=drawn,
         heads=[
@@ -549,19 +549,13 @@ def _protocol(record: dict[str, Any], machines: list[str], observation: str | No
 
 
 def _minutes(summary: dict[str, Any]) -> str:
-    """Of training; `paused_seconds`, a person's entry, are those in which the process stood."""
-    return f"{(summary['training_seconds'] - summary.get('paused_seconds', 0)) / 60:.1f}"
-
-
-def _link(name: str, root: str = "") -> str:
-    """To a model's card, from a page whose way to the project's root is given."""
-    return f"[{name}]({root}zoo/pretrained/{name}/{folders.CARD})"
+    return f"{pretrained.training_minutes(summary):.1f}"
 
 
 def _run(name: str, about: dict[str, Any]) -> list[str]:
     summary = about["summary"]
     return [
-        _link(name),
+        overview.link(name),
         f"{summary['parameters']:,}",
         _minutes(summary) if summary["training_seconds"] else "",
     ]

@@ -122,11 +122,9 @@ def _gradients(found: dict[str, Any]) -> dict[str, Any]:
         "D(G(z))": lambda run, i: run["d_fake"][i],
         "gradient, saturating": lambda run, i: run["saturating"][i],
         "gradient, non-saturating": lambda run, i: run["non_saturating"][i],
-        "non-saturating / saturating": lambda run, i: (
-            run["non_saturating"][i] / run["saturating"][i]
-        ),
     }
-    weak, strong = (columns[f"gradient, {name}saturating"] for name in ("", "non-"))
+    weak, strong = list(columns.values())[1:]
+    columns["non-saturating / saturating"] = lambda run, i: strong(run, i) / weak(run, i)
 
     def over_seeds(of):
         """The logarithm of a ratio, with the error of few seeds."""

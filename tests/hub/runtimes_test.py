@@ -75,6 +75,14 @@ def arrays_of(model, count=5):
     return found
 
 
+def session_of(model, endpoint, folder):
+    """An endpoint of a model in ONNX Runtime."""
+    import onnxruntime
+
+    runtimes.onnx(model, folder)
+    return onnxruntime.InferenceSession(str(folder / f"{endpoint}.onnx"))
+
+
 @every_format
 @pytest.mark.parametrize(
     "name",
@@ -107,11 +115,8 @@ def test_a_runtime_says_what_tensorflow_says(name, format, tmp_path, run_python)
 @needs("onnx")
 @pytest.mark.slow
 def test_a_label_that_does_not_exist_is_an_error_in_onnx_too(tmp_path):
-    import onnxruntime
-
     model = make("cgan")
-    runtimes.onnx(model, tmp_path / "model")
-    session = onnxruntime.InferenceSession(str(tmp_path / "model" / "generate.onnx"))
+    session = session_of(model, "generate", tmp_path / "model")
     latents = np.zeros([2, model.latent_dim], np.float32)
     session.run(None, {"latents": latents, "labels": np.array([0, 9], np.int32)})
     with pytest.raises(Exception, match="out of data bounds"):
@@ -121,11 +126,8 @@ def test_a_label_that_does_not_exist_is_an_error_in_onnx_too(tmp_path):
 @needs("onnx")
 @pytest.mark.slow
 def test_flow_matching_is_drawn_by_onnx_alone_with_guidance(tmp_path):
-    import onnxruntime
-
     model = make("flow_matching")
-    runtimes.onnx(model, tmp_path / "model")
-    session = onnxruntime.InferenceSession(str(tmp_path / "model" / "velocity.onnx"))
+    session = session_of(model, "velocity", tmp_path / "model")
     x = np.random.default_rng(0).standard_normal((2, *SHAPE), np.float32)
     labels, nothing = np.array([3, 9], np.int32), np.full(2, 10, np.int32)
     other = tf.constant(x)

@@ -19,6 +19,11 @@ from zoo.hub import download, folders
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained"
 
 
+def training_minutes(summary: dict[str, Any]) -> float:
+    """Of a run; `paused_seconds`, a person's entry, are those in which the process stood."""
+    return (summary["training_seconds"] - summary.get("paused_seconds", 0)) / 60
+
+
 def names() -> list[str]:
     """The names of all of them."""
     return _names(FOLDER)
